@@ -1,0 +1,1 @@
+"""Chat template, trained labels and packed batches."""

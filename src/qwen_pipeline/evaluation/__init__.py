@@ -1,0 +1,1 @@
+"""How good the tuned model is, beside its base model."""

@@ -1,0 +1,1 @@
+"""Only what changed runs again: fingerprints, ledger, plan and runner."""

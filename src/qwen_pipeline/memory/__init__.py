@@ -1,0 +1,1 @@
+"""Memory: planned before the run, capped during it, measured, and recovered."""

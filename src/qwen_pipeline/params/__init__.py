@@ -1,0 +1,1 @@
+"""Typed parameters: one module a stage, every field with its limits."""

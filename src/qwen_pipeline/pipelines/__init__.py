@@ -1,0 +1,1 @@
+"""Kedro glue: one folder a stage."""

@@ -1,0 +1,1 @@
+"""Bytes to text to examples: decoding, repair, formats, cleaning, duplicates, splits."""

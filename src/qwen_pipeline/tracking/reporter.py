@@ -1,0 +1,27 @@
+"""What the training loop tells the outside world, without knowing who listens."""
+
+from typing import Any, Protocol
+
+
+class Reporter(Protocol):
+    """Listens to a training; MLflow is one listener, silence another."""
+
+    run_id: str | None
+
+    def log_metrics(self, metrics: dict[str, float], step: int) -> None:
+        """Record ``metrics`` at optimiser step ``step``; a step already recorded is ignored."""
+
+    def event(self, kind: str, **fields: Any) -> None:
+        """Record something that happened once: a skipped step, a rollback, a split."""
+
+
+class SilentReporter:
+    """A reporter that records nothing."""
+
+    run_id: str | None = None
+
+    def log_metrics(self, metrics: dict[str, float], step: int) -> None:
+        """Ignore ``metrics``."""
+
+    def event(self, kind: str, **fields: Any) -> None:
+        """Ignore the event."""
