@@ -1,0 +1,135 @@
+"""From layers of YAML and run-time values to six validated groups.
+
+People write flat names (``batch_size: 1``) or a stage's own (``train: {batch_size: 1}``,
+``train.batch_size=1``); both mean the same. Each layer is flattened first and the layers are merged
+afterwards, so that a flat key in one environment and a grouped key in another still meet.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from qwen_pipeline.errors import ParameterError
+from qwen_pipeline.params.groups import GROUPS, groups_with, parameter_names
+
+
+def flatten_layer(layer: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    """Turn one layer into flat names.
+
+    Args:
+        layer: Keys as people write them: flat names, or a stage's name over a mapping.
+        origin: Where the layer comes from, for the message (``conf/local``, ``--params``).
+
+    Raises:
+        ParameterError: A key is unknown, or one name is given two values in this layer.
+    """
+    flat: dict[str, Any] = {}
+    for key, value in layer.items():
+        if key in GROUPS:
+            if value is not None and not isinstance(value, Mapping):
+                raise ParameterError(
+                    f"{key}={value!r} in {origin}: {key} is a stage; "
+                    f"write {key}.NAME=VALUE or the flat NAME=VALUE."
+                )
+            for name, item in (value or {}).items():
+                _require_known(str(name), origin, within=key)
+                _put(flat, str(name), item, origin)
+        else:
+            _require_known(str(key), origin)
+            _put(flat, str(key), value, origin)
+    return flat
+
+
+def merge_layers(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Merge flat layers, later ones winning; mappings (``generation_config``) merge key by key."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for name, value in layer.items():
+            merged[name] = _overlay(merged.get(name), value)
+    return merged
+
+
+def build_groups(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Validate flat values into the groups that read them.
+
+    Args:
+        flat: Merged values by flat name; names left out take the default of their model.
+
+    Returns:
+        For each stage its validated group as plain data.
+
+    Raises:
+        ParameterError: A value is of the wrong type or out of its range.
+    """
+    groups: dict[str, dict[str, Any]] = {}
+    for stage, cls in GROUPS.items():
+        values = {name: value for name, value in flat.items() if name in cls.model_fields}
+        try:
+            groups[stage] = cls.model_validate(values).model_dump(mode="json")
+        except ValidationError as error:
+            raise ParameterError(_explain(error)) from error
+    return groups
+
+
+def _overlay(below: Any, above: Any) -> Any:
+    if isinstance(below, Mapping) and isinstance(above, Mapping):
+        return merge_layers((below, above))
+    return above
+
+
+def _put(flat: dict[str, Any], name: str, value: Any, origin: str) -> None:
+    if name in flat and flat[name] != value:
+        raise ParameterError(
+            f"{name} is given twice in {origin}, as {flat[name]!r} and as {value!r}; "
+            "it has one value for the whole project, so keep one."
+        )
+    flat[name] = value
+
+
+def _require_known(name: str, origin: str, within: str | None = None) -> None:
+    shown = f"{within}.{name}" if within else name
+    fields = tuple(GROUPS[within].model_fields) if within else parameter_names()
+    if name in fields:
+        return
+    if within and (homes := groups_with(name)):
+        raise ParameterError(f"Unknown parameter {shown} in {origin}; {name} belongs to {homes[0]}.")
+    raise ParameterError(f"Unknown parameter {shown} in {origin}.{_suggest(name, (*fields, *GROUPS))}")
+
+
+def _suggest(name: str, known: Iterable[str]) -> str:
+    lowered = name.lower().lstrip("-").replace("-", "_")
+    close = difflib.get_close_matches(lowered, list(known), n=1, cutoff=0.5)
+    return f" Did you mean {close[0]}?" if close else " See conf/base/parameters.yml for the names."
+
+
+def _explain(error: ValidationError) -> str:
+    """One clause a fault: the key, the value, the limit, and the nearest name where it is misspelt."""
+    return " ".join(dict.fromkeys(_explain_one(details, error) for details in error.errors()))
+
+
+def _explain_one(details: ErrorDetails, error: ValidationError) -> str:
+    location = [str(part) for part in details["loc"] if not _is_union_tag(part)]
+    key = ".".join(location) or error.title
+    if details["type"] == "extra_forbidden":
+        return f"Unknown parameter {key}.{_suggest(location[-1], _siblings(location))}"
+    message = details["msg"].removeprefix("Value error, ").rstrip(".")
+    if not location:
+        return f"{message}."
+    return f"{key}={details['input']!r}: {message[0].lower()}{message[1:]}."
+
+
+def _is_union_tag(part: int | str) -> bool:
+    return isinstance(part, str) and not part.isidentifier()
+
+
+def _siblings(location: list[str]) -> list[str]:
+    """Names that are valid where the misspelt one stands, inside a nested model."""
+    for cls in GROUPS.values():
+        field = cls.model_fields.get(location[0])
+        nested = getattr(field.annotation, "model_fields", None) if field else None
+        if nested:
+            return list(nested)
+    return list(parameter_names())
