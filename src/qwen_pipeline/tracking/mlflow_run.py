@@ -29,6 +29,7 @@ class MlflowReporter:
     def __init__(self) -> None:
         self.run_id: str | None = None
         self._client: MlflowClient | None = None
+        self._resumed = False
         self._pending: list[tuple[str, float, int, int]] = []
         self._last_step: dict[str, int] = {}
         self._last_flush = time.monotonic()
@@ -42,6 +43,8 @@ class MlflowReporter:
         """Record parameters; nested ones under ``a.b``. A resumed run keeps what it has."""
         from mlflow.entities import Param
 
+        if self._resumed:
+            return
         flat = [Param(key, str(value)[:6000]) for key, value in flatten(parameters)]
         self._guard("log parameters", lambda: self._require().log_batch(self.run_id, params=flat))
 
@@ -116,7 +119,7 @@ class MlflowReporter:
         client = open_client()
         if resume_run_id and (known := _known_steps(client, resume_run_id)) is not None:
             client.update_run(resume_run_id, status="RUNNING")
-            self.run_id, self._last_step = resume_run_id, known
+            self.run_id, self._last_step, self._resumed = resume_run_id, known, True
         else:
             run = client.create_run(experiment_id(client), run_name=name, tags=dict(tags))
             self.run_id = str(run.info.run_id)
