@@ -98,7 +98,8 @@ class MlflowReporter:
     def log_directory(self, directory: Path, name: str) -> None:
         """Record a directory (the adapter) as an artifact."""
         self._guard(
-            f"log {name}", lambda: self._require().log_artifacts(self.run_id, str(directory), artifact_path=name)
+            f"log {name}",
+            lambda: self._require().log_artifacts(self.run_id, str(directory), artifact_path=name),
         )
 
     def log_document(self, name: str, content: Mapping[str, Any] | str) -> None:
