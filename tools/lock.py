@@ -17,7 +17,15 @@ MACHINE_DEPENDENT = re.compile(r"(torch|triton|nvidia-(?!ml-py)|cuda-)", re.IGNO
 
 def compile_lock() -> str:
     """Resolve both requirement files for every Python from 3.11 on and every platform."""
-    command = ["uv", "pip", "compile", "requirements.in", "requirements-dev.in", "-c", "requirements-torch.txt"]
+    command = [
+        "uv",
+        "pip",
+        "compile",
+        "requirements.in",
+        "requirements-dev.in",
+        "-c",
+        "requirements-torch.txt",
+    ]
     options = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--no-annotate"]
     silence = ["--no-emit-index-url", "--no-emit-find-links", "--quiet"]
     return subprocess.run(
