@@ -1,0 +1,25 @@
+"""Folders that a run writes into (S9)."""
+
+from collections.abc import Iterator
+
+from qwen_pipeline.doctor.finding import Finding, Inspection, error, ok
+from qwen_pipeline.doctor.machine import is_writable
+
+ORDER = 70
+FOLDERS = (
+    "data/02_intermediate", "data/03_primary", "data/05_model_input", "data/06_models",
+    "data/07_model_output", "data/08_reporting", ".",
+)  # fmt: skip
+
+
+def check(inspection: Inspection) -> Iterator[Finding]:
+    """Name the folders that this user cannot write into."""
+    blocked = [name for name in FOLDERS if not is_writable(inspection.project_path / name)]
+    if not blocked:
+        yield ok("permissions", "all output folders are writable")
+        return
+    if inspection.system == "Windows":
+        remedy = f"icacls {blocked[0]} /grant %USERNAME%:F"
+    else:
+        remedy = f"sudo chown -R $(id -u) {' '.join(blocked)}"
+    yield error("permissions", f"cannot write into {', '.join(blocked)}", remedy)

@@ -1,0 +1,37 @@
+"""Run every check of the folder `checks/`; a check that breaks is itself a finding."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from types import ModuleType
+
+from qwen_pipeline.doctor import checks
+from qwen_pipeline.doctor.finding import Finding, Inspection, State, error
+
+EXIT_CODES = {State.OK: 0, State.WARNING: 0, State.ERROR: 1}
+
+
+def discover_checks() -> list[ModuleType]:
+    """The check modules, in the order that they give themselves."""
+    names = [module.name for module in pkgutil.iter_modules(checks.__path__)]
+    modules = [importlib.import_module(f"{checks.__name__}.{name}") for name in names]
+    return sorted(modules, key=lambda module: module.ORDER)
+
+
+def examine(inspection: Inspection) -> Iterator[Finding]:
+    """Yield the findings of all checks, one check after the other."""
+    for module in discover_checks():
+        try:
+            yield from module.check(inspection)
+        except Exception as failure:  # a broken check must not hide the others
+            name = module.__name__.rpartition(".")[2]
+            yield error(
+                name,
+                f"the check itself failed: {type(failure).__name__}: {failure}",
+                "report this with: kedro doctor --report support.json",
+            )
+
+
+def exit_code(findings: list[Finding]) -> int:
+    """0 when a run can go on, 1 when at least one finding is an error."""
+    return max((EXIT_CODES[finding.state] for finding in findings), default=0)

@@ -1,0 +1,73 @@
+"""What a check is given and what it answers."""
+
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+
+class State(StrEnum):
+    """How bad a finding is; the worst one decides the exit code."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor.
+
+    Attributes:
+        check: The check's name, one or two words.
+        state: Whether a run can go on.
+        fact: What was seen, with its values.
+        remedy: The command or parameter that helps; empty when nothing is wrong.
+    """
+
+    check: str
+    state: State
+    fact: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What the checks look at: the project, its validated parameters and the machine.
+
+    Attributes:
+        project_path: The project's root.
+        groups: Validated parameters, by stage and name.
+        system: ``platform.system()``; a test puts another one in.
+        python_version: The running Python's version.
+    """
+
+    project_path: Path
+    groups: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    system: str = field(default_factory=platform.system)
+    python_version: tuple[int, int] = field(default_factory=lambda: sys.version_info[:2])
+
+    def parameter(self, name: str, default: Any = None) -> Any:
+        """A parameter's value, from the first stage that has it."""
+        for group in self.groups.values():
+            if name in group:
+                return group[name]
+        return default
+
+
+def ok(check: str, fact: str) -> Finding:
+    """A finding that nothing is wrong."""
+    return Finding(check, State.OK, fact)
+
+
+def warning(check: str, fact: str, remedy: str) -> Finding:
+    """A finding that a run survives."""
+    return Finding(check, State.WARNING, fact, remedy)
+
+
+def error(check: str, fact: str, remedy: str) -> Finding:
+    """A finding that a run would fail on."""
+    return Finding(check, State.ERROR, fact, remedy)

@@ -1,0 +1,83 @@
+"""Facts about the machine, each read once and in one place, so that a test can stand in for them."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class TorchBuild:
+    """What torch says of itself; ``cuda`` is ``(major, minor)`` or ``None`` for a CPU build."""
+
+    version: str
+    cuda: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class NvidiaDriver:
+    """What NVML says of the first card; memory in bytes."""
+
+    version: str
+    card: str
+    capability: tuple[int, int] | None
+    total_bytes: int
+    free_bytes: int
+
+    @property
+    def major(self) -> int:
+        """The driver branch, as 580 in 580.95.05."""
+        return int(self.version.partition(".")[0])
+
+
+def read_torch_build() -> TorchBuild | None:
+    """Import torch and read its build, or ``None`` when it cannot be imported."""
+    try:
+        import torch
+    except (ImportError, OSError):
+        return None
+    cuda = torch.version.cuda
+    numbers = tuple(int(part) for part in cuda.split(".")[:2]) if cuda else None
+    return TorchBuild(torch.__version__, (numbers[0], numbers[1]) if numbers else None)
+
+
+def read_driver() -> NvidiaDriver | None:
+    """Ask NVML for driver and first card, or ``None`` without either."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+    except Exception:  # no package, no driver library, no permission: no driver as far as we go
+        return None
+    try:
+        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+        return NvidiaDriver(
+            version=_text(pynvml.nvmlSystemGetDriverVersion()),
+            card=_text(pynvml.nvmlDeviceGetName(handle)),
+            capability=tuple(pynvml.nvmlDeviceGetCudaComputeCapability(handle)),
+            total_bytes=int(memory.total),
+            free_bytes=int(memory.free),
+        )
+    except pynvml.NVMLError:
+        return None
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def free_disk_bytes(path: Path) -> int:
+    """Free bytes for this user on the file system that holds ``path`` or its nearest parent."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return shutil.disk_usage(path).free
+
+
+def is_writable(directory: Path) -> bool:
+    """Whether a file can be made in ``directory``, or the directory itself where it is missing."""
+    while not directory.exists() and directory != directory.parent:
+        directory = directory.parent
+    return os.access(directory, os.W_OK | os.X_OK)
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
