@@ -44,10 +44,8 @@ def judge(build: TorchBuild | None, driver: NvidiaDriver | None, system: str) ->
         )  # fmt: skip
     oldest = OLDEST_DRIVER.get(build.cuda[0], 0)
     if driver.major < oldest:
-        return error(
-            "cuda", f"{card} is too old: torch {build.version} for CUDA {build.cuda[0]} needs {oldest} or newer",
-            UPDATE.get(system, "update the NVIDIA driver"),
-        )  # fmt: skip
+        fact = f"{card} is too old: torch {build.version} for CUDA {build.cuda[0]} needs {oldest} or newer"
+        return error("cuda", fact, UPDATE.get(system, "update the NVIDIA driver"))
     if driver.capability and driver.capability < OLDEST_CAPABILITY:
         return error(
             "cuda", f"{card}: compute capability {driver.capability} is below 7.5", "use a newer card"

@@ -1,0 +1,186 @@
+"""Each planted fault is found by the check whose business it is, with a remedy; a healthy machine has none."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from qwen_pipeline.doctor import examine as examine_module
+from qwen_pipeline.doctor.checks import (
+    allocator, cuda, disk_space, packages, python_version, quantization, tracking_store, write_permission,
+)  # fmt: skip
+from qwen_pipeline.doctor.examine import discover_checks, examine, exit_code
+from qwen_pipeline.doctor.finding import Finding, Inspection, State
+from qwen_pipeline.doctor.machine import NvidiaDriver, TorchBuild
+
+CUDA_BUILD = TorchBuild("2.13.0+cu130", (13, 0))
+CPU_BUILD = TorchBuild("2.13.0+cpu", None)
+
+
+def driver(version: str = "580.95.05", capability: tuple[int, int] = (8, 9)) -> NvidiaDriver:
+    return NvidiaDriver(version, "NVIDIA GeForce RTX 4060", capability, 8 * 2**30, 7 * 2**30)
+
+
+def one(findings: object) -> Finding:
+    found = list(findings)  # type: ignore[call-overload]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_a_healthy_project_has_no_error(
+    tmp_path: Path, project_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    findings = list(examine(Inspection(project_dir, {"train": {"model_name": "demo"}})))
+    assert [f for f in findings if f.state is State.ERROR] == []
+    assert exit_code(findings) == 0
+
+
+def test_an_old_python_is_an_error_with_an_install_command(tmp_path: Path) -> None:
+    finding = one(python_version.check(Inspection(tmp_path, system="Linux", python_version=(3, 9))))
+    assert finding.state is State.ERROR
+    assert "apt install python3" in finding.remedy
+
+
+def test_a_package_of_another_version_is_named_with_both_versions(tmp_path: Path) -> None:
+    (tmp_path / "requirements.lock").write_text("transformers==4.40.0 \\\n    --hash=sha256:0\n")
+    finding = one(packages.check(Inspection(tmp_path)))
+    assert finding.state is State.ERROR
+    assert "instead of 4.40.0" in finding.fact
+
+
+def test_a_missing_package_is_named(tmp_path: Path) -> None:
+    (tmp_path / "requirements.lock").write_text("surely-not-installed==1.0 \\\n")
+    finding = one(packages.check(Inspection(tmp_path)))
+    assert finding.state is State.WARNING
+    assert "surely-not-installed" in finding.fact
+
+
+def test_a_pin_for_another_platform_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "requirements.lock").write_text(
+        "surely-not-installed==1.0 ; sys_platform == 'never' \\\n    --hash=sha256:0\npytest==1.0\n"
+    )
+    assert list(packages.read_pins(tmp_path / "requirements.lock")) == ["pytest"]
+
+
+def test_a_missing_lock_file_is_told(tmp_path: Path) -> None:
+    assert one(packages.check(Inspection(tmp_path))).state is State.WARNING
+
+
+def test_an_old_driver_is_an_error_with_the_version_that_is_needed() -> None:
+    finding = cuda.judge(CUDA_BUILD, driver("535.161.07"), "Linux")
+    assert finding.state is State.ERROR
+    assert "580" in finding.fact
+    assert "nvidia-driver-580" in finding.remedy
+
+
+def test_a_cpu_build_beside_a_card_is_told() -> None:
+    finding = cuda.judge(CPU_BUILD, driver(), "Linux")
+    assert finding.state is State.WARNING
+    assert "CPU build" in finding.fact
+
+
+def test_a_cuda_build_without_a_driver_is_told() -> None:
+    assert cuda.judge(CUDA_BUILD, None, "Linux").state is State.WARNING
+
+
+def test_a_card_too_old_for_the_build_is_an_error() -> None:
+    assert cuda.judge(CUDA_BUILD, driver(capability=(6, 1)), "Linux").state is State.ERROR
+
+
+def test_torch_that_cannot_be_imported_is_an_error() -> None:
+    assert cuda.judge(None, driver(), "Linux").state is State.ERROR
+
+
+@pytest.mark.parametrize(("build", "card"), [(CPU_BUILD, None), (CUDA_BUILD, driver())])
+def test_matching_build_and_driver_are_fine(build: TorchBuild, card: NvidiaDriver | None) -> None:
+    assert cuda.judge(build, card, "Linux").state is State.OK
+
+
+def test_bitsandbytes_that_returns_garbage_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import bitsandbytes
+    import torch
+
+    monkeypatch.setattr(
+        bitsandbytes.functional, "dequantize_4bit", lambda packed, state: torch.zeros(256, 256)
+    )
+    finding = one(quantization.check(Inspection(tmp_path)))
+    assert finding.state is State.ERROR
+    assert "bitsandbytes" in finding.remedy
+
+
+def test_bitsandbytes_that_raises_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import bitsandbytes
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("no kernel image")
+
+    monkeypatch.setattr(bitsandbytes.functional, "quantize_4bit", refuse)
+    assert "no kernel image" in one(quantization.check(Inspection(tmp_path))).fact
+
+
+@pytest.mark.parametrize(
+    ("free_gib", "model", "state"),
+    [(0.5, "demo", State.ERROR), (5, "demo", State.OK), (5, "Qwen/Qwen3-4B-Thinking-2507", State.WARNING)],
+)
+def test_free_space_is_held_against_what_the_model_needs(
+    free_gib: float, model: str, state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk_space, "free_disk_bytes", lambda path: int(free_gib * 2**30))
+    assert one(disk_space.check(Inspection(tmp_path, {"train": {"model_name": model}}))).state is state
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write_permission, "is_writable", lambda path: path.name != "06_models")
+    finding = one(write_permission.check(Inspection(tmp_path, system="Linux")))
+    assert finding.state is State.ERROR
+    assert "data/06_models" in finding.fact
+    assert "chown" in finding.remedy
+
+
+def test_a_damaged_store_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "mlflow.db").write_bytes(b"not a database" * 100)
+    assert one(tracking_store.check(Inspection(tmp_path))).state is State.WARNING
+
+
+def test_a_sound_store_is_fine_and_a_remote_one_shows_no_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with sqlite3.connect(tmp_path / "mlflow.db") as connection:
+        connection.execute("create table runs (id text)")
+    assert one(tracking_store.check(Inspection(tmp_path))).state is State.OK
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@tracking.example/")
+    finding = one(tracking_store.check(Inspection(tmp_path)))
+    assert "secret" not in finding.fact
+    assert "tracking.example" in finding.fact
+
+
+def test_an_unknown_allocator_option_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "max_split_size:128")
+    assert one(allocator.check(Inspection(tmp_path))).state is State.WARNING
+    monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "max_split_size_mb:128")
+    assert one(allocator.check(Inspection(tmp_path))).state is State.OK
+
+
+def test_a_check_that_breaks_is_a_finding_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(inspection: Inspection) -> list[Finding]:
+        raise KeyError("lost")
+
+    monkeypatch.setattr(python_version, "check", broken)
+    monkeypatch.setattr(examine_module, "discover_checks", lambda: [python_version, allocator])
+    findings = list(examine(Inspection(tmp_path)))
+    assert findings[0].state is State.ERROR
+    assert len(findings) > 1
+    assert exit_code(findings) == 1
+
+
+def test_every_check_is_discovered_once_in_a_fixed_order() -> None:
+    orders = [module.ORDER for module in discover_checks()]
+    assert orders == sorted(set(orders))
+    assert len(orders) >= 8
