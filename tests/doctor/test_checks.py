@@ -1,4 +1,4 @@
-"""Each planted fault is found by the check whose business it is, with a remedy; a healthy machine has none."""
+"""Each planted fault is found by its check, with a remedy; a healthy machine has none."""
 
 import sqlite3
 from pathlib import Path
@@ -7,8 +7,15 @@ import pytest
 
 from qwen_pipeline.doctor import examine as examine_module
 from qwen_pipeline.doctor.checks import (
-    allocator, cuda, disk_space, packages, python_version, quantization, tracking_store, write_permission,
-)  # fmt: skip
+    allocator,
+    cuda,
+    disk_space,
+    packages,
+    python_version,
+    quantization,
+    tracking_store,
+    write_permission,
+)
 from qwen_pipeline.doctor.examine import discover_checks, examine, exit_code
 from qwen_pipeline.doctor.finding import Finding, Inspection, State
 from qwen_pipeline.doctor.machine import NvidiaDriver, TorchBuild
