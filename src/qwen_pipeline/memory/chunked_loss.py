@@ -1,0 +1,184 @@
+"""Cross entropy against a frozen head without ever holding the logits.
+
+At a vocabulary of 151,936 the float32 logits of one token take 0.6 MB, and a plain path keeps three or
+four copies of them. The head is frozen here, so three things make them go away: only rows that carry a
+label meet the head, they do so in chunks, and each chunk's gradient with respect to the hidden states is
+taken at once, in the forward pass, so that nothing of vocabulary width outlives its chunk.
+
+Shapes: T tokens of the micro-batch, N rows of them with a label, C rows of a chunk, D hidden size,
+V vocabulary.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+IGNORE_INDEX = -100
+# Float32 logits of one chunk. Fewer rows re-read the head too often, more only cost memory: see
+# benchmarks/bench_loss.py and docs/memory.md.
+CHUNK_BYTES = {"cpu": 160 * 2**20, "cuda": 320 * 2**20}
+
+
+@dataclass(frozen=True)
+class TokenScores:
+    """What the head says about each labelled token, in the order of the tokens, ``[N]`` each.
+
+    Attributes:
+        rows: Positions in the micro-batch, int64.
+        loss: Negative log-likelihood of the label, float32, nats.
+        correct: Whether the label is the most likely token, bool.
+    """
+
+    rows: Tensor
+    loss: Tensor
+    correct: Tensor
+
+    def sum_by_example(self, cu_seqlens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Add up losses, hits and labelled tokens per example.
+
+        Args:
+            cu_seqlens: Offsets of the examples in the micro-batch, ``[examples + 1]``, starting at 0.
+
+        Returns:
+            Three tensors ``[examples]``: summed loss (float64), tokens right (int64), tokens (int64).
+        """
+        examples = cu_seqlens.numel() - 1
+        owner_N = torch.bucketize(self.rows, cu_seqlens[1:].to(self.rows), right=True)
+        loss = torch.zeros(examples, dtype=torch.float64, device=owner_N.device)
+        right = torch.zeros(examples, dtype=torch.int64, device=owner_N.device)
+        return (
+            loss.index_add_(0, owner_N, self.loss.double()),
+            right.index_add_(0, owner_N, self.correct.long()),
+            torch.bincount(owner_N, minlength=examples),
+        )
+
+
+def linear_cross_entropy(
+    hidden_TD: Tensor,
+    head_VD: Tensor,
+    labels_T: Tensor,
+    *,
+    chunk_tokens: int | None = None,
+    labelled_rows_N: Tensor | None = None,
+    ignore_index: int = IGNORE_INDEX,
+) -> Tensor:
+    """Sum of the cross entropy of all labelled rows, with its gradient for the hidden states.
+
+    Args:
+        hidden_TD: Last hidden states ``[T, D]``; row t must predict ``labels_T[t]`` (shift beforehand).
+        head_VD: The frozen output embedding ``[V, D]``, no bias. The product is taken in its dtype.
+        labels_T: Token ids ``[T]`` int64 on the same device; ``ignore_index`` where there is no label.
+        chunk_tokens: Rows that meet the head at a time; by default what fits ``CHUNK_BYTES``.
+        labelled_rows_N: Positions of the labelled rows, if the caller knows them: finding them on a GPU
+            makes the host wait for it.
+        ignore_index: The value of ``labels_T`` that stands for no label.
+
+    Returns:
+        A float32 scalar, zero (with a zero gradient) when no row has a label.
+
+    Raises:
+        ValueError: The head asks for a gradient, or the shapes do not agree.
+    """
+    _check_shapes(hidden_TD, head_VD, labels_T)
+    rows_N = _rows(labels_T, labelled_rows_N, ignore_index)
+    chunk = chunk_tokens or default_chunk_tokens(head_VD)
+    apply: Callable[..., Tensor] = _LinearCrossEntropy.apply
+    return apply(hidden_TD, head_VD, labels_T, rows_N, chunk)
+
+
+@torch.no_grad()
+def score_tokens(
+    hidden_TD: Tensor,
+    head_VD: Tensor,
+    labels_T: Tensor,
+    *,
+    chunk_tokens: int | None = None,
+    labelled_rows_N: Tensor | None = None,
+    ignore_index: int = IGNORE_INDEX,
+) -> TokenScores:
+    """Loss and hit of every labelled token, for evaluation; takes what `linear_cross_entropy` takes."""
+    _check_shapes(hidden_TD, head_VD, labels_T)
+    rows_N = _rows(labels_T, labelled_rows_N, ignore_index)
+    chunk = chunk_tokens or default_chunk_tokens(head_VD)
+    loss_N = torch.empty(rows_N.numel(), dtype=torch.float32, device=hidden_TD.device)
+    correct_N = torch.empty(rows_N.numel(), dtype=torch.bool, device=hidden_TD.device)
+    for start in range(0, rows_N.numel(), chunk):
+        rows_C = rows_N[start : start + chunk]
+        labels_C = labels_T.index_select(0, rows_C)
+        logits_CV = hidden_TD.index_select(0, rows_C).to(head_VD.dtype) @ head_VD.t()
+        correct_N[start : start + chunk] = logits_CV.argmax(dim=-1) == labels_C
+        loss_C, _ = _exponentiate(logits_CV, labels_C)
+        loss_N[start : start + chunk] = loss_C
+    return TokenScores(rows_N, loss_N, correct_N)
+
+
+def default_chunk_tokens(head_VD: Tensor) -> int:
+    """Rows a chunk may have so that its float32 logits stay within ``CHUNK_BYTES``: 64 to 4,096."""
+    budget = CHUNK_BYTES.get(head_VD.device.type, CHUNK_BYTES["cuda"])
+    return max(64, min(4096, budget // (4 * head_VD.shape[0]) // 32 * 32))
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, hidden_TD: Tensor, head_VD: Tensor, labels_T: Tensor, rows_N: Tensor, chunk: int
+    ) -> Tensor:
+        wants_gradient = ctx.needs_input_grad[0]
+        loss = torch.zeros((), dtype=torch.float32, device=hidden_TD.device)
+        grad_ND = hidden_TD.new_empty(rows_N.numel() if wants_gradient else 0, hidden_TD.shape[1])
+        for start in range(0, rows_N.numel(), chunk):
+            rows_C = rows_N[start : start + chunk]
+            labels_C = labels_T.index_select(0, rows_C)
+            logits_CV = hidden_TD.index_select(0, rows_C).to(head_VD.dtype) @ head_VD.t()
+            loss_C, grad_CV = _exponentiate(logits_CV, labels_C, normalise=wants_gradient)
+            loss += loss_C.sum()
+            if wants_gradient:
+                grad_CV[torch.arange(rows_C.numel(), device=rows_C.device), labels_C] -= 1.0
+                product_CV = grad_CV if logits_CV.dtype == torch.float32 else logits_CV.copy_(grad_CV)
+                grad_ND[start : start + chunk] = product_CV @ head_VD
+            del logits_CV, grad_CV
+        ctx.save_for_backward(grad_ND, rows_N)
+        ctx.tokens = hidden_TD.shape[0]
+        return loss
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, ...]:
+        grad_ND, rows_N = ctx.saved_tensors
+        grad_TD = grad_ND.new_zeros(ctx.tokens, grad_ND.shape[1])
+        # The scale is multiplied in float32: a loss scale of 65,536 does not exist in float16, and a
+        # bfloat16 scale would be off by up to 0.4 %.
+        grad_TD.index_copy_(0, rows_N, (grad_ND.float() * grad_loss).to(grad_ND.dtype))
+        return grad_TD, None, None, None, None
+
+
+def _exponentiate(logits_CV: Tensor, labels_C: Tensor, normalise: bool = False) -> tuple[Tensor, Tensor]:
+    """Losses ``[C]`` float32, and the softmax ``[C, V]`` float32 (in place of float32 logits)."""
+    values_CV = logits_CV.float()
+    label_C = values_CV.gather(1, labels_C[:, None]).squeeze(1)
+    highest_C1 = values_CV.amax(dim=-1, keepdim=True)
+    total_C1 = values_CV.sub_(highest_C1).exp_().sum(dim=-1, keepdim=True)
+    loss_C = total_C1.log().add_(highest_C1).squeeze(1).sub_(label_C)
+    return loss_C, values_CV.div_(total_C1) if normalise else values_CV
+
+
+def _rows(labels_T: Tensor, known_N: Tensor | None, ignore_index: int) -> Tensor:
+    return known_N if known_N is not None else (labels_T != ignore_index).nonzero().squeeze(1)
+
+
+def _check_shapes(hidden_TD: Tensor, head_VD: Tensor, labels_T: Tensor) -> None:
+    if head_VD.requires_grad and torch.is_grad_enabled():
+        raise ValueError("the head must be frozen: its gradient is never computed")
+    if (
+        hidden_TD.dim() != 2
+        or labels_T.shape != hidden_TD.shape[:1]
+        or head_VD.shape[1:] != hidden_TD.shape[1:]
+    ):
+        raise ValueError(
+            f"hidden {tuple(hidden_TD.shape)}, head {tuple(head_VD.shape)} and labels "
+            f"{tuple(labels_T.shape)} do not agree; wanted [T, D], [V, D] and [T]"
+        )
