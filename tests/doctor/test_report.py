@@ -1,0 +1,73 @@
+"""The support report holds what a helper asks for, quotes the last error, and leaks nothing."""
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from qwen_pipeline.doctor.finding import Inspection, error
+from qwen_pipeline.doctor.log_file import KEPT_FILES, close_log_file, last_log, open_log_file
+from qwen_pipeline.doctor.report import build_report, write_report
+
+
+@pytest.fixture
+def failed_run(tmp_path: Path) -> Path:
+    handler = open_log_file(tmp_path, "20260101-000000")
+    log = logging.getLogger("qwen_pipeline.test")
+    try:
+        raise ValueError("the proxy https://me:topsecret1@proxy.example refused")
+    except ValueError:
+        log.exception("training failed")
+    close_log_file(handler)
+    return tmp_path
+
+
+def test_the_report_quotes_the_last_error_with_its_traceback(failed_run: Path) -> None:
+    report = build_report(
+        Inspection(failed_run, {"train": {"batch_size": 8}}), [error("disk", "full", "prune")]
+    )
+    assert report["last_error"]["error"] == "ValueError"
+    assert "Traceback" in report["last_error"]["traceback"]
+    assert report["parameters"] == {"train": {"batch_size": 8}}
+    assert report["findings"][0]["remedy"] == "prune"
+    assert report["versions"]["torch"]
+    assert report["system"]["memory_gib"] > 0
+    assert any("kedro run" in line for line in report["reproduction"])
+
+
+def test_the_written_report_holds_no_planted_secret(
+    failed_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_plantedplantedplanted")
+    groups = {"train": {"model_name": "/home/zhangsan/models/qwen", "note": "hf_plantedplantedplanted"}}
+    target = failed_run / "support.json"
+    write_report(target, build_report(Inspection(failed_run, groups), []))
+    text = target.read_text(encoding="utf-8")
+    for secret in ("topsecret1", "hf_planted", "zhangsan"):
+        assert secret not in text
+    assert json.loads(text)["last_error"]["error"] == "ValueError"
+
+
+def test_a_line_cut_off_by_a_kill_is_passed_over(failed_run: Path) -> None:
+    name, lines = last_log(failed_run)
+    path = failed_run / "logs" / str(name)
+    path.write_text(path.read_text(encoding="utf-8") + '{"level": "ERR', encoding="utf-8")
+    assert last_log(failed_run)[1] == lines
+
+
+def test_old_log_files_are_removed(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    for number in range(KEPT_FILES + 5):
+        (tmp_path / "logs" / f"2020-{number:03}.jsonl").write_text("{}\n")
+    handler = open_log_file(tmp_path, "2026")
+    logging.getLogger("qwen_pipeline.test").warning("one line")
+    close_log_file(handler)
+    names = sorted(path.name for path in (tmp_path / "logs").iterdir())
+    assert len(names) == KEPT_FILES
+    assert names[-1] == "2026.jsonl"
+
+
+def test_a_folder_that_cannot_be_made_costs_only_the_log(tmp_path: Path) -> None:
+    (tmp_path / "logs").write_text("a file in the way")
+    assert open_log_file(tmp_path, "2026") is None
