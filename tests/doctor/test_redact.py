@@ -53,5 +53,8 @@ def test_home_folders_and_the_user_are_removed(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_facts_that_help_stay() -> None:
-    fact = "torch 2.13.0, batch_size=8, max_memory_gb=8.0, max_new_tokens=256, tokenizer: demo, tokens_per_second 812, data/01_raw/faq.md line 12"
+    fact = (
+        "torch 2.13.0, batch_size=8, max_memory_gb=8.0, max_new_tokens=256, tokenizer: demo, "
+        "tokens_per_second 812, data/01_raw/faq.md line 12"
+    )
     assert redact(fact) == fact

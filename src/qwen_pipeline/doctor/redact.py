@@ -7,7 +7,8 @@ from pathlib import Path
 
 REMOVED = "[removed]"
 
-_SECRET_NAME = r"[\w.\-]*(?:token(?!s|iz)|secret|passw(?:or)?d|api[_\-]?key|access[_\-]?key|credential|auth(?!or))[\w.\-]*"
+_SECRET_WORD = r"(?:token(?!s|iz)|secret|passw(?:or)?d|api[_\-]?key|access[_\-]?key|credential|auth(?!or))"
+_SECRET_NAME = rf"[\w.\-]*{_SECRET_WORD}[\w.\-]*"
 _PATTERNS = (
     re.compile(r"(?P<keep>://)[^/\s:@]+(?::[^/\s@]*)?@"),  # user and password of a URL
     re.compile(rf"(?P<keep>\b{_SECRET_NAME}[\"']?\s*[:=]\s*[\"']?)[^\s\"',}}]+", re.IGNORECASE),
