@@ -1,0 +1,97 @@
+"""The guide's command line: every parameter as a flag, handed to `kedro run`.
+
+    python main.py --batch-size 1 --max-sequence-length 128
+
+The flags are made from the parameter models; there is no second list of them. `--config FILE` takes the
+guide's JSON snippets (flat names and values).
+"""
+
+import argparse
+import difflib
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT / "src"))
+
+from qwen_pipeline.params.groups import GROUPS, groups_with, parameter_names  # noqa: E402
+
+GUIDE_DATA_DIR = "data/raw"  # what the guide types for the default directory
+DEFAULT_DATA_DIR = "data/01_raw"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """One flag a parameter, with its description, and the few of `kedro run` that people need here."""
+    parser = argparse.ArgumentParser(prog="main.py", description="Fine-tune Qwen3 on question-and-answer files.")
+    parser.add_argument("--pipeline", default=None, help="a stage and all before it (default: all six)")
+    parser.add_argument("--env", default=None, help="configuration folder, as in --env qwen3_4b")
+    parser.add_argument("--config", type=Path, default=None, help="JSON file of parameters, names as below")
+    parser.add_argument("--yes", action="store_true", help="do not ask before a long stage runs again")
+    for name in parameter_names():
+        field = GROUPS[groups_with(name)[0]].model_fields[name]
+        options: dict[str, Any] = {"default": argparse.SUPPRESS, "metavar": "VALUE", "type": yaml.safe_load}
+        if _takes_true(field.annotation):
+            options |= {"nargs": "?", "const": True}
+        text = (field.description or "").replace("%", "%%")
+        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, help=text, **options)
+    return parser
+
+
+def _takes_true(annotation: Any) -> bool:
+    """Whether a bare flag means ``true``: the field is a bool, or may be one."""
+    return annotation is bool or bool in getattr(annotation, "__args__", ())
+
+
+def read_parameters(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Parameters of `--config` with the flags above them, in the guide's flat names."""
+    parameters: dict[str, Any] = {}
+    if arguments.config is not None:
+        try:
+            parameters = json.loads(arguments.config.read_text(encoding="utf-8-sig"))
+        except OSError as failure:
+            raise SystemExit(f"--config {arguments.config} cannot be read: {failure.strerror}.") from failure
+        except ValueError as failure:
+            raise SystemExit(f"--config {arguments.config} is not JSON: {failure}.") from failure
+    parameters |= {name: value for name, value in vars(arguments).items() if name in parameter_names()}
+    if Path(str(parameters.get("data_dir"))) == Path(GUIDE_DATA_DIR) and not Path(GUIDE_DATA_DIR).is_dir():
+        parameters["data_dir"] = DEFAULT_DATA_DIR
+    return parameters
+
+
+def refuse_unknown(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> None:
+    """Name the first flag that does not exist and the nearest that does."""
+    flags = [flag for action in parser._actions for flag in action.option_strings]
+    close = difflib.get_close_matches(unknown[0].partition("=")[0], flags, n=1)
+    parser.exit(2, f"Unknown flag {unknown[0]}.{f' Did you mean {close[0]}?' if close else ''}\n")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Turn the flags into one `kedro run`."""
+    parser = build_parser()
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        refuse_unknown(parser, unknown)
+    options: dict[str, Any] = {"params": read_parameters(arguments)}
+    command = ["run"]
+    for option in ("pipeline", "env"):
+        if (value := getattr(arguments, option)) is not None:
+            command += [f"--{option}", value]
+    if arguments.yes:
+        command.append("--yes")
+
+    from kedro.framework.cli.cli import KedroCLI
+
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder, "run.yml")
+        config.write_text(yaml.safe_dump({"run": options}), encoding="utf-8")
+        KedroCLI(project_path=ROOT).main(args=[*command, "--config", str(config)], prog_name="kedro")
+
+
+if __name__ == "__main__":
+    main()
