@@ -28,7 +28,7 @@ DEFAULT_DATA_DIR = "data/01_raw"
 
 def build_parser() -> argparse.ArgumentParser:
     """One flag a parameter, with its description, and the few of `kedro run` that people need here."""
-    parser = argparse.ArgumentParser(prog="main.py", description="Fine-tune Qwen3 on question-and-answer files.")
+    parser = argparse.ArgumentParser("main.py", description="Fine-tune Qwen3 on question-and-answer files.")
     parser.add_argument("--pipeline", default=None, help="a stage and all before it (default: all six)")
     parser.add_argument("--env", default=None, help="configuration folder, as in --env qwen3_4b")
     parser.add_argument("--config", type=Path, default=None, help="JSON file of parameters, names as below")

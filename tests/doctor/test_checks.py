@@ -10,6 +10,7 @@ from qwen_pipeline.doctor.checks import (
     allocator,
     cuda,
     disk_space,
+    memory,
     packages,
     python_version,
     quantization,
@@ -191,3 +192,16 @@ def test_every_check_is_discovered_once_in_a_fixed_order() -> None:
     orders = [module.ORDER for module in discover_checks()]
     assert orders == sorted(set(orders))
     assert len(orders) >= 8
+
+
+def test_a_card_with_too_little_free_memory_gets_a_cap_that_fits() -> None:
+    finding = memory.judge_card(5 * 2**30, 8 * 2**30, cap_gib=8)
+    assert finding.state is State.WARNING
+    assert "max_memory_gb=5" in finding.remedy
+    assert memory.judge_card(8 * 2**30, 12 * 2**30, cap_gib=8).state is State.OK
+
+
+def test_scarce_host_memory_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "LEAST_HOST_BYTES", 2**60)
+    finding = next(iter(memory.check(Inspection(tmp_path))))
+    assert finding.state is State.WARNING
