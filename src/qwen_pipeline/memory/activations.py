@@ -1,0 +1,146 @@
+"""What becomes of a layer's activations between its forward and its backward.
+
+A layer of Qwen3-4B leaves about 92 KB a token behind. Keeping them costs memory, recomputing them a third
+of the linear operations, and between the two lies a choice for each layer:
+
+- kept: nothing is computed twice;
+- recomputed: only the layer's input (5 KB a token) lives until its backward;
+- offloaded: recomputed, and the input waits on the host.
+
+The layers nearest the head are the ones to keep: their backward comes first, so what they hold is gone
+before any other layer is computed again.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import is_fake
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.checkpoint import checkpoint
+
+from qwen_pipeline.errors import ParameterError, UnsupportedModelError
+
+
+@dataclass(frozen=True)
+class ActivationPolicy:
+    """How many of a model's layers keep their activations, and where the others' inputs wait.
+
+    Attributes:
+        kept_layers: Layers nearest the head that keep everything; None for all of them.
+        offload: The inputs of recomputed layers wait in (pinned) host memory.
+    """
+
+    kept_layers: int | None = 0
+    offload: bool = False
+
+    @classmethod
+    def parse(cls, text: str | bool) -> Self:
+        """Read ``keep``, ``recompute``, ``keep:12`` or ``offload``; a bool as in `gradient_checkpointing`.
+
+        Raises:
+            ParameterError: The text is none of these.
+        """
+        named = {"keep": cls(None), "recompute": cls(0), "offload": cls(0, True)}
+        if isinstance(text, bool):
+            return named["recompute" if text else "keep"]
+        kind, _, count = text.partition(":")
+        if kind == "keep" and count.isdigit():
+            return cls(int(count))
+        if text not in named:
+            raise ParameterError(
+                f"gradient_checkpointing={text!r}: write true, false, auto, keep:LAYERS or offload."
+            )
+        return named[text]
+
+    def __str__(self) -> str:
+        if self.offload:
+            return "offload"
+        return {None: "keep", 0: "recompute"}.get(self.kept_layers, f"keep:{self.kept_layers}")
+
+    def keeps(self, layer: int, layers: int) -> bool:
+        """Whether layer number ``layer`` of ``layers`` keeps its activations."""
+        return self.kept_layers is None or layer >= layers - self.kept_layers
+
+
+def decoder_layers(model: nn.Module) -> list[nn.Module]:
+    """The layers of a Hugging Face decoder, also inside a PEFT model, in order.
+
+    Raises:
+        UnsupportedModelError: The layers do not have transformers' checkpointing switch.
+    """
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    layers = [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
+    if not layers:
+        raise UnsupportedModelError(
+            f"{type(model).__name__} has no decoder layers of transformers' GradientCheckpointingLayer kind, "
+            "so their activations cannot be managed; use a Qwen3 model and transformers 5.17 or newer."
+        )
+    return layers
+
+
+def apply_activation_policy(model: nn.Module, policy: ActivationPolicy) -> None:
+    """Set every decoder layer of ``model`` to what ``policy`` says; may be called again at any time.
+
+    Args:
+        model: A Hugging Face decoder or a PEFT model of one. It must be in train mode to recompute.
+        policy: The choice.
+    """
+    layers = decoder_layers(model)
+    # Without dropout there is no random state to bring back, and asking for it would cost a copy a layer.
+    draws = any(isinstance(module, nn.Dropout) and module.p > 0 for module in model.modules())
+    recompute = partial(_recompute, preserve_rng_state=draws, offload=policy.offload)
+    for index, layer in enumerate(layers):
+        keeps = policy.keeps(index, len(layers))
+        layer.gradient_checkpointing = not keeps  # type: ignore[assignment]
+        layer._gradient_checkpointing_func = recompute  # type: ignore[assignment]
+
+
+@contextmanager
+def temporary_policy(model: nn.Module, policy: ActivationPolicy) -> Iterator[None]:
+    """Use ``policy`` for a while, as for a row that does not fit otherwise; then put the old one back."""
+    layers = decoder_layers(model)
+    before = [
+        (layer.gradient_checkpointing, getattr(layer, "_gradient_checkpointing_func", None))
+        for layer in layers
+    ]
+    apply_activation_policy(model, policy)
+    try:
+        yield
+    finally:
+        for layer, (enabled, function) in zip(layers, before, strict=True):
+            layer.gradient_checkpointing = enabled
+            layer._gradient_checkpointing_func = function  # type: ignore[assignment]
+
+
+def _recompute(
+    function: Callable[..., Any], *args: Any, preserve_rng_state: bool, offload: bool, **kwargs: Any
+) -> Any:
+    run = partial(
+        checkpoint, function, *args, use_reentrant=False, preserve_rng_state=preserve_rng_state, **kwargs
+    )
+    if not offload or not torch.is_grad_enabled():
+        return run()
+    with saved_tensors_hooks(_to_host, _to_device):
+        return run()
+
+
+def _to_host(tensor: Tensor) -> tuple[torch.device, Tensor | Callable[[], Tensor]]:
+    """Copy to pinned memory on the current stream; the copy is read only by a later copy on that stream."""
+    if is_fake(tensor):  # In a memory plan: it is gone from the device until it is wanted again.
+        return tensor.device, partial(torch.empty, tensor.shape, dtype=tensor.dtype, device=tensor.device)
+    if tensor.device.type != "cuda":
+        return tensor.device, tensor
+    host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+    host.copy_(tensor, non_blocking=True)
+    return tensor.device, host
+
+
+def _to_device(packed: tuple[torch.device, Tensor | Callable[[], Tensor]]) -> Tensor:
+    device, waiting = packed
+    return waiting.to(device, non_blocking=True) if isinstance(waiting, Tensor) else waiting()

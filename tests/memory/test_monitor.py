@@ -1,0 +1,70 @@
+"""A leak is told from noise, jumps and warm-up."""
+
+import random
+
+import pytest
+
+from qwen_pipeline.memory.measure import MemoryMeter, MemoryReading
+from qwen_pipeline.memory.monitor import MemoryMonitor
+
+
+class ScriptedMeter(MemoryMeter):
+    """Reads host memory off a function of the step."""
+
+    def __init__(self, mib_at):
+        super().__init__("cpu")
+        self.mib_at, self.step = mib_at, 0
+
+    def read(self):
+        self.step += 1
+        return MemoryReading(self.mib_at(self.step) / 1024, 10.0)
+
+
+def watch(mib_at, steps=200, **settings):
+    monitor = MemoryMonitor(ScriptedMeter(mib_at), **settings)
+    for step in range(1, steps + 1):
+        monitor.sample(step)
+    return monitor
+
+
+def noise(step, width=20.0):
+    return random.Random(step).uniform(-width, width)
+
+
+@pytest.mark.parametrize("slope", [0.5, 3.0])
+def test_a_leak_is_named_with_its_slope(slope):
+    (leak,) = watch(lambda step: 2000 + slope * step + noise(step)).leaks()
+    assert leak.slope_mib_per_step == pytest.approx(slope, rel=0.15)
+    assert leak.confidence > 0.999
+    assert f"host memory grows by {leak.slope_mib_per_step:.2f} MiB a step" in str(leak)
+    assert "empty_cache_steps" in str(leak)
+
+
+@pytest.mark.parametrize(
+    "mib_at",
+    [
+        lambda step: 2000,
+        lambda step: 2000 + noise(step),
+        lambda step: 2000 + (500 if step > 100 else 0) + noise(step),
+        lambda step: 2000 + 500 * (1 - 0.9**step),
+        lambda step: 2000 + (4000 if step == 90 else 0),
+        lambda step: 2000 - 3 * step,
+        lambda step: 2000 + 0.01 * step,
+        lambda step: 2000 + 100 * (step % 10),
+    ],
+    ids=["flat", "noise", "jump", "warm-up", "one odd reading", "falling", "negligible", "saw tooth"],
+)
+def test_other_shapes_are_no_leak(mib_at):
+    assert watch(mib_at).leaks() == []
+
+
+def test_a_few_steps_are_too_few_to_judge():
+    assert watch(lambda step: 2000 + 50 * step, steps=10).leaks() == []
+
+
+def test_a_long_run_keeps_a_bounded_history_and_still_sees_the_leak():
+    monitor = watch(lambda step: 2000 + 0.2 * step + noise(step), steps=5000, capacity=64)
+    assert 16 <= len(monitor.history()) <= 64
+    assert monitor.history()[0]["step"] < 200 and monitor.history()[-1]["step"] > 4500
+    (leak,) = monitor.leaks()
+    assert leak.slope_mib_per_step == pytest.approx(0.2, rel=0.1)
