@@ -49,9 +49,10 @@ def is_remote(name: str, project_path: Path) -> bool:
 
 
 def _ask(url: str) -> int:
-    request = urllib.request.Request(url, method="HEAD")  # noqa: S310  (http and https only, from HF_ENDPOINT)
+    request = urllib.request.Request(url, method="HEAD")
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
+        opener = urllib.request.build_opener()  # urlopen would keep the proxies of its first call
+        with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as refusal:
         return int(refusal.code)
