@@ -1,0 +1,52 @@
+"""Two trainings side by side: what differs, by whatever name people give them."""
+
+from pathlib import Path
+
+import pytest
+
+from qwen_pipeline.errors import TrackingError
+from qwen_pipeline.tracking.compare import compare_runs
+from qwen_pipeline.tracking.mlflow_run import open_training_run
+from qwen_pipeline.tracking.store import default_tracking_uri
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", default_tracking_uri(tmp_path))
+    ids = []
+    for rate, digest, loss in ((1e-4, "aaa", 2.0), (2e-4, "bbb", 1.0)):
+        with open_training_run(
+            parameters={"learning_rate": rate, "lora_r": 16}, name=f"rate {rate}"
+        ) as reporter:
+            reporter.log_input("tokenized_train", digest, "data", "training")
+            reporter.log_metrics({"loss": loss}, 1)
+        assert reporter.run_id is not None
+        ids.append(reporter.run_id)
+    return ids
+
+
+@pytest.mark.parametrize("names", [("latest~1", "latest"), ("rate 0.0001", "rate 0.0002")])
+def test_only_what_differs_is_listed_and_every_result(runs: list[str], names: tuple[str, str]) -> None:
+    comparison = compare_runs(*names)
+    assert [run["id"] for run in comparison["runs"]] == runs
+    assert comparison["parameters"] == {"learning_rate": ["0.0001", "0.0002"]}
+    assert comparison["data"] == {"tokenized_train": ["aaa", "bbb"]}
+    assert comparison["results"] == {"loss": [2.0, 1.0]}
+
+
+def test_the_beginning_of_an_id_is_enough(runs: list[str]) -> None:
+    assert compare_runs(runs[0][:8], runs[1])["runs"][0]["id"] == runs[0]
+
+
+@pytest.mark.parametrize("name", ["nowhere", "latest~7", "latest~x"])
+def test_an_unknown_run_is_one_sentence(runs: list[str], name: str) -> None:
+    with pytest.raises(TrackingError, match="tracked"):
+        compare_runs(name, "latest")
+
+
+def test_a_project_without_trainings_says_how_to_make_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", default_tracking_uri(tmp_path))
+    with pytest.raises(TrackingError, match="kedro run --pipeline train"):
+        compare_runs("latest", "latest~1")
