@@ -1,32 +1,74 @@
-"""What this project does at Kedro's own events: point MLflow at the project and set the log levels."""
+"""What this project does at Kedro's own events: MLflow's place, log levels, one log file a run."""
 
 import logging
 import os
+import sys
+from pathlib import Path
 from typing import Any
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 
+from qwen_pipeline.doctor.log_file import close_log_file, open_log_file
 from qwen_pipeline.tracking.store import default_tracking_uri
 
-_LIBRARIES = ("transformers", "datasets")
+LIBRARIES = ("transformers", "datasets")
 
 
 class ProjectHooks:
     """Hooks that cost nothing: no heavy library is imported here."""
 
+    def __init__(self) -> None:
+        self._project_path = Path.cwd()
+        self._log_file: logging.Handler | None = None
+
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Point MLflow at the project's store and apply ``log_level`` before anything is loaded."""
-        os.environ.setdefault("MLFLOW_TRACKING_URI", default_tracking_uri(context.project_path))
-        _apply_log_level(context.config_loader["parameters"])
+        self._project_path = Path(context.project_path)
+        os.environ.setdefault("MLFLOW_TRACKING_URI", default_tracking_uri(self._project_path))
+        apply_log_level(str(context.config_loader["parameters"]["train"]["log_level"]))
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
+        """Open the run's log file; its first line says what was asked for."""
+        name = str(run_params["session_id"]).replace(":", ".")
+        self._log_file = open_log_file(self._project_path, name)
+        asked = {key: value for key, value in run_params.items() if value and key != "project_path"}
+        self._write(logging.INFO, f"run {asked}")
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """Close the run's log file."""
+        close_log_file(self._log_file)
+        self._log_file = None
+
+    @hook_impl
+    def on_pipeline_error(self, error: Exception) -> None:
+        """Keep the failure with its traceback in the log file; the terminal gets one sentence."""
+        self._write(logging.ERROR, str(error), error)
+        self.after_pipeline_run()
+
+    def _write(self, level: int, message: str, error: Exception | None = None) -> None:
+        if self._log_file is not None:
+            exc_info = (type(error), error, error.__traceback__) if error else None
+            self._log_file.handle(
+                logging.LogRecord("qwen_pipeline.run", level, __file__, 0, message, None, exc_info)
+            )
 
 
-def _apply_log_level(groups: dict[str, dict[str, Any]]) -> None:
-    """Set this project's loggers, and those of transformers and datasets through their variables."""
-    level = str(groups["train"].get("log_level", "INFO")).upper()
+def apply_log_level(level: str) -> None:
+    """Set this project's loggers and those of transformers and datasets (S16).
+
+    Their own variables are set for libraries that are imported later; loggers already there follow too.
+
+    Args:
+        level: ``DEBUG``, ``INFO``, ``WARNING``, ``ERROR`` or ``CRITICAL``.
+    """
+    level = level.upper()
     logging.getLogger("qwen_pipeline").setLevel(level)
-    library_level = level if level in {"DEBUG", "ERROR", "CRITICAL"} else "WARNING"
-    for library in _LIBRARIES:
-        os.environ.setdefault(f"{library.upper()}_VERBOSITY", library_level.lower())
-        logging.getLogger(library).setLevel(library_level)
+    library_level = "WARNING" if level == "INFO" else level
+    for library in LIBRARIES:
+        os.environ[f"{library.upper()}_VERBOSITY"] = library_level.lower()
+        if library in sys.modules:
+            logging.getLogger(library).setLevel(library_level)
