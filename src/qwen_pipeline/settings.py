@@ -46,8 +46,7 @@ class ProjectConfigLoader(OmegaConfigLoader):
         run_env = self.env or self.default_run_env
         environments = dict.fromkeys([self.base_env, run_env])
         layers = [flatten_layer(self._layer(name), f"conf/{name}") for name in environments]
-        runtime = OmegaConf.to_container(OmegaConf.create(self.runtime_params or {}), resolve=True)
-        layers.append(flatten_layer(runtime, "--params"))
+        layers.append(flatten_layer(self.runtime_params or {}, "--params"))
         return merge_layers(layers)
 
     def _layer(self, environment: str) -> dict[str, Any]:
