@@ -1,0 +1,103 @@
+"""Layers of parameters meet whatever way they are written, and a mistake is told with its remedy."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qwen_pipeline.errors import ParameterError
+from qwen_pipeline.params.groups import GROUPS, groups_with, parameter_names
+from qwen_pipeline.params.merge import build_groups, flatten_layer, merge_layers
+
+
+def build(*layers: dict[str, object]) -> dict[str, dict[str, object]]:
+    return build_groups(merge_layers(flatten_layer(layer, f"layer {i}") for i, layer in enumerate(layers)))
+
+
+def test_a_flat_key_and_a_stage_key_mean_the_same() -> None:
+    assert build({"batch_size": 1}) == build({"train": {"batch_size": 1}})
+
+
+def test_a_later_layer_wins_whichever_way_either_is_written() -> None:
+    assert build({"train": {"batch_size": 4}}, {"batch_size": 1})["train"]["batch_size"] == 1
+    assert build({"batch_size": 4}, {"train": {"batch_size": 1}})["train"]["batch_size"] == 1
+
+
+def test_a_stage_key_leaves_the_rest_of_its_stage_alone() -> None:
+    groups = build({"train": {"batch_size": 4, "lora_r": 8}}, {"train": {"batch_size": 1}})
+    assert groups["train"]["lora_r"] == 8
+
+
+def test_a_shared_name_reaches_every_stage_that_has_it() -> None:
+    groups = build({"train": {"model_name": "./somewhere"}})
+    assert {groups[stage]["model_name"] for stage in groups_with("model_name")} == {"./somewhere"}
+    assert len(groups_with("model_name")) > 1
+
+
+def test_nested_values_merge_key_by_key() -> None:
+    groups = build({"generation_config": {"max_new_tokens": 32}}, {"generation_config": {"top_p": 0.5}})
+    generation = groups["evaluate"]["generation_config"]
+    assert isinstance(generation, dict)
+    assert (generation["max_new_tokens"], generation["top_p"]) == (32, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("layer", "told"),
+    [
+        ({"batch_sise": 1}, "batch_size"),
+        ({"train": {"learning-rate": 1e-4}}, "learning_rate"),
+        ({"generation_config": {"temprature": 1.0}}, "temperature"),
+        ({"train": {"data_dir": "x"}}, "belongs to ingest"),
+        ({"train": 3}, "train.NAME=VALUE"),
+    ],
+)
+def test_a_wrong_name_is_refused_with_the_nearest_right_one(layer: dict[str, object], told: str) -> None:
+    with pytest.raises(ParameterError, match=told):
+        build(layer)
+
+
+@pytest.mark.parametrize(
+    ("layer", "key"),
+    [
+        ({"learning_rate": -1}, "learning_rate=-1"),
+        ({"num_epochs": "many"}, "num_epochs='many'"),
+        ({"lora_r": 0}, "lora_r=0"),
+        ({"generation_config": {"top_p": 1.5}}, "generation_config.top_p=1.5"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_with_key_and_value(layer: dict[str, object], key: str) -> None:
+    with pytest.raises(ParameterError) as caught:
+        build(layer)
+    assert key in str(caught.value)
+
+
+def test_one_name_with_two_values_in_one_layer_is_refused() -> None:
+    with pytest.raises(ParameterError, match="twice"):
+        flatten_layer({"batch_size": 1, "train": {"batch_size": 2}}, "conf/local")
+
+
+@given(st.text(min_size=1))
+def test_any_unknown_name_is_a_parameter_error(name: str) -> None:
+    if name in parameter_names() or name in GROUPS:
+        return
+    with pytest.raises(ParameterError):
+        flatten_layer({name: 1}, "--params")
+
+
+def test_what_is_built_validates_again_to_the_same() -> None:
+    groups = build({"learning_rate": "1e-4"})
+    for stage, cls in GROUPS.items():
+        assert cls.model_validate(groups[stage]).model_dump(mode="json") == groups[stage]
+    assert groups["train"]["learning_rate"] == 1e-4
+
+
+def test_a_name_that_several_stages_share_has_one_default() -> None:
+    groups = build({})
+    for name in parameter_names():
+        values = [groups[stage][name] for stage in groups_with(name)]
+        assert all(value == values[0] for value in values), name
+
+
+def test_every_parameter_is_described() -> None:
+    for stage, cls in GROUPS.items():
+        for name, field in cls.model_fields.items():
+            assert field.description, f"{stage}.{name}"
