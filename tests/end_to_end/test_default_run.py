@@ -1,0 +1,131 @@
+"""The whole job on the bundled data: every stage leaves what the contract says, and tuning helped."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from conftest import FinishedProject
+
+pytestmark = pytest.mark.slow
+
+
+def read_json(path: Path) -> dict[str, object]:
+    loaded = json.loads(path.read_text(encoding="utf-8"))
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def test_tables_have_the_fields_of_the_contract(finished_project: FinishedProject) -> None:
+    ingested = pq.read_schema(finished_project.newest("02_intermediate", "ingested_examples.parquet"))
+    fields = {"example_id", "messages", "source_file", "source_line", "encoding", "encoding_confidence"}
+    assert fields <= set(ingested.names)
+    clean = pq.read_table(finished_project.newest("03_primary", "clean_examples.parquet"))
+    assert fields | {"repairs", "split"} <= set(clean.schema.names)
+    assert set(clean["split"].to_pylist()) == {"train", "validation", "test"}
+    rejects = {"source_file", "source_line", "stage", "reason", "detail", "excerpt"}
+    for layer, name in (
+        ("02_intermediate", "ingest_rejects"), ("03_primary", "clean_rejects"), ("05_model_input", "tokenize_rejects"),
+    ):  # fmt: skip
+        assert rejects <= set(pq.read_schema(finished_project.newest(layer, f"{name}.parquet")).names)
+    predictions = pq.read_schema(finished_project.newest("07_model_output", "predictions.parquet"))
+    assert {"example_id", "question", "reference", "base_answer", "tuned_answer"} <= set(predictions.names)
+
+
+def test_nothing_is_lost_in_any_file(finished_project: FinishedProject) -> None:
+    report = read_json(finished_project.newest("08_reporting", "data_report.json"))
+    accounts = {**report["files"], "total": report["total"]}  # type: ignore[dict-item]
+    for name, account in accounts.items():
+        kept_and_lost = account["kept"] + sum(account["rejected"].values())
+        assert account["found"] == kept_and_lost + account["duplicates_exact"] + account["duplicates_near"], (
+            name
+        )
+    assert report["total"]["found"] > 0  # type: ignore[index]
+    encodings = report["total"]["encodings"]  # type: ignore[index]
+    assert any("gb" in name.lower() for name in encodings)
+
+
+def test_tokenized_splits_open_with_datasets_and_train_only_the_answer(
+    finished_project: FinishedProject,
+) -> None:
+    import datasets
+
+    for split in ("train", "validation", "test"):
+        rows = datasets.load_from_disk(str(finished_project.newest("05_model_input", f"tokenized_{split}")))
+        assert len(rows) > 10
+        row = rows[0]
+        assert len(row["input_ids"]) == len(row["labels"])
+        assert row["labels"][0] == -100
+        assert row["labels"][-1] != -100
+
+
+def test_tuning_lowered_the_held_out_loss_by_sixty_per_cent(finished_project: FinishedProject) -> None:
+    report = read_json(finished_project.newest("08_reporting", "evaluation_report.json"))
+    base, tuned = report["base"]["loss"], report["tuned"]["loss"]  # type: ignore[index]
+    assert tuned <= 0.4 * base
+
+
+def test_the_adapter_loads_with_plain_peft_and_the_merged_model_with_plain_transformers(
+    finished_project: FinishedProject,
+) -> None:
+    from peft import PeftConfig
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    adapter = finished_project.newest("06_models", "adapter")
+    assert PeftConfig.from_pretrained(str(adapter)).r > 0
+    exported = finished_project.newest("06_models", "exported_model")
+    merged = exported / "merged"
+    model = AutoModelForCausalLM.from_pretrained(str(merged))
+    tokenizer = AutoTokenizer.from_pretrained(str(merged))
+    prompt = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "What is LoRA?"}],
+        add_generation_prompt=True,
+        return_tensors="pt",
+        return_dict=True,
+    )
+    answer = model.generate(**prompt, max_new_tokens=4, do_sample=False)
+    assert answer.shape[1] > prompt["input_ids"].shape[1]
+
+
+def test_the_training_is_one_finished_mlflow_run_that_the_report_names(
+    finished_project: FinishedProject,
+) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{finished_project.path / 'mlflow.db'}")
+    experiments = [e.experiment_id for e in client.search_experiments()]
+    runs = client.search_runs(experiments)
+    assert len(runs) == 1
+    report = read_json(finished_project.newest("08_reporting", "train_report.json"))
+    run = runs[0]
+    assert report["mlflow_run_id"] == run.info.run_id
+    assert run.info.status == "FINISHED"
+    assert run.inputs.dataset_inputs
+    assert any("test" in name or "tuned" in name for name in run.data.metrics)
+    assert any(a.path.startswith("adapter") for a in client.list_artifacts(run.info.run_id))
+
+
+def test_a_second_run_repeats_nothing(finished_project: FinishedProject) -> None:
+    before = finished_project.newest("06_models", "adapter")
+    finished_project.kedro("run")
+    assert finished_project.newest("06_models", "adapter") == before
+
+
+@pytest.mark.parametrize(
+    ("params", "told"),
+    [
+        ("batch_sise=1", "batch_size"),
+        ("data_dir=nowhere", "nowhere"),
+        ("model_name=./no-such-model", "no-such-model"),
+        ("max_sequence_length=8", "max_sequence_length"),
+    ],
+)
+def test_a_users_mistake_is_one_sentence_and_overwrites_nothing(
+    params: str, told: str, finished_project: FinishedProject
+) -> None:
+    before = finished_project.newest("06_models", "adapter")
+    done = finished_project.kedro("run", "--params", params, check=False)
+    assert done.returncode != 0
+    assert told in done.stdout
+    assert "Traceback" not in done.stdout
+    assert finished_project.newest("06_models", "adapter") == before
