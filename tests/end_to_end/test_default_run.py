@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import FinishedProject
+
+from end_to_end.project import FinishedProject
 
 pytestmark = pytest.mark.slow
 
@@ -25,8 +26,10 @@ def test_tables_have_the_fields_of_the_contract(finished_project: FinishedProjec
     assert set(clean["split"].to_pylist()) == {"train", "validation", "test"}
     rejects = {"source_file", "source_line", "stage", "reason", "detail", "excerpt"}
     for layer, name in (
-        ("02_intermediate", "ingest_rejects"), ("03_primary", "clean_rejects"), ("05_model_input", "tokenize_rejects"),
-    ):  # fmt: skip
+        ("02_intermediate", "ingest_rejects"),
+        ("03_primary", "clean_rejects"),
+        ("05_model_input", "tokenize_rejects"),
+    ):
         assert rejects <= set(pq.read_schema(finished_project.newest(layer, f"{name}.parquet")).names)
     predictions = pq.read_schema(finished_project.newest("07_model_output", "predictions.parquet"))
     assert {"example_id", "question", "reference", "base_answer", "tuned_answer"} <= set(predictions.names)
