@@ -1,0 +1,79 @@
+"""Counts of what became of a split's examples and how long their rows are."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from qwen_pipeline.chat.labels import IGNORE_INDEX, EncodedTurn, RefusedTurn
+
+_QUANTILES = (0.5, 0.9, 0.99)
+
+
+@dataclass
+class SplitAccount:
+    """Grows with the number of different lengths, not with the number of rows."""
+
+    examples: int = 0
+    kept: int = 0
+    rows: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    turns_refused: Counter[str] = field(default_factory=Counter)
+    questions_cut: int = 0
+    answers_cut: int = 0
+    tokens: int = 0
+    trained_tokens: int = 0
+    shortest_needed: int = 0
+    _lengths: Counter[int] = field(default_factory=Counter)
+
+    def add(self, turns: Sequence[EncodedTurn | RefusedTurn]) -> None:
+        """Count one example by its turns; it is kept if one of them is."""
+        encoded = [turn for turn in turns if isinstance(turn, EncodedTurn)]
+        refused = [turn for turn in turns if isinstance(turn, RefusedTurn)]
+        self.examples += 1
+        if encoded:
+            self.kept += 1
+            self.turns_refused.update(str(turn.reason) for turn in refused)
+        else:
+            self.rejected[str(refused[0].reason)] += 1
+        for row in encoded:
+            self._add_row(row)
+        needs = [turn.needed_tokens for turn in refused if turn.needed_tokens]
+        self.shortest_needed = min(
+            [*needs, *([self.shortest_needed] if self.shortest_needed else [])], default=0
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the report."""
+        return {
+            "examples": self.examples,
+            "kept": self.kept,
+            "rejected": dict(sorted(self.rejected.items())),
+            "turns_refused_in_kept_examples": dict(sorted(self.turns_refused.items())),
+            "rows": self.rows,
+            "questions_cut": self.questions_cut,
+            "answers_cut": self.answers_cut,
+            "tokens": self.tokens,
+            "trained_tokens": self.trained_tokens,
+            "row_tokens": {
+                **{f"p{round(share * 100)}": self._quantile(share) for share in _QUANTILES},
+                "max": max(self._lengths, default=0),
+            },
+        }
+
+    def _add_row(self, row: EncodedTurn) -> None:
+        self.rows += 1
+        self.questions_cut += row.question_cut
+        self.answers_cut += row.answer_cut
+        self.tokens += len(row.input_ids)
+        self.trained_tokens += sum(label != IGNORE_INDEX for label in row.labels)
+        self._lengths[len(row.input_ids)] += 1
+
+    def _quantile(self, share: float) -> int:
+        wanted, seen = math.ceil(share * self.rows), 0
+        for length in sorted(self._lengths):
+            seen += self._lengths[length]
+            if seen >= wanted:
+                return length
+        return 0

@@ -1,0 +1,50 @@
+"""Parameters of the tokenize stage: which model's tokenizer and template, and what is trained."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from qwen_pipeline.params.fields import StageParameters
+
+
+class TokenizerKwargs(BaseModel):
+    """What the tokenizer is loaded with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    padding_side: Literal["left", "right"] = Field(
+        "left", description="Side of the padding when answers are generated in batches."
+    )
+    truncation_side: Literal["left", "right"] = Field(
+        "left", description="Which end of a user's text is dropped where a prompt is too long."
+    )
+    pad_token: str | None = Field(
+        None, description="A token of the vocabulary to pad with; chosen by the project when not given."
+    )
+
+
+class TokenizeParameters(StageParameters):
+    """From clean examples to rows of token ids with labels."""
+
+    model_name: str = Field(
+        "demo", min_length=1, description="The base model: demo, a folder, or a hub id (owner/name)."
+    )
+    model_revision: str | None = Field(None, description="A hub branch, tag or commit.")
+    max_sequence_length: int = Field(512, ge=1, le=1_048_576, description="Most tokens of a row.")
+    thinking: Literal["empty", "masked", "refuse"] = Field(
+        "empty",
+        description=(
+            "Answers without reasoning: train an empty thinking block, give it as context without loss, "
+            "or reject the row."
+        ),
+    )
+    train_on_turns: Literal["all", "last"] = Field(
+        "all",
+        description="Answers of a conversation that are trained: each as a row of its own, or the last.",
+    )
+    answer_overflow: Literal["reject", "cut"] = Field(
+        "reject", description="An answer that does not fit into max_sequence_length: reject it, or cut it."
+    )
+    tokenizer_kwargs: TokenizerKwargs = Field(
+        TokenizerKwargs(), description="padding_side and truncation_side of the tokenizer."
+    )

@@ -1,0 +1,39 @@
+"""The node of the tokenize stage."""
+
+from pathlib import Path
+from typing import Any
+
+from pyarrow.dataset import Dataset
+
+from qwen_pipeline.incremental.workspace import work_directory
+from qwen_pipeline.model.source import ModelSource
+from qwen_pipeline.params.tokenize import TokenizeParameters
+
+
+def tokenize_examples(
+    clean_examples: Dataset, base_model: ModelSource, parameters: TokenizeParameters
+) -> tuple[Path, Path, Path, Path, dict[str, Any]]:
+    """Encode every clean example with the base model's tokenizer and template.
+
+    Returns:
+        Directories of the train, validation and test rows, the rejects' table, and the report.
+
+    Raises:
+        NoExamplesError: No training row is left.
+    """
+    from qwen_pipeline.chat.labels import LabelRules, TurnEncoder
+    from qwen_pipeline.chat.tokenize_table import tokenize_table
+    from qwen_pipeline.model.load import load_tokenizer
+
+    tokenizer = load_tokenizer(base_model, **parameters.tokenizer_kwargs.model_dump())
+    rules = LabelRules(
+        max_sequence_length=parameters.max_sequence_length,
+        thinking=parameters.thinking,
+        train_on_turns=parameters.train_on_turns,
+        truncation_side=parameters.tokenizer_kwargs.truncation_side,
+        answer_overflow=parameters.answer_overflow,
+    )
+    folder = work_directory()
+    report = tokenize_table(clean_examples, TurnEncoder(tokenizer, rules), folder)
+    splits = (folder / "train", folder / "validation", folder / "test")
+    return *splits, folder / "tokenize_rejects.parquet", report
