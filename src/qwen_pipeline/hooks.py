@@ -32,7 +32,7 @@ class ProjectHooks:
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
         """Open the run's log file; its first line says what was asked for."""
-        name = str(run_params["session_id"]).replace(":", ".")
+        name = str(run_params["run_id"]).replace(":", ".")
         self._log_file = open_log_file(self._project_path, name)
         asked = {key: value for key, value in run_params.items() if value and key != "project_path"}
         self._write(logging.INFO, f"run {asked}")
