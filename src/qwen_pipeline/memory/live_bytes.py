@@ -5,10 +5,9 @@ run, and the memory profile on a CPU, which has no allocator statistics of its o
 """
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
@@ -24,8 +23,8 @@ def rounded_bytes(size: int) -> int:
 class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """While active, follows every storage that an operator returns until it is freed.
 
-    Tensors made before count only if handed to `follow` first. Memory that an operator takes and gives back
-    inside itself (a kernel's workspace) is not seen.
+    Tensors made before count only if handed to `follow` first. Of the memory that an operator takes and gives
+    back inside itself, only what `_WORKSPACE` knows is counted.
 
     Attributes:
         live: Bytes alive now, in 512-byte blocks.
@@ -82,11 +81,31 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        for leaf in tree_iter((args, kwargs)):
-            if isinstance(leaf, torch.Tensor):
-                self._remember(leaf)
+        for tensor in _tensors(args):
+            self._remember(tensor)
         result = func(*args, **(kwargs or {}))
-        for leaf in tree_iter(result):
-            if isinstance(leaf, torch.Tensor):
-                self.follow(leaf, str(func))
+        for tensor in _tensors((result,)):
+            self.follow(tensor, str(func))
+        if (workspace := _WORKSPACE.get(func.name())) is not None:
+            self.peak = max(self.peak, self.live + workspace(*args))
         return result
+
+
+def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
+    """The tensors in an operator's arguments or results, lists of them included."""
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, tuple | list):
+            yield from _tensors(value)
+
+
+def _gemm_4bit_workspace(hidden: Tensor, packed: Tensor, shape: Sequence[int], *rest: Any) -> int:
+    """Bytes of the weights that the product dequantises inside itself, and of their scales (twice)."""
+    elements = shape[0] * shape[1]
+    return rounded_bytes(elements * hidden.element_size()) + 2 * rounded_bytes(4 * -(-elements // rest[1]))
+
+
+# Memory that an operator takes inside itself. Source: bitsandbytes 0.50, backends/default/ops.py; its CUDA
+# kernel for small products takes less.
+_WORKSPACE: dict[str, Callable[..., int]] = {"bitsandbytes::gemm_4bit": _gemm_4bit_workspace}
