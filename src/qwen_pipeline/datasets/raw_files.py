@@ -1,0 +1,74 @@
+"""The user's files, as partitions of bytes that are read lazily.
+
+kedro-datasets' PartitionedDataset would do the listing; the fallback to the bundled samples and the
+errors for a directory that the user named are this project's.
+"""
+
+import hashlib
+import logging
+from pathlib import Path
+from typing import Any
+
+from kedro.io import AbstractDataset
+
+from qwen_pipeline.errors import DataError
+from qwen_pipeline.text.raw_file import RawFile
+
+logger = logging.getLogger(__name__)
+
+DEFAULT = "data/01_raw"
+
+
+class RawFilesDataset(AbstractDataset[None, dict[str, RawFile]]):
+    """Every visible file below ``path``, by its relative name.
+
+    The default directory may be empty: then the samples are used, with one warning. A directory that the
+    user named must hold files.
+    """
+
+    def __init__(self, *, path: str, sample_path: str, metadata: dict[str, Any] | None = None) -> None:
+        self._path = Path(path).expanduser()
+        self._samples = Path(sample_path)
+        self.metadata = metadata
+
+    def load(self) -> dict[str, RawFile]:
+        """List the files; nothing is read yet.
+
+        Raises:
+            DataError: The directory was named by the user and is missing or holds no file.
+        """
+        directory = self._directory()
+        if directory == self._samples:
+            logger.warning("%s is empty: using the bundled samples in %s.", DEFAULT, self._samples)
+        return _list_files(directory)
+
+    def fingerprint(self) -> dict[str, str]:
+        """Content digest of each file, by name."""
+        files = _list_files(self._directory())
+        return {name: hashlib.sha256(file()).hexdigest() for name, file in files.items()}
+
+    def _directory(self) -> Path:
+        if self._path.is_dir() and _list_files(self._path):
+            return self._path
+        if self._path.as_posix().endswith(DEFAULT):
+            return self._samples
+        what = "holds no file" if self._path.is_dir() else "does not exist"
+        raise DataError(
+            f"data_dir={self._path} {what}; put question-and-answer files there, or leave data_dir out "
+            f"to use {DEFAULT}."
+        )
+
+    def save(self, data: None) -> None:
+        """Refuse: these files are the user's."""
+        raise DataError("raw_files are the user's own and are never written.")
+
+    def _describe(self) -> dict[str, Any]:
+        return {"path": str(self._path)}
+
+
+def _list_files(directory: Path) -> dict[str, RawFile]:
+    found = sorted(path for path in directory.rglob("*") if path.is_file())
+    visible = [p for p in found if not any(part.startswith(".") for part in p.relative_to(directory).parts)]
+    return {
+        p.relative_to(directory).as_posix(): RawFile(p.relative_to(directory).as_posix(), p, p.stat().st_size) for p in visible
+    }

@@ -1,0 +1,11 @@
+"""Export: what is shipped, compared with what was measured."""
+
+from kedro.pipeline import Pipeline, node
+
+from qwen_pipeline.pipelines.export.nodes import export_model
+
+
+def create_pipeline() -> Pipeline:
+    """Adapter and base to the shipped folders and a report."""
+    inputs = ["adapter", "base_model", "tokenized_test", "train_report", "evaluation_report", "params:export"]
+    return Pipeline([node(export_model, inputs, ["exported_model", "export_report"], name="export_model")])
