@@ -1,0 +1,1 @@
+"""File formats: each module is one adapter, found by being here."""

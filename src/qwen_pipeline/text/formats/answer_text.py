@@ -1,0 +1,59 @@
+"""What is left of a question or an answer when the document's own furniture is taken off."""
+
+import re
+
+from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine, body_text
+
+_RULE = re.compile(r"\s*(?:[-*_=]\s*){3,}$")
+_BREAKS_AT_END = re.compile(r"(?:\s*<br\s*/?>\s*)+$", re.IGNORECASE)
+_DETAILS_OPEN = re.compile(r"\s*<details[^>]*>\s*(?:<summary[^>]*>.*?</summary>)?", re.IGNORECASE | re.DOTALL)
+_DETAILS_CLOSE = re.compile(r"</details>", re.IGNORECASE)
+_BACK_TO_TOP = re.compile(
+    r"\s*(?:<[^>]+>\s*)*\[?[⬆↑\s]*(?:back to (?:the )?top|返回顶部|回到顶部|トップへ戻る)[^\n]*$",
+    re.IGNORECASE,
+)
+_WRAPPED = re.compile(r"(\*\*|__)(.+)\1", re.DOTALL)
+_ANCHOR = re.compile(r"<a\s+(?:id|name)=[^>]*>\s*</a>|\{#[^}]*\}", re.IGNORECASE)
+
+
+def tidy_question(text: str) -> str:
+    """A question without line breaks in HTML, bold around all of it, anchors and trailing marks of a heading."""
+    text = _ANCHOR.sub("", text).strip(EDGES + "\n\r")
+    text = _BREAKS_AT_END.sub("", text).strip(EDGES + "\n\r")
+    wrapped = _WRAPPED.fullmatch(text)
+    if wrapped and wrapped[1] not in wrapped[2]:
+        text = wrapped[2].strip(EDGES)
+    return text.rstrip("#").strip(EDGES + "\n\r") if text.endswith(" #") else text
+
+
+def tidy_answer(start: str, lines: list[MarkedLine]) -> str:
+    """An answer without what belongs to the document: section headings and rules after it, folding tags.
+
+    Args:
+        start: What stood on the line of the answer's mark.
+        lines: The lines after it.
+    """
+    kept = list(lines)
+    while kept and (kept[-1].blank or _is_furniture(kept[-1])):
+        kept.pop()
+    text = body_text(kept)
+    if start:
+        gap = "\n" * (1 + next((at for at, line in enumerate(kept) if not line.blank), 0))
+        text = f"{start}{gap}{text}" if text else start
+    return _unfold(text).strip(EDGES + "\n\r")
+
+
+def _is_furniture(line: MarkedLine) -> bool:
+    """A heading without text under it, a rule, a link to the top."""
+    return not line.fenced and bool(line.level or _RULE.match(line.text) or _BACK_TO_TOP.fullmatch(line.text))
+
+
+def _unfold(text: str) -> str:
+    """The content of a ``<details>`` that holds the whole answer."""
+    opening = _DETAILS_OPEN.match(text)
+    if not opening:
+        return text
+    close = None
+    for close in _DETAILS_CLOSE.finditer(text):
+        pass
+    return text[opening.end() : close.start() if close else len(text)]

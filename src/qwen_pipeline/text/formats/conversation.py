@@ -1,0 +1,51 @@
+"""Turns into a conversation that can be trained on: it begins with a user's turn and ends with an answer."""
+
+from collections.abc import Iterable
+
+from qwen_pipeline.text.formats.row import Found, Message, Row, refuse
+from qwen_pipeline.text.schema import RejectReason
+
+
+def conversation(turns: Iterable[Message], line: int, offset: int = 0, notes: tuple[str, ...] = ()) -> Row:
+    """A row of these turns.
+
+    Turns of one role in a row become one; an answer before the first question and a question after the last
+    answer are left out, and noted.
+
+    Args:
+        turns: Pairs of role (``system``, ``user``, ``assistant``, ``tool``) and content.
+        line: Where the conversation begins.
+        offset: The same in characters.
+        notes: What the caller noted.
+    """
+    given = list(turns)
+    said = [turn for turn in given if turn[1].strip()]
+    if not any(role == "user" for role, _ in said):
+        return refuse(line, RejectReason.MISSING_QUESTION, "no turn of the user", _preview(given))
+    if not any(role == "assistant" for role, _ in said):
+        return refuse(line, RejectReason.MISSING_ANSWER, "no turn of the assistant", _preview(given))
+    merged, merges = _merge(said)
+    notes += ("same_role_turns_joined",) * bool(merges)
+    system = [turn for turn in merged[:1] if turn[0] == "system"]
+    rest = merged[len(system) :]
+    start = next(at for at, turn in enumerate(rest) if turn[0] == "user")
+    end = max(at for at, turn in enumerate(rest) if turn[0] == "assistant") + 1
+    if end <= start:
+        return refuse(line, RejectReason.MISSING_ANSWER, "no answer after the question", _preview(given))
+    notes += ("opening_answer_left_out",) * (start > 0)
+    notes += ("unanswered_last_turn_left_out",) * (end < len(rest))
+    return Found((*system, *rest[start:end]), line, offset, notes)
+
+
+def _merge(turns: list[Message]) -> tuple[list[Message], int]:
+    merged: list[Message] = []
+    for role, content in turns:
+        if merged and merged[-1][0] == role and role != "tool":
+            merged[-1] = (role, f"{merged[-1][1]}\n{content}")
+        else:
+            merged.append((role, content))
+    return merged, len(turns) - len(merged)
+
+
+def _preview(turns: list[Message]) -> str:
+    return " | ".join(f"{role}: {content[:60]}" for role, content in turns[:3])

@@ -1,0 +1,74 @@
+"""Excel workbooks (xlsx, xlsm, xlsb, xls, ods): every sheet is a table with a header."""
+
+import io
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+from qwen_pipeline.text.formats.content import Content
+from qwen_pipeline.text.formats.records import is_record, row_of_record
+from qwen_pipeline.text.formats.registry import adapter
+from qwen_pipeline.text.formats.row import Row, refuse
+from qwen_pipeline.text.schema import RejectReason
+
+_OLE = b"\xd0\xcf\x11\xe0"
+
+
+@adapter(".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", order=11)
+def read_excel(content: Content) -> Iterator[Row] | None:
+    """The rows of all sheets, or None where the file is no workbook; a row's line is its number in the sheet."""
+    if content.head.startswith(_OLE):
+        return _read(content)
+    if not content.head.startswith(b"PK\x03\x04"):
+        return None
+    try:
+        with content.open() as stream, zipfile.ZipFile(io.BytesIO(stream.read())) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile:
+        return None
+    is_workbook = any(name.startswith("xl/") for name in names) or "content.xml" in names
+    return _read(content) if is_workbook else None
+
+
+def _read(content: Content) -> Iterator[Row]:
+    from python_calamine import CalamineError, CalamineWorkbook
+
+    try:
+        with content.open() as stream:
+            workbook = CalamineWorkbook.from_filelike(io.BytesIO(stream.read()))
+        sheets = [
+            workbook.get_sheet_by_name(name).to_python(skip_empty_area=False) for name in workbook.sheet_names
+        ]
+    except CalamineError as error:
+        yield refuse(1, RejectReason.UNREADABLE_FILE, f"no readable workbook: {str(error)[:120]}")
+        return
+    rows = 0
+    for sheet in sheets:
+        for row in _read_sheet(sheet, content):
+            rows += 1
+            yield row
+    if not rows:
+        yield refuse(1, RejectReason.EMPTY_FILE, "the workbook has no rows")
+
+
+def _read_sheet(sheet: list[list[Any]], content: Content) -> Iterator[Row]:
+    filled = [
+        (number, cells) for number, cells in enumerate(sheet, 1) if any(str(cell).strip() for cell in cells)
+    ]
+    if not filled:
+        return
+    start = next(
+        (
+            at
+            for at, (_, cells) in enumerate(filled[:10])
+            if is_record([str(c) for c in cells], content.column_map)
+        ),
+        0,
+    )
+    names = [str(cell).strip() or f"column {at + 1}" for at, cell in enumerate(filled[start][1])]
+    for number, cells in filled[start + 1 :]:
+        record = {
+            name: cell if isinstance(cell, int | float) else str(cell)
+            for name, cell in zip(names, cells, strict=False)
+        }
+        yield row_of_record(record, number, 0, content.column_map, content.tool_turns)

@@ -1,0 +1,96 @@
+"""Documents whose headings are the questions, with or without numbers."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from qwen_pipeline.text.formats.answer_text import tidy_answer, tidy_question
+from qwen_pipeline.text.formats.marked_lines import MarkedLine
+from qwen_pipeline.text.formats.row import Found, Row, refuse
+from qwen_pipeline.text.schema import RejectReason
+
+_NUMBERED = re.compile(
+    r"(?:\*\*)?(?:第?[0-9０-９]{1,4}(?:[.\-][0-9]{1,3})*[题問]?|[（(][0-9]{1,4}[)）]|[一二三四五六七八九十]{1,3})\s*[.．、:：)）]\s*"
+)
+_ASKS = re.compile(
+    r"[?？]\s*\**\s*$|^(?:how|what|why|when|where|which|who|can|could|do|does|did|is|are|should|will|explain|describe)\b"
+    r"|如何|怎么|怎样|为什么|为何|什么|是否|能否|可否|哪些|哪个|哪里|多少|吗$|呢$|怎么办|どう|なぜ|何ですか|ですか|ますか",
+    re.IGNORECASE,
+)
+_FAQ_NAME = re.compile(
+    r"\bfaqs?\b|_faq|faq_|q\s*&\s*a\b|frequently[- ]asked|常见问题|常見問題|疑难解答|面试题|よくある質問|interview questions",
+    re.IGNORECASE,
+)
+_FOLDED = re.compile(r"\s*<details\b", re.IGNORECASE)
+_ANSWER_MARK = re.compile(r"\A(?:\*\*)?(?:答案|回答|答|A|Answer)\s*[:：](?:\*\*)?\s*")
+_CONTENTS_LINE = re.compile(r"\s*(?:[-*+]|[0-9]+[.)])\s+\[.*\]\(#[^)]*\)\s*$")
+_MINIMAL_QUESTIONS = 2
+
+
+def looks_like_question(title: str) -> bool:
+    """Whether a heading asks something, by its words or its question mark."""
+    return bool(_ASKS.search(title))
+
+
+def question_level(lines: list[MarkedLine], file_name: str) -> int:
+    """The heading level that holds the questions; 0 where the document is no list of questions."""
+    with_body = _headings_with_body(lines)
+    titled = bool(_FAQ_NAME.search(file_name)) or any(
+        _FAQ_NAME.search(line.title) for line in lines if line.level in (1, 2)
+    )
+    best, best_count = 0, 0
+    for level in range(1, 7):
+        titles = [line.title for line in with_body if line.level == level]
+        asking = sum(looks_like_question(title) for title in titles)
+        numbered = sum(bool(_NUMBERED.match(title)) for title in titles)
+        enough = asking >= _MINIMAL_QUESTIONS and asking >= (0.25 if titled else 0.5) * len(titles)
+        enough = enough or (titled and numbered >= _MINIMAL_QUESTIONS and numbered >= 0.8 * len(titles))
+        if enough and asking + numbered > best_count:
+            best, best_count = level, asking + numbered
+    return best
+
+
+def _headings_with_body(lines: list[MarkedLine]) -> list[MarkedLine]:
+    """Headings that text follows before the next heading."""
+    found: list[MarkedLine] = []
+    current: MarkedLine | None = None
+    for line in lines:
+        if line.level:
+            current = line
+        elif current is not None and not line.blank:
+            found.append(current)
+            current = None
+    return found
+
+
+def read_headings(lines: Iterable[MarkedLine], level: int) -> Iterator[Row]:
+    """A row for every heading of ``level``; its answer ends at the next heading as high or higher."""
+    question: MarkedLine | None = None
+    answer: list[MarkedLine] = []
+    for line in lines:
+        if line.level and line.level <= level:
+            if question is not None and not _is_contents(answer):
+                yield _row(question, answer)
+            question, answer = (line if line.level == level else None), []
+        elif question is not None:
+            answer.append(line)
+    if question is not None and not _is_contents(answer):
+        yield _row(question, answer)
+
+
+def _is_contents(lines: list[MarkedLine]) -> bool:
+    """Whether there is nothing but links into the document: a part of its table of contents."""
+    texts = [line.text for line in lines if not line.blank]
+    return bool(texts) and all(_CONTENTS_LINE.match(text) for text in texts)
+
+
+def _row(heading: MarkedLine, lines: list[MarkedLine]) -> Row:
+    number = _NUMBERED.match(heading.title)
+    title = heading.title[number.end() :] if number else heading.title
+    at = next((at for at, line in enumerate(lines) if not line.fenced and _FOLDED.match(line.text)), 0)
+    question = tidy_question("\n".join([title, *(line.text for line in lines[:at])]))
+    answer = _ANSWER_MARK.sub("", tidy_answer("", lines[at:]), count=1)
+    if not question:
+        return refuse(heading.number, RejectReason.MISSING_QUESTION, "an empty heading", heading.text)
+    if not answer:
+        return refuse(heading.number, RejectReason.MISSING_ANSWER, "a heading without an answer", question)
+    return Found((("user", question), ("assistant", answer)), heading.number, heading.offset)

@@ -1,0 +1,129 @@
+"""JSON in any layout: one object a line, one array, objects over several lines, rows under a key."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from qwen_pipeline.text.formats.content import Content
+from qwen_pipeline.text.formats.json_values import BadValue, Value, iterate_values
+from qwen_pipeline.text.formats.records import is_record, row_of_record
+from qwen_pipeline.text.formats.registry import adapter
+from qwen_pipeline.text.formats.row import Row, refuse
+from qwen_pipeline.text.schema import RejectReason
+
+_OPENING = re.compile(r"\s*(?:(?://|#)[^\n]*\n\s*)*(?:\{\s*[\"'}]|\{\s*$|\[\s*[\[{\"\]]|\[\s*$)")
+_ROWS_KEYS = ("data", "rows", "examples", "train", "items", "records", "dataset", "instances", "数据")
+
+
+@adapter(".jsonl", ".json", ".ndjson", ".jsonlines", ".geojson", order=20)
+def read_json(content: Content) -> Iterator[Row] | None:
+    """The rows of a JSON file, or None where the text does not begin like JSON."""
+    head = content.first_text[:20_000]
+    if not _OPENING.match(head):
+        return None
+    return _read_lines(content) if _first_line_is_object(head) else _read_values(content)
+
+
+def _first_line_is_object(head: str) -> bool:
+    """Whether the first line that says something is one whole object, or there is more than one line of them."""
+    lines = [line for line in head.splitlines() if line.strip(" \ufeff\t")]
+    lines = [line for line in lines if not line.lstrip().startswith(("//", "#"))]
+    if not lines:
+        return False
+    first = lines[0].strip(" \ufeff\t")
+    if not first.startswith("{") or len(first) < 3:
+        return False
+    try:
+        value = orjson.loads(first)
+    except orjson.JSONDecodeError:
+        return len(lines) > 1 and lines[1].strip(" \ufeff\t").startswith("{")
+    return isinstance(value, dict) and not (len(lines) == 1 and _wrapped(value) is not None)
+
+
+def _read_lines(content: Content) -> Iterator[Row]:
+    """One object a line; a broken line is reported and the next one goes on."""
+    for line in content.lines():
+        text = line.text.strip(" \ufeff\t\u00a0\x00")
+        if not text:
+            continue
+        try:
+            value = _loads(text)
+        except (ValueError, RecursionError) as error:
+            detail = f"no valid JSON: {str(error)[:120]}"
+            yield refuse(line.number, RejectReason.MALFORMED_ROW, detail, text)
+            continue
+        for row_value in value if isinstance(value, list) else [value]:
+            yield _row(row_value, line.number, line.offset, content, text)
+
+
+def _loads(text: str) -> Any:
+    """Fast, and a second opinion from the standard library (lone surrogates, NaN)."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return json.loads(text)
+
+
+def _read_values(content: Content) -> Iterator[Row]:
+    """Values one after another or inside one array, over any number of lines."""
+    count = 0
+    for value in iterate_values(content.pieces()):
+        count += 1
+        if isinstance(value, BadValue):
+            yield refuse(value.line, RejectReason.MALFORMED_ROW, value.detail, value.text)
+        else:
+            yield from _rows_of_value(value, content)
+    if not count:
+        yield refuse(1, RejectReason.EMPTY_FILE, "the array is empty")
+
+
+def _rows_of_value(value: Value, content: Content) -> Iterator[Row]:
+    rows = _wrapped(value.value) if isinstance(value.value, dict) else None
+    if rows is None or is_record([str(name) for name in value.value], content.column_map):
+        yield _row(value.value, value.line, value.offset, content, value.text)
+        return
+    for row in rows:
+        yield _row(row, value.line, value.offset, content, "")
+
+
+def _wrapped(value: Mapping[str, Any]) -> list[Any] | None:
+    """The rows under a key of an object that is no row itself."""
+    for key in _ROWS_KEYS:
+        rows = value.get(key)
+        if isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows[:10]):
+            return rows
+    return None
+
+
+def _row(value: Any, line: int, offset: int, content: Content, text: str) -> Row:
+    if isinstance(value, list) and len(value) == 2 and all(isinstance(part, str) for part in value):
+        value = {"question": value[0], "answer": value[1]}
+    if isinstance(value, list) and value and all(isinstance(part, dict) for part in value):
+        value = {"messages": value}
+    if not isinstance(value, dict):
+        detail = f"a {type(value).__name__} stands where an object is expected"
+        return refuse(line, RejectReason.MALFORMED_ROW, detail, text or str(value)[:200])
+    notes = ("duplicate_key",) if text and _repeats_key(value, text) else ()
+    return row_of_record(value, line, offset, content.column_map, content.tool_turns, notes)
+
+
+def _repeats_key(value: Mapping[str, Any], text: str) -> bool:
+    """Whether a key of the object is written twice; the last one counts, as in every JSON reader."""
+    if sum(text.count(f'"{key}"') for key in value) <= len(value):
+        return False
+    repeated = False
+
+    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal repeated
+        made = dict(pairs)
+        repeated = repeated or len(made) < len(pairs)
+        return made
+
+    try:
+        json.loads(text, object_pairs_hook=collect)
+    except (ValueError, RecursionError):
+        return False
+    return repeated

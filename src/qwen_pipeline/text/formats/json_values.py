@@ -1,0 +1,129 @@
+"""JSON values out of a stream of text, one after another, with the line where each begins."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+_SPACE = re.compile(r"[\s,\ufeff\x00]*")
+_COMMENT = re.compile(r"(?://|#)[^\n]*\n?")
+_NEXT_OBJECT = re.compile(r"\}\s*,?\s*(?=\{\s*[\"'])")
+_EXCERPT = 200
+_LONGEST_VALUE = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A JSON value; ``text`` is its source where that is short enough to look at twice."""
+
+    value: Any
+    line: int
+    offset: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class BadValue:
+    """A stretch that is no JSON."""
+
+    line: int
+    detail: str
+    text: str
+
+
+def iterate_values(pieces: Iterator[str]) -> Iterator[Value | BadValue]:
+    """The elements of a top-level array, or the top-level values one after another.
+
+    A trailing comma is forgiven; after a stretch that is no JSON, reading goes on at the next object.
+    """
+    stream = _Stream(pieces)
+    stream.skip_space()
+    if stream.take("["):
+        stream.in_array = True
+    while True:
+        stream.skip_space()
+        if stream.ended:
+            if stream.in_array and not stream.closed:
+                yield BadValue(stream.line, "the array is cut off before its end", "")
+            return
+        if stream.in_array and stream.take("]"):
+            stream.closed, stream.in_array = True, False
+            continue
+        yield stream.next_value()
+
+
+class _Stream:
+    """The text that is not yet consumed; it grows only while a value is incomplete."""
+
+    def __init__(self, pieces: Iterator[str]) -> None:
+        self._pieces = pieces
+        self._text = ""
+        self._at = 0
+        self._offset = 0
+        self._decoder = json.JSONDecoder()
+        self.line = 1
+        self.in_array = False
+        self.closed = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left."""
+        return self._at >= len(self._text) and not self._more()
+
+    def skip_space(self) -> None:
+        """Go to the next character that belongs to a value."""
+        while True:
+            found = _SPACE.match(self._text, self._at)
+            self._advance(found.end() if found else self._at)
+            comment = _COMMENT.match(self._text, self._at)
+            if comment:
+                self._advance(comment.end())
+            elif self._at < len(self._text) or not self._more():
+                return
+
+    def take(self, mark: str) -> bool:
+        """Consume one character if it is ``mark``."""
+        if self._text[self._at : self._at + 1] != mark:
+            return False
+        self._advance(self._at + 1)
+        return True
+
+    def next_value(self) -> Value | BadValue:
+        """The value that begins here, or the stretch up to the next object if it is none."""
+        while True:
+            try:
+                value, end = self._decoder.raw_decode(self._text, self._at)
+            except (ValueError, RecursionError) as error:
+                if self._may_be_incomplete(error) and self._more():
+                    continue
+                return self._bad(error)
+            text = self._text[self._at : end] if end - self._at < 20_000 else ""
+            made = Value(value, self.line, self._offset + self._at, text)
+            self._advance(end)
+            return made
+
+    def _may_be_incomplete(self, error: Exception) -> bool:
+        return isinstance(error, ValueError) and len(self._text) - self._at < _LONGEST_VALUE
+
+    def _bad(self, error: Exception) -> BadValue:
+        line, excerpt = self.line, self._text[self._at : self._at + _EXCERPT]
+        at = error.pos if isinstance(error, json.JSONDecodeError) else self._at
+        detail = f"no valid JSON (line {line + self._text.count(chr(10), self._at, at)}): {str(error)[:80]}"
+        found = _NEXT_OBJECT.search(self._text, max(at - 1, self._at))
+        self._advance(found.end() if found else len(self._text))
+        if not found:
+            self.closed = True
+        return BadValue(line, detail, excerpt)
+
+    def _advance(self, to: int) -> None:
+        self.line += self._text.count("\n", self._at, to)
+        self._at = to
+
+    def _more(self) -> bool:
+        piece = next(self._pieces, None)
+        if piece is None:
+            return False
+        self._offset += self._at
+        self._text, self._at = self._text[self._at :] + piece.replace("\r\n", "\n").replace("\r", "\n"), 0
+        return True

@@ -1,0 +1,58 @@
+"""Markdown and plain text: marked questions, question headings, question lines, or a dialogue.
+
+Which of these a document uses is decided on its first piece (a whole file up to 8 MiB), then the lines stream.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+from qwen_pipeline.text.formats.content import Content
+from qwen_pipeline.text.formats.dialogue import dialogue_speakers, read_dialogue
+from qwen_pipeline.text.formats.headings import question_level, read_headings
+from qwen_pipeline.text.formats.marked_lines import MarkedLine, mark_lines
+from qwen_pipeline.text.formats.markers import count_markers, read_marked
+from qwen_pipeline.text.formats.question_lines import count_question_lines, read_question_lines
+from qwen_pipeline.text.formats.registry import adapter
+from qwen_pipeline.text.formats.row import Row, refuse
+from qwen_pipeline.text.schema import RejectReason
+from qwen_pipeline.text.unreadable import looks_binary
+
+LINES_TO_DECIDE = 50_000
+
+
+@adapter(".md", ".markdown", ".mdx", ".txt", ".text", "", order=90)
+def read_markdown(content: Content) -> Iterator[Row] | None:
+    """The questions and answers of a text document; None where the bytes are no text."""
+    if looks_binary(content.head, content.first_text):
+        return None
+    return _read(content)
+
+
+def _read(content: Content) -> Iterator[Row]:
+    reader = _choose_reader(content)
+    found = 0
+    if reader is not None:
+        for row in reader(mark_lines(content.lines())):
+            found += 1
+            yield row
+    if not found:
+        yield refuse(1, RejectReason.NO_PAIRS, "no question and answer found in the text", content.first_text)
+
+
+def _choose_reader(content: Content) -> Callable[[Iterator[MarkedLine]], Iterator[Row]] | None:
+    """The reader of the style that the document's beginning shows, or None."""
+    head = list(mark_lines(islice(content.lines(), LINES_TO_DECIDE)))
+    questions, answers = count_markers(head)
+    if questions and (answers or questions >= 2):
+        return lambda lines: read_marked(lines, head, has_answer_marks=answers > 0)
+    speakers = dialogue_speakers(head, content.speakers)
+    if speakers:
+        return lambda lines: read_dialogue(lines, speakers)
+    level = question_level(head, content.file.name)
+    if level:
+        return lambda lines: read_headings(lines, level)
+    if count_question_lines(head) >= 2:
+        return read_question_lines
+    if answers:
+        return lambda lines: read_marked(lines, head, has_answer_marks=True)
+    return None

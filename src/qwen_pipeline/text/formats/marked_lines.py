@@ -1,0 +1,65 @@
+"""Lines of a document, each with what Markdown makes of it: in a code fence, a heading, a table row."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from qwen_pipeline.text.formats.content import Line
+
+_FENCE = re.compile(r"\s*(?:>\s*)*(?:[-*+]\s+|\d+[.)]\s+)?(`{3,}(?=[^`]*$)|~{3,})(.*)", re.DOTALL)
+_HEADING = re.compile(r"[\s\u3000]{0,3}(#{1,6})(?:[ \t\u3000]+|(?=[^\s#!]))(.*)", re.DOTALL)
+INVISIBLE = "\u200b\u200c\u200e\u200f\u2060\ufeff\u00ad"
+EDGES = " \t\u00a0\u3000\x0b\x0c" + INVISIBLE
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedLine:
+    """A line and its place in the document.
+
+    Attributes:
+        number: 1-based.
+        offset: In characters.
+        text: Without line end, otherwise as it stands.
+        fenced: Whether it belongs to a code fence, its first and last line included.
+        level: 1 to 6 for a heading, else 0.
+        title: A heading's text.
+    """
+
+    number: int
+    offset: int
+    text: str
+    fenced: bool
+    level: int
+    title: str
+
+    @property
+    def blank(self) -> bool:
+        """Whether nothing visible stands on it."""
+        return not self.text.strip(EDGES)
+
+
+def mark_lines(lines: Iterable[Line]) -> Iterator[MarkedLine]:
+    """Add to each line whether it is fenced and whether it is a heading."""
+    fence = ""
+    for line in lines:
+        text = line.text
+        fenced, level, title = bool(fence), 0, ""
+        if ("`" in text or "~" in text) and (opening := _FENCE.match(text)):
+            mark = opening[1]
+            if not fence:
+                fence, fenced = mark, True
+            elif mark[0] == fence[0] and len(mark) >= len(fence) and not opening[2].strip():
+                fence = ""
+        elif not fence and "#" in text[:12] and (heading := _HEADING.match(text.lstrip(INVISIBLE))):
+            level, title = len(heading[1]), heading[2].strip(EDGES).rstrip("#").rstrip(EDGES)
+        yield MarkedLine(line.number, line.offset, text, fenced, level, title)
+
+
+def body_text(lines: list[MarkedLine]) -> str:
+    """The lines as one text, without blank lines at its ends."""
+    texts = [line.text for line in lines]
+    while texts and not texts[0].strip(EDGES):
+        texts.pop(0)
+    while texts and not texts[-1].strip(EDGES):
+        texts.pop()
+    return "\n".join(texts).strip(EDGES + "\n") if texts else ""

@@ -1,0 +1,146 @@
+"""One record (a JSON object, a table's row) into a conversation, whatever its fields are called."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from qwen_pipeline.text.formats.conversation import conversation
+from qwen_pipeline.text.formats.row import Message, Row, refuse
+from qwen_pipeline.text.formats.turns import RecordError, answer_with_reasoning, text_of, turns_of
+from qwen_pipeline.text.schema import RejectReason
+
+_TURNS = ("messages", "conversations", "conversation", "dialogue", "dialog", "chat", "turns", "对话")
+_QUESTIONS = (
+    "question", "instruction", "prompt", "query", "questions", "q", "ask", "user", "human", "problem",
+    "问题", "提问", "问", "题目", "指令", "用户", "標題問題", "問題", "質問",
+)  # fmt: skip
+_ANSWERS = (
+    "answer", "output", "completion", "response", "answers", "a", "reply", "assistant", "gpt", "bot", "chosen",
+    "solution", "target", "回答", "答案", "答", "回复", "答复", "输出", "解答", "助手",
+)  # fmt: skip
+_INPUTS = ("input", "context", "输入", "补充")
+_SYSTEMS = ("system", "system_prompt", "system_message", "系统提示", "系统")
+_HISTORIES = ("history", "历史")
+_REASONINGS = (
+    "reasoning_content",
+    "reasoning",
+    "thinking",
+    "thought",
+    "cot",
+    "complex_cot",
+    "思考",
+    "思维链",
+)
+ROLE_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "messages": _TURNS,
+    "question": _QUESTIONS,
+    "answer": _ANSWERS,
+    "input": _INPUTS,
+    "system": _SYSTEMS,
+    "history": _HISTORIES,
+    "reasoning": _REASONINGS,
+}
+_BY_NAME = {name: role for role, names in ROLE_FIELDS.items() for name in names}
+
+
+def map_fields(names: list[str], column_map: Mapping[str, str]) -> dict[str, str]:
+    """Which field plays which role.
+
+    Args:
+        names: The record's fields.
+        column_map: Field names by role (``question``, ``answer``, ``input``, ``system``, …), or roles by
+            field name; it wins over what the names suggest.
+
+    Returns:
+        Role to field name; a role is missing where no field plays it.
+    """
+    roles: dict[str, str] = {}
+    for left, right in column_map.items():
+        if right in names and left in ROLE_FIELDS:
+            roles[left] = right
+        elif left in names and right in ROLE_FIELDS:
+            roles[right] = left
+    ranked: dict[str, tuple[int, str]] = {}
+    for name in names:
+        key = name.strip().strip("\ufeff").lower().replace(" ", "_")
+        role = _BY_NAME.get(key)
+        if role is not None and role not in roles and name not in roles.values():
+            rank = ROLE_FIELDS[role].index(key)
+            if role not in ranked or rank < ranked[role][0]:
+                ranked[role] = (rank, name)
+    return {**{role: name for role, (_, name) in ranked.items()}, **roles}
+
+
+def is_record(names: list[str], column_map: Mapping[str, str]) -> bool:
+    """Whether fields of these names make a conversation."""
+    roles = map_fields(names, column_map)
+    return "messages" in roles or ("question" in roles and "answer" in roles)
+
+
+def row_of_record(
+    record: Mapping[str, Any],
+    line: int,
+    offset: int,
+    column_map: Mapping[str, str],
+    tool_turns: str,
+    notes: tuple[str, ...] = (),
+) -> Row:
+    """The conversation in ``record``, or why there is none.
+
+    Args:
+        record: Field names to values.
+        line: Where the record begins.
+        offset: The same in characters.
+        column_map: As in ``map_fields``.
+        tool_turns: ``refuse``, ``drop`` or ``keep``.
+        notes: What the caller noted.
+    """
+    names = [str(name) for name in record]
+    roles = map_fields(names, column_map)
+    try:
+        turns = _turns(record, roles, tool_turns)
+    except RecordError as error:
+        return refuse(line, error.reason, error.detail, _preview(record))
+    if turns is None:
+        shown = ", ".join(names[:12]) or "none"
+        missing = f"no question and answer among the fields ({shown}); name them with column_map"
+        return refuse(line, RejectReason.UNKNOWN_FIELDS, missing, _preview(record))
+    return conversation(turns, line, offset, notes)
+
+
+def _turns(record: Mapping[str, Any], roles: Mapping[str, str], tool_turns: str) -> list[Message] | None:
+    system = text_of(record[roles["system"]]) if "system" in roles else ""
+    opening: list[Message] = [("system", system)] if system.strip() else []
+    if "messages" in roles and (given := record[roles["messages"]]) not in (None, "", []):
+        turns = turns_of(given, tool_turns)
+        return turns if turns and turns[0][0] == "system" else [*opening, *turns]
+    if "question" not in roles or "answer" not in roles:
+        return [] if "messages" in roles else None
+    for old in _history(record.get(roles.get("history", ""))):
+        opening.extend(old)
+    question, answer = record[roles["question"]], record[roles["answer"]]
+    if isinstance(question, list) and isinstance(answer, list):
+        return [*opening, *turns_of(question, tool_turns), *turns_of(answer, tool_turns)]
+    asked = text_of(question)
+    more = text_of(record[roles["input"]]) if "input" in roles else ""
+    if more.strip() and more.strip() != asked.strip():
+        asked = f"{asked}\n{more}" if asked.strip() else more
+    thought = text_of(record[roles["reasoning"]]) if "reasoning" in roles else ""
+    return [*opening, ("user", asked), ("assistant", answer_with_reasoning(text_of(answer), thought))]
+
+
+def _history(given: Any) -> list[list[Message]]:
+    """Alpaca's history: a list of pairs of question and answer."""
+    if isinstance(given, str) and given.strip().startswith("["):
+        try:
+            given = json.loads(given)
+        except ValueError:
+            return []
+    if not isinstance(given, list):
+        return []
+    pairs = [pair for pair in given if isinstance(pair, list | tuple) and len(pair) == 2]
+    return [[("user", text_of(pair[0])), ("assistant", text_of(pair[1]))] for pair in pairs]
+
+
+def _preview(record: Mapping[str, Any]) -> str:
+    return "; ".join(f"{name}={str(value)[:50]}" for name, value in list(record.items())[:4])

@@ -1,0 +1,138 @@
+"""Lists of turns in the spellings of OpenAI, ShareGPT and others."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from qwen_pipeline.text.formats.row import Message
+from qwen_pipeline.text.schema import RejectReason
+
+_ROLES = {
+    "user": "user", "human": "user", "prompter": "user", "question": "user", "client": "user", "用户": "user",
+    "assistant": "assistant", "gpt": "assistant", "bot": "assistant", "chatgpt": "assistant", "model": "assistant",
+    "answer": "assistant", "ai": "assistant", "chatbot": "assistant", "counselor": "assistant", "助手": "assistant",
+    "system": "system", "developer": "system", "系统": "system",
+    "tool": "tool", "function": "tool", "observation": "tool", "function_call": "call", "tool_call": "call",
+    "ipython": "tool", "function_response": "tool",
+}  # fmt: skip
+_ROLE_KEYS = ("role", "from", "speaker", "author", "角色")
+_CONTENT_KEYS = ("content", "value", "text", "message", "utterance", "内容")
+_REASONING_KEYS = ("reasoning_content", "reasoning", "thinking")
+
+
+class RecordError(Exception):
+    """A record that cannot become a conversation.
+
+    Attributes:
+        reason: The code for the table of rejects.
+        detail: The same in words.
+    """
+
+    def __init__(self, reason: RejectReason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason, self.detail = reason, detail
+
+
+def text_of(value: Any) -> str:
+    """A field's text; nothing is empty, numbers are written out, parts of a multi-part content are joined.
+
+    Raises:
+        RecordError: The value is no text.
+    """
+    if value is None or (isinstance(value, float) and value != value):
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | int | float):
+        return str(value)
+    if isinstance(value, list):
+        if all(isinstance(part, str) for part in value):
+            return "\n".join(value)
+        parts = [part.get("text") for part in value if isinstance(part, Mapping)]
+        texts = [part for part in parts if isinstance(part, str)]
+        if len(texts) == len(value):
+            return "\n".join(texts)
+    raise RecordError(RejectReason.MALFORMED_ROW, f"a {type(value).__name__} stands where text is expected")
+
+
+def answer_with_reasoning(answer: str, reasoning: str) -> str:
+    """The answer with its reasoning as one leading thinking block."""
+    if not reasoning.strip() or answer.lstrip().startswith("<think>"):
+        return answer
+    return f"<think>\n{reasoning.strip()}\n</think>\n\n{answer.lstrip()}"
+
+
+def turns_of(given: Any, tool_turns: str) -> list[Message]:
+    """The turns in a list of messages, or in JSON text of one.
+
+    Args:
+        given: The list.
+        tool_turns: What to do with calls of tools and their results: ``refuse`` the row, ``drop`` those turns,
+            or ``keep`` them as text.
+
+    Raises:
+        RecordError: It is no list of turns, a role is unknown, or tools appear and are refused.
+    """
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except (ValueError, RecursionError) as error:
+            raise RecordError(RejectReason.MALFORMED_ROW, "the messages are text but no JSON") from error
+    if not isinstance(given, list):
+        raise RecordError(RejectReason.MALFORMED_ROW, "the messages are no list")
+    turns: list[Message] = []
+    for at, turn in enumerate(given):
+        if isinstance(turn, Mapping):
+            turns.extend(_turn(turn, tool_turns))
+        elif isinstance(turn, str):
+            turns.append(("assistant" if at % 2 else "user", turn))
+        elif isinstance(turn, list | tuple) and len(turn) == 2:
+            turns += [("user", text_of(turn[0])), ("assistant", text_of(turn[1]))]
+        elif turn is not None:
+            raise RecordError(RejectReason.MALFORMED_ROW, f"turn {at + 1} is a {type(turn).__name__}")
+    return turns
+
+
+def _turn(turn: Mapping[str, Any], tool_turns: str) -> list[Message]:
+    named = next((turn[key] for key in _ROLE_KEYS if turn.get(key) is not None), None)
+    if named is None:
+        return _pair(turn)
+    role = _ROLES.get(str(named).strip().lower())
+    if role is None:
+        raise RecordError(RejectReason.UNKNOWN_ROLE, f"the role {str(named)[:40]!r} is not known")
+    content = text_of(next((turn[key] for key in _CONTENT_KEYS if turn.get(key) is not None), ""))
+    calls = turn.get("tool_calls") or turn.get("function_call")
+    if role in ("tool", "call") or calls:
+        return _tool_turn(role, content, calls, tool_turns)
+    if role == "assistant":
+        reasoning = next((turn[key] for key in _REASONING_KEYS if turn.get(key)), "")
+        content = answer_with_reasoning(content, text_of(reasoning))
+    return [(role, content)]
+
+
+def _pair(turn: Mapping[str, Any]) -> list[Message]:
+    """A turn that holds question and answer together, perhaps with a system text."""
+    keys = (
+        ("input", "output"),
+        ("question", "answer"),
+        ("human", "assistant"),
+        ("user", "assistant"),
+        ("q", "a"),
+    )
+    for asked, answered in keys:
+        if asked in turn and answered in turn:
+            system = text_of(turn.get("system"))
+            opening: list[Message] = [("system", system)] if system.strip() else []
+            return [*opening, ("user", text_of(turn[asked])), ("assistant", text_of(turn[answered]))]
+    raise RecordError(RejectReason.UNKNOWN_ROLE, "a turn names no role")
+
+
+def _tool_turn(role: str, content: str, calls: Any, tool_turns: str) -> list[Message]:
+    if tool_turns == "refuse":
+        raise RecordError(RejectReason.TOOL_TURNS, "tool turns are refused (tool_turns=drop leaves them out)")
+    if tool_turns == "drop":
+        return [(role, content)] if role == "assistant" and content.strip() else []
+    if role == "tool":
+        return [("tool", content)]
+    spoken = json.dumps(calls, ensure_ascii=False, default=str) if calls else ""
+    return [("assistant", "\n".join(part for part in (content, spoken) if part))]

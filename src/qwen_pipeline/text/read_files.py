@@ -1,0 +1,231 @@
+"""Raw files into two tables, examples and rejects, with an account of each file.
+
+Each file is read by one process and written as an Arrow part; the parts are joined in the order of the files'
+names, so that the tables do not depend on the number of processes.
+"""
+
+import hashlib
+import multiprocessing
+import os
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from qwen_pipeline.text.formats.content import Content
+from qwen_pipeline.text.formats.registry import rows_of
+from qwen_pipeline.text.formats.row import Found, Refused, Row, refuse
+from qwen_pipeline.text.raw_file import RawFile
+from qwen_pipeline.text.schema import EXAMPLE_SCHEMA, REJECT_SCHEMA, RejectReason
+from qwen_pipeline.text.table_writer import ROWS_PER_BATCH, TableWriter
+from qwen_pipeline.text.unreadable import binary_kind, looks_binary
+
+STAGE = "ingest"
+BYTES_WORTH_A_POOL = 16 * 2**20
+_DATA_FAULTS = (OSError, EOFError, ValueError, zlib.error, RecursionError, pa.ArrowException)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How to read: what ``Content`` takes beside the file."""
+
+    encoding: str | None = None
+    column_map: dict[str, str] = field(default_factory=dict)
+    speakers: dict[str, str] = field(default_factory=dict)
+    tool_turns: str = "refuse"
+
+
+@dataclass
+class FileAccount:
+    """What was found in one file and what became of it."""
+
+    name: str
+    size: int
+    kept: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    encodings: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The account as it stands in the report."""
+        return {
+            "found": self.kept + self.rejected.total(),
+            "kept": self.kept,
+            "rejected": dict(sorted(self.rejected.items())),
+            "encodings": dict(sorted(self.encodings.items())),
+            "notes": dict(sorted(self.notes.items())),
+            "bytes": self.size,
+        }
+
+
+def read_rows(content: Content) -> Iterator[Row]:
+    """All rows of one file; a file that cannot be read gives one refusal."""
+    file = content.file
+    if not file.size or (not content.gzipped and not content.head.strip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n")):
+        yield refuse(1, RejectReason.EMPTY_FILE, "the file holds no text")
+        return
+    seen = 0
+    try:
+        rows = rows_of(content) if not binary_kind(content.head) else _readable_binary(content)
+        for row in rows if rows is not None else [_unknown(content)]:
+            seen += 1
+            yield row
+    except _DATA_FAULTS as error:
+        where = f"after row {seen}: " if seen else ""
+        yield refuse(1, RejectReason.UNREADABLE_FILE, f"{where}{type(error).__name__}: {str(error)[:160]}")
+
+
+def _readable_binary(content: Content) -> Iterator[Row] | None:
+    rows = rows_of(content)
+    if rows is not None:
+        return rows
+    detail = f"the file is binary ({binary_kind(content.head)})"
+    return iter([refuse(1, RejectReason.BINARY_FILE, detail)])
+
+
+def _unknown(content: Content) -> Refused:
+    if looks_binary(content.head, content.first_text):
+        return refuse(1, RejectReason.BINARY_FILE, "the bytes are no text in any known encoding")
+    return refuse(1, RejectReason.UNKNOWN_FORMAT, "no adapter knows this kind of file", content.first_text)
+
+
+def read_file(file: RawFile, options: ReadOptions, part: Path) -> FileAccount:
+    """Read one file into the Arrow parts ``part.examples`` and ``part.rejects``."""
+    content = Content(file, options.encoding, options.column_map, options.speakers, options.tool_turns)
+    account = FileAccount(file.name, file.size)
+    with (
+        _Part(part.with_suffix(".examples"), EXAMPLE_SCHEMA) as examples,
+        _Part(part.with_suffix(".rejects"), REJECT_SCHEMA) as rejects,
+    ):
+        for index, row in enumerate(read_rows(content)):
+            if isinstance(row, Refused):
+                account.rejected[row.reason.value] += 1
+                rejects.write(_reject(file.name, row))
+                continue
+            encoding, confidence = content.encoding_at(row.offset)
+            account.kept += 1
+            account.encodings[encoding] += 1
+            account.notes.update(row.notes)
+            examples.write(_example(file.name, index, row, encoding, confidence))
+    return account
+
+
+def _example(name: str, index: int, row: Found, encoding: str, confidence: float) -> dict[str, Any]:
+    messages = [{"role": role, "content": _storable(content)} for role, content in row.messages]
+    digest = hashlib.blake2b(f"{name}\x1f{index}".encode("utf-8", "replace"), digest_size=8)
+    for message in messages:
+        digest.update(f"\x1e{message['role']}\x1f{message['content']}".encode())
+    return {
+        "example_id": digest.hexdigest(),
+        "messages": messages,
+        "source_file": name,
+        "source_line": row.line,
+        "encoding": encoding,
+        "encoding_confidence": confidence,
+    }
+
+
+def _reject(name: str, row: Refused) -> dict[str, Any]:
+    return {
+        "source_file": name,
+        "source_line": row.line,
+        "stage": STAGE,
+        "reason": row.reason.value,
+        "detail": _storable(row.detail),
+        "excerpt": _storable(row.excerpt),
+    }
+
+
+def _storable(text: str) -> str:
+    """The text with halves of surrogate pairs joined, or marked where the other half is missing."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+class _Part:
+    """Rows on their way to the joining process, as an Arrow stream."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._schema, self._held = schema, list[dict[str, Any]]()
+        self._file = pa.OSFile(str(path), "wb")
+        self._stream = pa.ipc.new_stream(self._file, schema)
+
+    def write(self, row: dict[str, Any]) -> None:
+        self._held.append(row)
+        if len(self._held) >= ROWS_PER_BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._held:
+            self._stream.write_batch(pa.RecordBatch.from_pylist(self._held, schema=self._schema))
+            self._held = []
+
+    def __enter__(self) -> "_Part":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._flush()
+        self._stream.close()
+        self._file.close()
+
+
+def read_files(
+    files: Iterable[RawFile], options: ReadOptions, work: Path, workers: int | None = None
+) -> tuple[Path, Path, list[FileAccount]]:
+    """Read all files.
+
+    Args:
+        files: The raw files, in the order that the tables will have.
+        options: How to read them.
+        work: A directory for the tables and, for a while, the parts.
+        workers: Processes; None takes one per core. Little data is read in this process.
+
+    Returns:
+        The table of examples, the table of rejects, and one account a file.
+    """
+    files = list(files)
+    parts = [work / f"part-{number:06d}" for number in range(len(files))]
+    read = partial(_read_part, options=options)
+    accounts: list[FileAccount] = []
+    with (
+        TableWriter(work / "examples.parquet", EXAMPLE_SCHEMA) as examples,
+        TableWriter(work / "rejects.parquet", REJECT_SCHEMA) as rejects,
+    ):
+        for account, part in zip(
+            _run(read, list(zip(files, parts, strict=True)), workers), parts, strict=True
+        ):
+            accounts.append(account)
+            _join(part.with_suffix(".examples"), examples)
+            _join(part.with_suffix(".rejects"), rejects)
+    return examples.path, rejects.path, accounts
+
+
+def _read_part(task: tuple[RawFile, Path], options: ReadOptions) -> FileAccount:
+    return read_file(task[0], options, task[1])
+
+
+def _run(
+    read: "partial[FileAccount]", tasks: list[tuple[RawFile, Path]], workers: int | None
+) -> Iterator[FileAccount]:
+    workers = min(workers or os.cpu_count() or 1, len(tasks))
+    if workers < 2 or sum(file.size for file, _ in tasks) < BYTES_WORTH_A_POOL:
+        yield from map(read, tasks)
+        return
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(read, tasks)
+
+
+def _join(part: Path, table: TableWriter) -> None:
+    with pa.OSFile(str(part), "rb") as source, pa.ipc.open_stream(source) as stream:
+        for batch in stream:
+            table.write_batch(batch)
+    part.unlink()

@@ -1,0 +1,42 @@
+"""A row's split: as the user gave it, or from the hash of its own content, so that new rows move none."""
+
+import hashlib
+from collections.abc import Iterable
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+HELDOUT_ORDER = (TEST, VALIDATION, TRAIN)
+
+
+def given_split(source_file: str) -> str | None:
+    """The split that the user gave by putting the file under ``validation/`` or ``test/``.
+
+    Args:
+        source_file: Posix path relative to the data directory.
+    """
+    folder, _, rest = source_file.partition("/")
+    return folder if rest and folder in (VALIDATION, TEST) else None
+
+
+def content_key(messages: Iterable[tuple[str, str]]) -> bytes:
+    """A digest of 16 bytes of what is said; white space counts as one space and edges not at all."""
+    digest = hashlib.blake2b(digest_size=16)
+    for role, content in messages:
+        digest.update(role.encode("utf-8", "surrogatepass"))
+        digest.update(b"\x1f")
+        digest.update(" ".join(content.split()).encode("utf-8", "surrogatepass"))
+        digest.update(b"\x1e")
+    return digest.digest()
+
+
+def hash_split(key: bytes, validation_fraction: float, test_fraction: float) -> str:
+    """The split of a row whose content has the digest ``key``.
+
+    Args:
+        key: What ``content_key`` gives.
+        validation_fraction: Share of rows for validation, 0 to 1.
+        test_fraction: Share of rows for test, 0 to 1.
+    """
+    place = int.from_bytes(key[:8], "big") / 2**64
+    if place < test_fraction:
+        return TEST
+    return VALIDATION if place < test_fraction + validation_fraction else TRAIN

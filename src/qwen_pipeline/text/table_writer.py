@@ -1,0 +1,62 @@
+"""Rows into a Parquet file in bounded batches."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROWS_PER_BATCH = 4096
+
+
+class TableWriter:
+    """A Parquet file that grows row by row or batch by batch, while memory does not.
+
+    Args:
+        path: The file to write.
+        schema: Its columns.
+        rows_per_batch: Rows that are held before they are written as one row group.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema, rows_per_batch: int = ROWS_PER_BATCH) -> None:
+        self.path = path
+        self.rows = 0
+        self._schema = schema
+        self._rows_per_batch = rows_per_batch
+        self._held: list[Mapping[str, Any]] = []
+        self._writer = pq.ParquetWriter(path, schema, compression="zstd", compression_level=1)
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Add one row."""
+        self._held.append(row)
+        self.rows += 1
+        if len(self._held) >= self._rows_per_batch:
+            self._flush()
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        """Add a batch of rows as one row group."""
+        self._flush()
+        if batch.num_rows:
+            self.rows += batch.num_rows
+            self._writer.write_batch(batch)
+
+    def close(self) -> Path:
+        """Write what is held and the footer; a table without rows is a valid file too."""
+        self._flush()
+        self._writer.close()
+        return self.path
+
+    def _flush(self) -> None:
+        if self._held:
+            self._writer.write_batch(pa.RecordBatch.from_pylist(self._held, schema=self._schema))
+            self._held = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,40 @@
+"""Files that are no text: known by their first bytes, or by what decoding them gives."""
+
+import re
+import unicodedata
+
+_MAGIC = {
+    b"\x89PNG": "PNG image", b"\xff\xd8\xff": "JPEG image", b"GIF8": "GIF image", b"PK\x03\x04": "ZIP archive",
+    b"%PDF": "PDF document", b"\x7fELF": "program", b"MZ\x90": "program", b"7z\xbc\xaf": "7z archive",
+    b"Rar!": "RAR archive", b"BZh": "bzip2 archive", b"\xfd7zXZ": "xz archive", b"\x28\xb5\x2f\xfd": "zstd archive",
+    b"PAR1": "Parquet table", b"\xd0\xcf\x11\xe0": "Office document", b"SQLite format 3": "SQLite database",
+    b"ARROW1": "Arrow file", b"\x80\x04\x95": "pickle", b"RIFF": "media file", b"OggS": "media file",
+}  # fmt: skip
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_SAMPLE = 8192
+_MOST_STRANGE = 0.02
+
+
+def binary_kind(head: bytes) -> str | None:
+    """What a file is whose first bytes are those of a binary format, else None."""
+    return next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
+
+
+def looks_binary(head: bytes, text: str) -> bool:
+    """Whether more of the decoded text is control, unassigned or private characters than any text has.
+
+    Args:
+        head: The first bytes of the file.
+        text: The same, decoded.
+    """
+    if binary_kind(head):
+        return True
+    sample = text[:_SAMPLE]
+    if not sample or (sample.isascii() and not _CONTROL.search(sample)):
+        return False
+    strange = sum(
+        char == "\ufffd"
+        or (unicodedata.category(char) in ("Cc", "Cn", "Co", "Cs") and char not in "\t\n\r\x0c\x0b\x1b\x85")
+        for char in sample
+    )
+    return strange > _MOST_STRANGE * len(sample) + 2
