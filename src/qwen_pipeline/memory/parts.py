@@ -83,12 +83,15 @@ def split_peak(trace: StepTrace, optimiser: tuple[int, int], *, on_gpu: bool, co
     model = trace.model
     rise, in_head = peak - live, where == "head"
     libraries = CUBLAS_WORKSPACE if on_gpu else 0
+    # What is alive at the start beyond the model: gradients, and the rounding up to the allocator's blocks.
+    held = trace.start - model.total
+    gradients = model.adapters if held >= model.adapters else 0
     tensors = peak + sum(optimiser) + libraries
     return PlanParts(
-        weights=model.weights + model.buffers,
+        weights=model.weights + model.buffers + held - gradients,
         quantisation=model.quantisation,
         adapters=model.adapters,
-        gradients=trace.start - model.total,
+        gradients=gradients,
         optimiser=optimiser[0],
         optimiser_paged=optimiser[1],
         activations=live - trace.start,

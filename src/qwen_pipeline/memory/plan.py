@@ -27,6 +27,10 @@ DEQUANTISE_TOKENS = 270
 LARGEST_MICRO_BATCH = 32_768  # Beyond, more tokens save less than 1 %.
 
 
+# By tokens of the micro-batch, offloading, and whether earlier gradients are held.
+TracedSteps = dict[tuple[int, bool, bool], StepModel]
+
+
 @dataclass(frozen=True)
 class PlanRequest:
     """What is to be planned.
@@ -103,11 +107,16 @@ class MemoryPlan:
 class Planner:
     """Plans for one request; traces of one micro-batch size are made once."""
 
-    def __init__(self, request: PlanRequest) -> None:
-        """Take the request; nothing is traced yet."""
+    def __init__(self, request: PlanRequest, traced: TracedSteps | None = None) -> None:
+        """Take the request; nothing is traced yet.
+
+        Args:
+            request: What is to be planned.
+            traced: Steps of the same model and recipe traced for another cap; new ones are added.
+        """
         self.request = request
         self.layers: int = request.config.num_hidden_layers
-        self._models: dict[tuple[int, bool], StepModel] = {}
+        self._traced: TracedSteps = {} if traced is None else traced
 
     def plan(self, tokens: int, policy: ActivationPolicy, max_rows: int) -> MemoryPlan:
         """The memory of given settings, whether they fit or not."""
@@ -179,10 +188,10 @@ class Planner:
         if not StepModel.can_step(self.layers, kept):
             exact = ActivationPolicy(kept, policy.offload)
             return trace_step(self.request.config, recipe, self._shape(tokens), exact)
-        key = (tokens, policy.offload)
-        if key not in self._models:
-            self._models[key] = StepModel(self.request.config, recipe, self._shape(tokens), policy.offload)
-        return self._models[key].step(self.layers, kept)
+        key = (tokens, policy.offload, recipe.accumulates)
+        if key not in self._traced:
+            self._traced[key] = StepModel(self.request.config, recipe, self._shape(tokens), policy.offload)
+        return self._traced[key].step(self.layers, kept)
 
     def _shape(self, tokens: int) -> MicroBatchShape:
         """A micro-batch of so many tokens made of the longest rows."""
@@ -191,13 +200,17 @@ class Planner:
         return MicroBatchShape(lengths, max(1, round(tokens * self.request.labelled_share)))
 
 
-def make_plan(request: PlanRequest) -> MemoryPlan:
+def make_plan(request: PlanRequest, traced: TracedSteps | None = None) -> MemoryPlan:
     """Find the fastest settings under the cap, within what the user has fixed.
+
+    Args:
+        request: What is to be planned.
+        traced: A dict kept between plans of the same model and recipe under several caps.
 
     Raises:
         MemoryPlanError: Nothing fits; the message says what would.
     """
-    planner = Planner(request)
+    planner = Planner(request, traced)
     if request.batch_size is not None:
         return _plan_fixed(planner, request.batch_size)
     best = planner.fastest(request.longest, request.examples_per_step)
