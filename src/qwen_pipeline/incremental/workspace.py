@@ -1,6 +1,8 @@
 """Where a running node may put its files, and the fingerprint it runs under."""
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -20,3 +22,14 @@ def work_directory() -> Path:
 def current_fingerprint() -> str | None:
     """The fingerprint of the running node, ``None`` outside of an incremental run."""
     return _fingerprint.get()
+
+
+@contextmanager
+def entered(directory: Path, fingerprint: str) -> Iterator[None]:
+    """Give the node that runs inside this block its folder and its fingerprint."""
+    tokens = _directory.set(directory), _fingerprint.set(fingerprint)
+    try:
+        yield
+    finally:
+        _directory.reset(tokens[0])
+        _fingerprint.reset(tokens[1])

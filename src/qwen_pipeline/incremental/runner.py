@@ -1,0 +1,127 @@
+"""Run only the nodes whose code, parameters or inputs changed, and say why."""
+
+import logging
+import shutil
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+from kedro.runner import SequentialRunner, Task
+from pluggy import PluginManager
+
+from qwen_pipeline.incremental.fingerprint import code_digests, digest_of, digest_path, library_versions
+from qwen_pipeline.incremental.ledger import Ledger, Record, reason_to_run
+from qwen_pipeline.incremental.workspace import entered
+from qwen_pipeline.params.fields import run_time_fields
+
+logger = logging.getLogger(__name__)
+
+DATA = Path("data")
+
+
+class IncrementalRunner(SequentialRunner):
+    """A sequential runner that skips what is current.
+
+    Args:
+        force: ``all``, or names of stages joined by ``+``, that run whether current or not.
+        dry_run: Only say what would run.
+    """
+
+    def __init__(self, is_async: bool = False, force: str = "", dry_run: bool = False) -> None:
+        super().__init__(is_async=is_async)
+        self._force = set(force.split("+")) - {""}
+        self._dry_run = dry_run
+        self._ledger = Ledger(DATA / ".ledger")
+        self._libraries = library_versions()
+
+    def _run(
+        self,
+        pipeline: Pipeline,
+        catalog: CatalogProtocol,
+        hook_manager: PluginManager | None = None,
+        run_id: str | None = None,
+    ) -> None:
+        work = DATA / ".work"
+        shutil.rmtree(work, ignore_errors=True)
+        changed = False
+        for node in pipeline.nodes:
+            depends = self._depends(node, catalog)
+            reason = self._reason(node, depends, catalog)
+            stage = (node.namespace or node.name).partition(".")[0]
+            if reason is None:
+                logger.info("%s: current", node.name)
+                continue
+            if self._dry_run:
+                logger.info("%s: %s run: %s", node.name, "may" if changed else "would", reason)
+                changed = True
+                continue
+            logger.info("%s: running, because %s", node.name, reason)
+            start = time.monotonic()
+            with entered(work / node.name, digest_of(depends)):
+                Task(node, catalog, self._is_async, hook_manager=hook_manager, run_id=run_id).execute()
+            self._record(node, depends, catalog, time.monotonic() - start)
+            logger.info("%s: done in %.1f s", stage, time.monotonic() - start)
+        shutil.rmtree(work, ignore_errors=True)
+
+    def _reason(self, node: Node, depends: dict[str, dict[str, Any]], catalog: CatalogProtocol) -> str | None:
+        stage = (node.namespace or node.name).partition(".")[0]
+        if self._force & {"all", stage, node.name}:
+            return "it was forced"
+        record = self._ledger.read(node.name)
+        missing = [
+            name
+            for name, output in (record.outputs if record else {}).items()
+            if not _is_there(catalog[name], output["version"])
+        ]
+        return reason_to_run(record, depends, missing)
+
+    def _depends(self, node: Node, catalog: CatalogProtocol) -> dict[str, dict[str, Any]]:
+        parameters: dict[str, Any] = {}
+        inputs: dict[str, Any] = {}
+        for name in node.inputs:
+            if name.startswith("params:"):
+                group = catalog.load(name)
+                values = group.model_dump(mode="json", exclude=set(run_time_fields(type(group))))
+                stage = name.removeprefix("params:")
+                parameters |= {f"{stage}.{key}": value for key, value in values.items()}
+            else:
+                inputs[name] = self._input_digest(name, catalog)
+        code = code_digests(node.func.__module__)
+        return {"code": code, "parameters": parameters, "inputs": inputs, "libraries": self._libraries}
+
+    def _input_digest(self, name: str, catalog: CatalogProtocol) -> str:
+        dataset = catalog[name]
+        if hasattr(dataset, "fingerprint"):
+            return digest_of(dataset.fingerprint())
+        return self._made.get(name) or _content_digest(dataset)
+
+    @property
+    def _made(self) -> dict[str, str]:
+        """Digests of the outputs in the records, by dataset."""
+        return self.__dict__.setdefault("_digests", {})
+
+    def _record(
+        self, node: Node, depends: dict[str, dict[str, Any]], catalog: CatalogProtocol, seconds: float
+    ) -> None:
+        outputs = {}
+        for name in node.outputs:
+            dataset = catalog[name]
+            digest = _content_digest(dataset)
+            self._made[name] = digest
+            outputs[name] = {"version": str(dataset.resolve_load_version()), "digest": digest}
+        finished = datetime.now(UTC).isoformat(timespec="seconds")
+        self._ledger.write(Record(node.name, depends, outputs, finished, round(seconds, 2)))
+
+
+def _content_digest(dataset: Any) -> str:
+    if not dataset.exists():
+        return "missing"
+    return digest_path(Path(dataset._get_load_path()))
+
+
+def _is_there(dataset: Any, version: str) -> bool:
+    return dataset.exists() and str(dataset.resolve_load_version()) == version
