@@ -70,5 +70,6 @@ def _list_files(directory: Path) -> dict[str, RawFile]:
     found = sorted(path for path in directory.rglob("*") if path.is_file())
     visible = [p for p in found if not any(part.startswith(".") for part in p.relative_to(directory).parts)]
     return {
-        p.relative_to(directory).as_posix(): RawFile(p.relative_to(directory).as_posix(), p, p.stat().st_size) for p in visible
+        p.relative_to(directory).as_posix(): RawFile(p.relative_to(directory).as_posix(), p, p.stat().st_size)
+        for p in visible
     }

@@ -5,8 +5,8 @@ may be larger than memory.
 """
 
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from qwen_pipeline.datasets.versioned import AtomicDataset
 
-TableLike = pa.Table | pa.RecordBatchReader | Iterable[pa.RecordBatch] | Path
+TableLike: TypeAlias = Any  # pa.Table | pa.RecordBatchReader | Iterable[pa.RecordBatch] | Path
 
 
 class ParquetTableDataset(AtomicDataset[TableLike, ds.Dataset]):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from kedro.io import CatalogProtocol
+from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from kedro.runner import SequentialRunner, Task
@@ -37,11 +37,12 @@ class IncrementalRunner(SequentialRunner):
         self._dry_run = dry_run
         self._ledger = Ledger(DATA / ".ledger")
         self._libraries = library_versions()
+        self._made: dict[str, str] = {}  # digests of what this run made, by dataset
 
     def _run(
         self,
         pipeline: Pipeline,
-        catalog: CatalogProtocol,
+        catalog: DataCatalog,
         hook_manager: PluginManager | None = None,
         run_id: str | None = None,
     ) -> None:
@@ -67,7 +68,7 @@ class IncrementalRunner(SequentialRunner):
             logger.info("%s: done in %.1f s", stage, time.monotonic() - start)
         shutil.rmtree(work, ignore_errors=True)
 
-    def _reason(self, node: Node, depends: dict[str, dict[str, Any]], catalog: CatalogProtocol) -> str | None:
+    def _reason(self, node: Node, depends: dict[str, dict[str, Any]], catalog: DataCatalog) -> str | None:
         stage = (node.namespace or node.name).partition(".")[0]
         if self._force & {"all", stage, node.name}:
             return "it was forced"
@@ -79,7 +80,7 @@ class IncrementalRunner(SequentialRunner):
         ]
         return reason_to_run(record, depends, missing)
 
-    def _depends(self, node: Node, catalog: CatalogProtocol) -> dict[str, dict[str, Any]]:
+    def _depends(self, node: Node, catalog: DataCatalog) -> dict[str, dict[str, Any]]:
         parameters: dict[str, Any] = {}
         inputs: dict[str, Any] = {}
         for name in node.inputs:
@@ -93,19 +94,14 @@ class IncrementalRunner(SequentialRunner):
         code = code_digests(node.func.__module__)
         return {"code": code, "parameters": parameters, "inputs": inputs, "libraries": self._libraries}
 
-    def _input_digest(self, name: str, catalog: CatalogProtocol) -> str:
+    def _input_digest(self, name: str, catalog: DataCatalog) -> str:
         dataset = catalog[name]
         if hasattr(dataset, "fingerprint"):
             return digest_of(dataset.fingerprint())
         return self._made.get(name) or _content_digest(dataset)
 
-    @property
-    def _made(self) -> dict[str, str]:
-        """Digests of the outputs in the records, by dataset."""
-        return self.__dict__.setdefault("_digests", {})
-
     def _record(
-        self, node: Node, depends: dict[str, dict[str, Any]], catalog: CatalogProtocol, seconds: float
+        self, node: Node, depends: dict[str, dict[str, Any]], catalog: DataCatalog, seconds: float
     ) -> None:
         outputs = {}
         for name in node.outputs:

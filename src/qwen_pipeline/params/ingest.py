@@ -16,7 +16,7 @@ class IngestParameters(StageParameters):
     )
     column_map: dict[str, str] = Field(
         default_factory=dict,
-        description="Your column's name by role: question, answer, input, system, history, reasoning, messages.",
+        description="Your column by role: question, answer, input, system, history, reasoning or messages.",
     )
     speakers: dict[str, Literal["user", "assistant", "system"]] = Field(
         default_factory=dict, description="Speakers' names of a dialogue by role, such as 来访者: user."
@@ -25,7 +25,6 @@ class IngestParameters(StageParameters):
         "refuse",
         description="Rows with calls of tools: refuse the row, drop those turns, or keep them as text.",
     )
-    include_hidden_files: bool = Field(True, description="Read files whose name begins with a dot, too.")
     ingest_workers: int | None = run_time(
         None, ge=1, le=64, description="Processes that read files; None takes one per core."
     )

@@ -97,7 +97,9 @@ def _mixed(data: bytes) -> Decoded | None:
         return None
     other = _detected(b"".join(line for line, fits in lines if not fits))
     name, confidence = other.encoding_at(0)
-    parts, spans, place = [], [], 0
+    parts: list[str] = []
+    spans: list[Span] = []
+    place = 0
     for line, fits in lines:
         text = line.decode("utf-8") if fits else line.decode(name, errors="replace")
         mark = ("utf-8", 1.0) if fits else (name, confidence)

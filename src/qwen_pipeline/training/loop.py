@@ -2,6 +2,7 @@
 
 import logging
 import resource
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 @dataclass
-class Progress_:
+class TrainingHistory:
     """What a training has done so far."""
 
     losses: list[float] = field(default_factory=list)
@@ -92,10 +93,10 @@ def train(
         num_training_steps=steps, scheduler_specific_kwargs=parameters.lr_scheduler_kwargs or None,
     )  # fmt: skip
     model.train()
-    done = Progress_()
+    done = TrainingHistory()
     start = time.perf_counter()
     every_epoch = max(1, steps // max(1, round(parameters.num_epochs)))
-    with Progress(disable=None, transient=True) as bar:
+    with Progress(disable=not sys.stderr.isatty(), transient=True) as bar:
         task = bar.add_task("train", total=steps)
         for step, numbers in enumerate(step_rows(len(rows), per_step, steps, parameters.seed), start=1):
             batches = [
@@ -125,7 +126,7 @@ def _step(
     optimiser: torch.optim.Optimizer,
     accelerator: Accelerator,
     max_grad_norm: float,
-    done: Progress_,
+    done: TrainingHistory,
 ) -> tuple[float, float]:
     """One optimiser step, normalised by the trained tokens of all its micro-batches."""
     tokens = sum(int((batch.targets >= 0).sum()) for batch in batches)
@@ -133,7 +134,7 @@ def _step(
     for batch in batches:
         with accelerator.autocast():
             loss = packed_loss(model, batch)
-        (loss / tokens).backward()
+        (loss / tokens).backward()  # type: ignore[no-untyped-call]
         total += float(loss.detach())
         done.tokens += batch.input_ids.numel()
     norm = float(torch.nn.utils.clip_grad_norm_(trained, max_grad_norm))
@@ -147,17 +148,19 @@ def _step(
     return total / tokens, norm
 
 
-def _record(done: Progress_, reporter: Reporter, step: int, loss: float, norm: float, rate: float) -> None:
+def _record(
+    done: TrainingHistory, reporter: Reporter, step: int, loss: float, norm: float, rate: float
+) -> None:
     done.losses.append(loss)
     done.gradient_norms.append(norm)
     done.learning_rates.append(rate)
     reporter.log_metrics({"loss": loss, "gradient_norm": norm, "learning_rate": rate}, step)
 
 
-def _report(done: Progress_, steps: int, seconds: float, reporter: Reporter) -> dict[str, Any]:
+def _report(done: TrainingHistory, steps: int, seconds: float, reporter: Reporter) -> dict[str, Any]:
     cuda = torch.cuda.is_available()
     peak = torch.cuda.max_memory_allocated() / 2**30 if cuda else None
-    report = {
+    report: dict[str, Any] = {
         "steps": steps,
         "losses": done.losses,
         "learning_rates": done.learning_rates,

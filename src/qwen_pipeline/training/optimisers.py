@@ -29,4 +29,7 @@ def build_optimiser(
     if paged and not torch.cuda.is_available():
         logger.info("%s: there is no paging without CUDA; the 8-bit state stays in host memory.", name)
         paged = False
-    return bitsandbytes.optim.AdamW8bit(trained, lr=learning_rate, weight_decay=weight_decay, is_paged=paged)
+    optimiser: torch.optim.Optimizer = bitsandbytes.optim.AdamW8bit(
+        trained, lr=learning_rate, weight_decay=weight_decay, is_paged=paged
+    )
+    return optimiser
