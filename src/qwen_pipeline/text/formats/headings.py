@@ -23,6 +23,9 @@ _FAQ_NAME = re.compile(
 _FOLDED = re.compile(r"\s*<details\b", re.IGNORECASE)
 _ANSWER_MARK = re.compile(r"\A(?:\*\*)?(?:答案|回答|答|A|Answer)\s*[:：](?:\*\*)?\s*")
 _CONTENTS_LINE = re.compile(r"\s*(?:[-*+]|[0-9]+[.)])\s+\[.*\]\(#[^)]*\)\s*$")
+_FURNITURE = re.compile(
+    r"\s*(?:</?(?:details|br|p)\b[^>]*>|<summary>.*</summary>|[-*_]{3,}\s*$)", re.IGNORECASE
+)
 _MINIMAL_QUESTIONS = 2
 
 
@@ -79,7 +82,7 @@ def read_headings(lines: Iterable[MarkedLine], level: int) -> Iterator[Row]:
 
 def _is_contents(lines: list[MarkedLine]) -> bool:
     """Whether there is nothing but links into the document: a part of its table of contents."""
-    texts = [line.text for line in lines if not line.blank]
+    texts = [line.text for line in lines if not line.blank and not _FURNITURE.match(line.text)]
     return bool(texts) and all(_CONTENTS_LINE.match(text) for text in texts)
 
 

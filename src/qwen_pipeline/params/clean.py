@@ -1,0 +1,54 @@
+"""What the clean stage may be told."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from qwen_pipeline.params.fields import StageParameters, run_time
+
+Language = Literal["zh", "ja", "ko", "ru", "ar", "he", "hi", "th", "el", "en"]
+
+
+class CleanParameters(StageParameters):
+    """Repair, rules of quality, duplicates and the split."""
+
+    repair_mojibake: bool = Field(
+        True, description="Repair text that was decoded wrongly before it came here."
+    )
+    mask_personal_data: bool = Field(
+        False, description="Mask e-mail addresses, phone, ID and card numbers, keys and tokens."
+    )
+    min_question_characters: int = Field(1, ge=1, description="Shorter questions are rejected.")
+    min_answer_characters: int = Field(1, ge=1, description="Shorter answers are rejected.")
+    max_question_characters: int | None = Field(200_000, ge=1, description="Longer questions are rejected.")
+    max_answer_characters: int | None = Field(200_000, ge=1, description="Longer answers are rejected.")
+    max_repetition: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Answers from 200 characters that compress by more are rejected; 0.9 is strict.",
+    )
+    languages: tuple[Language, ...] = Field(
+        (), description="Languages that answers may be in, told by their script; empty allows all."
+    )
+    near_duplicates: Literal["drop", "keep", "report"] = Field(
+        "drop",
+        description="Near duplicates: drop them, keep them unsearched, or list them and keep the rows.",
+    )
+    near_duplicate_threshold: float = Field(
+        0.7,
+        ge=0.5,
+        le=1,
+        description="Least share of common character 3-grams, of questions and of answers each.",
+    )
+    validation_fraction: float = Field(0.05, ge=0, le=0.5, description="Share of rows for validation.")
+    test_fraction: float = Field(0.1, ge=0, le=0.5, description="Share of rows for the test.")
+    clean_workers: int | None = run_time(
+        None, ge=1, le=64, description="Processes that clean rows; None takes one per core."
+    )
+
+    @model_validator(mode="after")
+    def _leave_rows_for_training(self) -> Self:
+        if self.validation_fraction + self.test_fraction >= 1:
+            raise ValueError("validation_fraction and test_fraction leave nothing for training")
+        return self

@@ -1,0 +1,70 @@
+"""Nodes of the clean stage: examples in, clean examples, rejects, duplicates and the account out."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.dataset as ds
+
+from qwen_pipeline.errors import NoExamplesError
+from qwen_pipeline.incremental.workspace import work_directory
+from qwen_pipeline.params.clean import CleanParameters
+from qwen_pipeline.text.account import data_account, summary_lines, why_nothing
+from qwen_pipeline.text.clean_row import CleanRules
+from qwen_pipeline.text.clean_table import clean_table
+from qwen_pipeline.text.quality import QualityRules
+
+ROWS_PER_BATCH = 1024
+logger = logging.getLogger(__name__)
+
+
+def clean_examples(
+    ingested_examples: ds.Dataset,
+    ingest_rejects: ds.Dataset,
+    ingest_report: Mapping[str, Any],
+    parameters: CleanParameters,
+) -> tuple[Path, Path, Path, dict[str, Any]]:
+    """Repair, normalise, filter and split the examples, and find duplicates.
+
+    Returns:
+        The tables of clean examples, rejects and duplicates, and the account of both stages.
+
+    Raises:
+        NoExamplesError: No row is left.
+    """
+    batches = ingested_examples.to_batches(batch_size=ROWS_PER_BATCH, batch_readahead=1, fragment_readahead=1)
+    tables = clean_table(
+        batches,
+        _rules(parameters),
+        work_directory(),
+        parameters.near_duplicates,
+        parameters.near_duplicate_threshold,
+        parameters.clean_workers,
+    )
+    report = data_account(ingest_report, tables)
+    if not report["total"]["kept"]:
+        raise NoExamplesError(
+            f"no example is left after cleaning: {why_nothing(report)}. Loosen those rules."
+        )
+    for line in summary_lines(report):
+        logger.info(line)
+    return tables.examples, tables.rejects, tables.duplicates, report
+
+
+def _rules(parameters: CleanParameters) -> CleanRules:
+    quality = QualityRules(
+        parameters.min_question_characters,
+        parameters.min_answer_characters,
+        parameters.max_question_characters,
+        parameters.max_answer_characters,
+        parameters.max_repetition,
+        parameters.languages,
+    )
+    return CleanRules(
+        quality,
+        parameters.mask_personal_data,
+        parameters.repair_mojibake,
+        parameters.validation_fraction,
+        parameters.test_fraction,
+    )

@@ -1,0 +1,40 @@
+"""Text whose characters were lost before we got it, so that no repair can bring them back."""
+
+import re
+
+_LOST = re.compile("\ufffd+")
+_CUT_AT_END = re.compile("\ufffd{1,3}\\s*$")
+_FROM_REPLACEMENT = re.compile("锟斤拷|锟斤|斤拷|烫烫烫|屯屯屯|锘挎")
+_UTF8_AS_GBK = re.compile("[銆锛鈥鍙鐨鏄涓浠缂鎴灏绗璇闂瀛鍑鏂鍦鍥鍚璁闇绯涔妯鏈鍔鍒杩鎹勫垯庝堟埌]")
+_LATIN_TRAILS = re.compile("(?:[ÃÂâäåæçèé][\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ\xa0-\xbf]{1,2}){3,}")
+_MOST_MOJIBAKE = 0.25
+_FEWEST_MOJIBAKE = 3
+
+
+def drop_cut_end(text: str) -> tuple[str, bool]:
+    """The text without a last character that was cut off in the middle of its bytes."""
+    if not text.endswith("\ufffd") and "\ufffd" not in text[-4:]:
+        return text, False
+    shorter = _CUT_AT_END.sub("", text)
+    return shorter, shorter != text
+
+
+def find_damage(text: str) -> str | None:
+    """What is beyond repair in ``text``, in words, or None.
+
+    A text that merely talks about such characters is not damaged: they must be a good part of it.
+    """
+    if text.isascii():
+        return None
+    if _LOST.search(text):
+        return "characters were lost (U+FFFD)"
+    visible = max(sum(not char.isspace() for char in text[:20_000]), 1)
+    replaced = sum(len(found) for found in _FROM_REPLACEMENT.findall(text[:20_000]))
+    if replaced >= 3 and replaced > _MOST_MOJIBAKE * visible:
+        return "replacement characters read as GBK; the text is lost"
+    wrong = len(_UTF8_AS_GBK.findall(text[:20_000]))
+    if wrong >= _FEWEST_MOJIBAKE and wrong > _MOST_MOJIBAKE * visible:
+        return "UTF-8 read as GBK with characters lost"
+    if _LATIN_TRAILS.search(text[:20_000]):
+        return "UTF-8 read as a Western encoding, not repairable"
+    return None

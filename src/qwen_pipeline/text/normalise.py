@@ -1,0 +1,45 @@
+"""Text without what nobody sees: control and zero-width characters, bidi overrides, odd line ends.
+
+Only what does no harm: NFC and never NFKC, so that full-width text in code stays; joiners stay where a script or
+an emoji needs them.
+"""
+
+import re
+import unicodedata
+
+_CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f]")
+_INVISIBLE = re.compile("[\u00ad\u180e\u200b\u2060-\u2064\ufeff\ufff9-\ufffb]")
+_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_STRAY_JOINER = re.compile(
+    "(?:^|(?<=[\x00-\u02ff\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff00-\uffef]))[\u200c\u200d]+"
+)
+_LINE_ENDS = re.compile("\r\n?|\x0c|\x85|\u2028|\u2029")
+_ANY = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u180e\u200b-\u200d\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]"
+)
+_EDGES = " \t\n\r\u00a0\u3000"
+_STEPS = (
+    ("line_ends_normalised", _LINE_ENDS, "\n"),
+    ("control_characters_removed", _CONTROL, ""),
+    ("bidi_controls_removed", _BIDI, ""),
+    ("invisible_characters_removed", _INVISIBLE, ""),
+    ("invisible_characters_removed", _STRAY_JOINER, ""),
+)
+
+
+def normalise(text: str) -> tuple[str, tuple[str, ...]]:
+    """Normalise ``text``.
+
+    Returns:
+        The text, and what was changed (white space at the ends is not worth a word).
+    """
+    changes: list[str] = []
+    if not text.isascii() and not unicodedata.is_normalized("NFC", text):
+        text = unicodedata.normalize("NFC", text)
+        changes.append("unicode_composed")
+    if _ANY.search(text):
+        for name, pattern, replacement in _STEPS:
+            text, count = pattern.subn(replacement, text)
+            if count:
+                changes.append(name)
+    return text.strip(_EDGES), tuple(dict.fromkeys(changes))
