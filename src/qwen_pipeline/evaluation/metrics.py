@@ -28,7 +28,7 @@ def score_answers(answers: Sequence[str], references: Sequence[str]) -> dict[str
 
 
 def character_f(answer: str, reference: str) -> float:
-    """chrF of one answer, 0 to 1: an F-score over character n-grams, so that Chinese needs no words.
+    """The chrF of one answer, 0 to 1: an F-score over character n-grams, so that Chinese needs no words.
 
     Source: Popović, chrF, 2015; computed by sacrebleu.
     """

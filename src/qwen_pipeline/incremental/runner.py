@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from kedro.io import DataCatalog
+from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from kedro.runner import SequentialRunner, Task
@@ -42,7 +42,7 @@ class IncrementalRunner(SequentialRunner):
     def _run(
         self,
         pipeline: Pipeline,
-        catalog: DataCatalog,
+        catalog: CatalogProtocol[Any, Any],
         hook_manager: PluginManager | None = None,
         run_id: str | None = None,
     ) -> None:
@@ -68,7 +68,9 @@ class IncrementalRunner(SequentialRunner):
             logger.info("%s: done in %.1f s", stage, time.monotonic() - start)
         shutil.rmtree(work, ignore_errors=True)
 
-    def _reason(self, node: Node, depends: dict[str, dict[str, Any]], catalog: DataCatalog) -> str | None:
+    def _reason(
+        self, node: Node, depends: dict[str, dict[str, Any]], catalog: CatalogProtocol[Any, Any]
+    ) -> str | None:
         stage = (node.namespace or node.name).partition(".")[0]
         if self._force & {"all", stage, node.name}:
             return "it was forced"
@@ -80,7 +82,7 @@ class IncrementalRunner(SequentialRunner):
         ]
         return reason_to_run(record, depends, missing)
 
-    def _depends(self, node: Node, catalog: DataCatalog) -> dict[str, dict[str, Any]]:
+    def _depends(self, node: Node, catalog: CatalogProtocol[Any, Any]) -> dict[str, dict[str, Any]]:
         parameters: dict[str, Any] = {}
         inputs: dict[str, Any] = {}
         for name in node.inputs:
@@ -94,18 +96,22 @@ class IncrementalRunner(SequentialRunner):
         code = code_digests(node.func.__module__)
         return {"code": code, "parameters": parameters, "inputs": inputs, "libraries": self._libraries}
 
-    def _input_digest(self, name: str, catalog: DataCatalog) -> str:
+    def _input_digest(self, name: str, catalog: CatalogProtocol[Any, Any]) -> str:
         dataset = catalog[name]
         if hasattr(dataset, "fingerprint"):
             return digest_of(dataset.fingerprint())
         return self._made.get(name) or _content_digest(dataset)
 
     def _record(
-        self, node: Node, depends: dict[str, dict[str, Any]], catalog: DataCatalog, seconds: float
+        self,
+        node: Node,
+        depends: dict[str, dict[str, Any]],
+        catalog: CatalogProtocol[Any, Any],
+        seconds: float,
     ) -> None:
         outputs = {}
         for name in node.outputs:
-            dataset = catalog[name]
+            dataset: Any = catalog[name]
             digest = _content_digest(dataset)
             self._made[name] = digest
             outputs[name] = {"version": str(dataset.resolve_load_version()), "digest": digest}

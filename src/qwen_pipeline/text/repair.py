@@ -13,7 +13,14 @@ WRONG_READINGS = (
 _HAN = re.compile(r"[\u4e00-\u9fff]")
 _LATIN_HIGH = re.compile(r"[\x80-\xff\u0152-\u0192\u02c6\u02dc\u2013-\u2122]")
 _COMMON = frozenset(
-    "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里用道行所然家种事成方多经么去法学如都同现当没动面起看定天分还进好小部其些主样理心她本前开但因只从想实日军者意无力它与长把机十民第公此已工使情明性知全三又关点正业外将两高间由问很最重并物手应战向头文体政美相见被利什二等产或新己制身果加西斯月话合回特代内信表化老给世位次度门任常先海通教儿原东声提立及比员解水名真论处走义各入几口认条平系气题活尔更别打女变四神总何电数安少报才结反受目太量再感建务做接必场件计管期市直德资命山金指克许统区保至队形社便空决治展马科司五基眼书非则听白却界达光放强即像难且权思王象完设式色路记南品住告类求据程北边死张该交规万取拉格望觉术领共确传师观清今切院让识候带导争运问答案训练模型显存参数码"
+    "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里"
+    "用道行所然家种事成方多经么去法学如都同现当没动面起看定天分还进好小部其些主样理心她本前开但因只从想实"
+    "日军者意无力它与长把机十民第公此已工使情明性知全三又关点正业外将两高间由问很最重并物手应战向头文体政"
+    "美相见被利什二等产或新己制身果加西斯月话合回特代内信表化老给世位次度门任常先海通教儿原东声提立及比员"
+    "解水名真论处走义各入几口认条平系气题活尔更别打女变四神总何电数安少报才结反受目太量再感建务做接必场件"
+    "计管期市直德资命山金指克许统区保至队形社便空决治展马科司五基眼书非则听白却界达光放强即像难且权思王象"
+    "完设式色路记南品住告类求据程北边死张该交规万取拉格望觉术领共确传师观清今切院让识候带导争运问答案训练"
+    "模型显存参数码"
 )
 MOST_ROUNDS = 2
 
@@ -59,7 +66,7 @@ def _take_back(text: str) -> tuple[str, str] | None:
 
 
 def _is_clearly_better(candidate: str, text: str, wrong: str) -> bool:
-    """Right text of the Latin alphabet has no run of high characters that is valid UTF-8; Han text is common."""
+    """Right Latin text holds no run of high characters that is valid UTF-8; Han text is common."""
     if wrong == "gb18030":
         return _share_of_common(candidate) > max(0.5, 2 * _share_of_common(text))
     if _HAN.search(candidate):

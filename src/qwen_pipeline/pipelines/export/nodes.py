@@ -68,8 +68,8 @@ def _export_merged(
     )
     if figures["mean_kl"] > MAX_MEAN_KL:
         raise ExportGateError(
-            f"The merged model does not answer like the adapter: mean KL {figures['mean_kl']:.3f} on held-out "
-            f"answers, {MAX_MEAN_KL} allowed; the export before stays. Use export_formats=adapter."
+            f"The merged model does not answer like the adapter: mean KL {figures['mean_kl']:.3f} on "
+            f"held-out answers, {MAX_MEAN_KL} allowed; the export before stays. Use export_formats=adapter."
         )
     return figures
 
