@@ -54,7 +54,7 @@ class AtomicDataset(AbstractVersionedDataset[In, Out]):
             inner.parent.mkdir(parents=True, exist_ok=True)
             self.write(data, inner)
             _flush(partial)
-            os.rename(partial, folder)
+            partial.rename(folder)
             _flush_folder(folder.parent)
         except OSError as failure:
             shutil.rmtree(partial, ignore_errors=True)

@@ -52,7 +52,7 @@ def answer_questions(
 
 
 def answer_of(text: str) -> str:
-    """What follows the thinking block of a generated text; a block that was opened and left open is no answer.
+    """What follows the thinking block of a generated text; all of it where no block is closed.
 
     Args:
         text: What was generated after the prompt, which itself may end in an open block.
