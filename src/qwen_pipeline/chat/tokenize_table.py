@@ -82,8 +82,8 @@ def _require_training_rows(train: SplitAccount, limit: int) -> None:
     if train.shortest_needed:
         raise NoExamplesError(
             f"max_sequence_length={limit} is too short for any answer: of {train.examples} training "
-            f"examples none fits, and the shortest needs {train.shortest_needed} tokens. Set max_sequence_length "
-            f"to {train.shortest_needed} or more, or answer_overflow=cut."
+            f"examples none fits, and the shortest needs {train.shortest_needed} tokens. Set "
+            f"max_sequence_length={train.shortest_needed} or more, or answer_overflow=cut."
         )
     raise NoExamplesError(f"None of {train.examples} training examples can be trained ({reasons}).")
 

@@ -64,6 +64,9 @@ def attach_lora(
 def load_adapter(model: PreTrainedModel, path: Path, trainable: bool = False) -> PeftModel:
     """Put a saved adapter on its base model, on the base model's device.
 
+    The model stays in training mode, with dropout off unless ``trainable``: on some CPUs evaluation mode
+    makes bitsandbytes repack the weights (see ``load_quantized_model``).
+
     Raises:
         CheckpointError: The directory holds no adapter, or one of another base model.
     """
@@ -79,6 +82,9 @@ def load_adapter(model: PreTrainedModel, path: Path, trainable: bool = False) ->
             f"{model.config.num_hidden_layers} layers); set model_name to the one it was trained "
             f"on. ({error})"
         ) from error
+    adapted.train()
+    if not trainable:
+        _switch_dropout_off(adapted)
     return adapted
 
 
@@ -101,6 +107,12 @@ def save_adapter(model: PeftModel, directory: Path, base_name: str | None = None
         config["base_model_name_or_path"] = base_name
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     (directory / "README.md").unlink(missing_ok=True)
+
+
+def _switch_dropout_off(model: nn.Module) -> None:
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.eval()
 
 
 def _require_targets(model: nn.Module, names: Sequence[str]) -> None:

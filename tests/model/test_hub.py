@@ -1,0 +1,155 @@
+import hashlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from qwen_pipeline.errors import ModelSourceError, UnsupportedModelError
+from qwen_pipeline.model import hub
+from qwen_pipeline.model.source import ModelSource
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+class StandInHub(ThreadingHTTPServer):
+    """Answers as a model hub does, from a folder; may break the first transfers of weights."""
+
+    def __init__(self, folder: Path, breaks: int = 0) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.folder, self.breaks = folder, breaks
+        self.ranges: list[str] = []
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: StandInHub
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        if path.startswith("/api/models/"):
+            return self._listing(path)
+        file = self.server.folder / path.rpartition("/")[2]
+        if not file.is_file():
+            return self._send(404, b"", {"X-Error-Code": "EntryNotFound"})
+        return self._file(file)
+
+    def _listing(self, path: str) -> None:
+        import json
+
+        files = sorted(self.server.folder.iterdir())
+        if "/tree/" in path:
+            listed: object = [
+                {"type": "file", "path": f.name, "size": f.stat().st_size, "oid": _etag(f)} for f in files
+            ]
+        else:
+            names = [{"rfilename": f.name} for f in files]
+            listed = {"id": "owner/tiny", "sha": COMMIT, "siblings": names, "tags": [], "private": False}
+        self._send(200, json.dumps(listed).encode(), {"Content-Type": "application/json"})
+
+    def _file(self, file: Path) -> None:
+        content = file.read_bytes()
+        headers = {"ETag": f'"{_etag(file)}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
+        wanted = self.headers.get("Range")
+        start = int(wanted.removeprefix("bytes=").partition("-")[0]) if wanted else 0
+        if wanted and file.suffix == ".safetensors":
+            self.server.ranges.append(wanted)
+            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        self._send(206 if start else 200, content[start:], headers, file.suffix == ".safetensors")
+
+    def _send(self, status: int, body: bytes, headers: dict[str, str], weights: bool = False) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        if weights and self.server.breaks:
+            self.server.breaks -= 1
+            self.wfile.write(body[: len(body) // 2])
+            self.close_connection = True
+            return
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Be quiet."""
+
+
+def _etag(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    from huggingface_hub import constants, file_download
+
+    folder = tmp_path / "cache"
+    for module in (constants, file_download):
+        if hasattr(module, "HF_HUB_CACHE"):
+            monkeypatch.setattr(module, "HF_HUB_CACHE", str(folder))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    return folder
+
+
+@pytest.fixture
+def stand_in(tiny_model: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInHub]:
+    server = StandInHub(tiny_model)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_hub_model_comes_from_the_mirror_and_then_from_the_cache(stand_in: StandInHub) -> None:
+    source = ModelSource("owner/tiny")
+    folder = source.directory()
+    assert (folder / "model.safetensors").is_file()
+    assert source.fingerprint() == {"hub_id": "owner/tiny", "commit": COMMIT}
+    stand_in.shutdown()
+    assert source.directory() == folder
+
+
+def test_a_broken_download_goes_on(
+    stand_in: StandInHub, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 10_000)
+    stand_in.breaks = 1
+    folder = ModelSource("owner/tiny").directory()
+    assert (folder / "model.safetensors").read_bytes() == (tiny_model / "model.safetensors").read_bytes()
+    assert any(not wanted.startswith("bytes=0-") for wanted in stand_in.ranges), stand_in.ranges
+
+
+def test_the_architecture_is_refused_before_any_weight_is_fetched(
+    stand_in: StandInHub, tmp_path: Path, tiny_model: Path, cache: Path
+) -> None:
+    import shutil
+
+    stand_in.folder = shutil.copytree(tiny_model, tmp_path / "other")
+    config = (stand_in.folder / "config.json").read_text().replace("Qwen3ForCausalLM", "GemmaForCausalLM")
+    (stand_in.folder / "config.json").write_text(config)
+    with pytest.raises(UnsupportedModelError, match="GemmaForCausalLM"):
+        ModelSource("owner/tiny").directory()
+    assert not list(cache.rglob("*.safetensors"))
+
+
+def test_a_hub_out_of_reach_names_the_three_ways_out(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(ModelSourceError) as caught:
+        hub.download("owner/tiny", None, weights=False)
+    message = str(caught.value)
+    assert "HF_ENDPOINT=" in message
+    assert "HTTPS_PROXY=" in message
+    assert "model_name=./tiny" in message

@@ -1,0 +1,89 @@
+import importlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from bitsandbytes.nn import Linear4bit
+
+from qwen_pipeline.errors import ModelSourceError, QuantizationError
+from qwen_pipeline.model.load import load_plain_model, load_quantized_model, load_tokenizer
+from qwen_pipeline.model.source import ModelSource
+
+
+@pytest.fixture
+def copy(tiny_model: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(tiny_model, tmp_path / "model")
+
+
+def edit_tokenizer(folder: Path, **values: Any) -> None:
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_every_linear_layer_but_the_head_is_nf4_with_double_quantisation(
+    tiny_model: Path, dtype: torch.dtype
+) -> None:
+    model = load_quantized_model(ModelSource(str(tiny_model)), compute_dtype=dtype)
+    layers = [module for module in model.modules() if isinstance(module, Linear4bit)]
+    assert len(layers) == 2 * 7
+    for layer in layers:
+        assert layer.weight.quant_state.quant_type == "nf4"
+        assert layer.weight.quant_state.nested
+        assert layer.compute_dtype == dtype
+    assert model.lm_head.weight.dtype == dtype
+    assert model.model.norm.weight.dtype == dtype
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_the_quantised_model_answers_nearly_like_the_plain_one(tiny_model: Path) -> None:
+    source = ModelSource(str(tiny_model))
+    ids = torch.arange(20)[None]
+    with torch.no_grad():
+        exact = load_plain_model(source, dtype=torch.float32)(ids).logits
+        quantized = load_quantized_model(source, compute_dtype=torch.float32)(ids).logits
+    assert 0 < (quantized - exact).norm() / exact.norm() < 0.3
+
+
+def test_a_missing_library_is_found_before_loading_with_the_install_line(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(name: str) -> None:
+        raise ImportError(f"No module named {name!r}")
+
+    monkeypatch.setattr(importlib, "import_module", fail)
+    monkeypatch.setattr(ModelSource, "directory", lambda *_: pytest.fail("loaded"))
+    with pytest.raises(QuantizationError, match=r"pip install .*bitsandbytes>="):
+        load_quantized_model(ModelSource(str(tiny_model)))
+
+
+def test_a_library_that_quantises_wrongly_is_found(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import bitsandbytes
+
+    monkeypatch.setattr(bitsandbytes.functional, "dequantize_4bit", lambda packed, state: torch.zeros(64, 64))
+    with pytest.raises(QuantizationError, match="quantises wrongly on cpu"):
+        load_quantized_model(ModelSource(str(tiny_model)))
+
+
+def test_sides_reach_the_tokenizer(tiny_model: Path) -> None:
+    for side in ("left", "right"):
+        tokenizer = load_tokenizer(ModelSource(str(tiny_model)), padding_side=side, truncation_side=side)
+        assert (tokenizer.padding_side, tokenizer.truncation_side) == (side, side)
+
+
+@pytest.mark.parametrize("pad", [None, "<|im_end|>"])
+def test_the_pad_token_is_never_the_one_that_ends_a_turn(copy: Path, pad: str | None) -> None:
+    edit_tokenizer(copy, pad_token=pad)
+    tokenizer = load_tokenizer(ModelSource(str(copy)))
+    assert tokenizer.pad_token == "<|endoftext|>"
+    assert tokenizer.pad_token_id != tokenizer.eos_token_id
+    assert len(tokenizer) <= 384
+
+
+def test_a_model_without_a_template_is_refused(copy: Path) -> None:
+    (copy / "chat_template.jinja").unlink()
+    with pytest.raises(ModelSourceError, match="no chat template"):
+        load_tokenizer(ModelSource(str(copy)))
