@@ -4,8 +4,8 @@
 
 Variants take turns, so that a busy machine disturbs them alike. One JSON object on standard output: for each
 variant the median of seconds for loss and gradient, their range, and the peak of live tensor bytes beside the
-inputs (an operator's inner buffers are not seen: of PyTorch's chunked loss that is nearly all, so its memory is
-given as None on a CPU; on CUDA the allocator's peak counts everything).
+inputs (an operator's inner buffers are not seen: of PyTorch's chunked loss that is nearly all, so its memory
+is given as None on a CPU; on CUDA the allocator's peak counts everything).
 """
 
 import argparse

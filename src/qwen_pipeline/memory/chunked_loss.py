@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import is_fake
 from torch.autograd.function import once_differentiable
 
 IGNORE_INDEX = -100
@@ -167,7 +168,11 @@ def _exponentiate(logits_CV: Tensor, labels_C: Tensor, normalise: bool = False) 
 
 
 def _rows(labels_T: Tensor, known_N: Tensor | None, ignore_index: int) -> Tensor:
-    return known_N if known_N is not None else (labels_T != ignore_index).nonzero().squeeze(1)
+    if known_N is not None:
+        return known_N
+    if is_fake(labels_T):  # In a memory plan labels have no values: every row may have one.
+        return torch.arange(labels_T.numel(), device=labels_T.device)
+    return (labels_T != ignore_index).nonzero().squeeze(1)
 
 
 def _check_shapes(hidden_TD: Tensor, head_VD: Tensor, labels_T: Tensor) -> None:

@@ -1,0 +1,62 @@
+"""Hands the loop's own step to the memory plan."""
+
+from functools import partial
+
+import torch
+from peft import PeftModel
+from torch import nn
+
+from qwen_pipeline.memory.planned_attention import register_planned_attention
+from qwen_pipeline.memory.trace import MicroBatchShape, StepRecipe
+from qwen_pipeline.memory.transaction import GradientTransaction
+from qwen_pipeline.model.lora import attach_lora
+from qwen_pipeline.training.batches import PackedBatch
+from qwen_pipeline.training.loop import packed_loss
+
+
+def step_recipe(
+    *, lora_r: int, lora_alpha: float, lora_dropout: float = 0.0, bf16: bool = True, on_gpu: bool = True
+) -> StepRecipe:
+    """What `memory.plan` traces: the adapters and the micro-step of `training.loop`.
+
+    Args:
+        lora_r: Rank of the adapters.
+        lora_alpha: Their scale.
+        lora_dropout: Dropout before them.
+        bf16: Compute in bfloat16.
+        on_gpu: Plan attention as CUDA's varlen kernel takes it, else as this machine's fallback does.
+    """
+    compute_dtype = torch.bfloat16 if bf16 else torch.float32
+    return StepRecipe(
+        attach_adapters=partial(attach_lora, r=lora_r, alpha=lora_alpha, dropout=lora_dropout),
+        micro_step=partial(run_micro_step, compute_dtype=compute_dtype, masked=not on_gpu),
+        attention=register_planned_attention() if on_gpu else "sdpa",
+        compute_dtype=compute_dtype,
+    )
+
+
+def run_micro_step(
+    model: nn.Module, shape: MicroBatchShape, *, compute_dtype: torch.dtype, masked: bool
+) -> None:
+    """Forward and backward of one micro-batch as the loop does them, in a transaction.
+
+    Args:
+        model: A PEFT model, fake or real.
+        shape: The micro-batch.
+        compute_dtype: Dtype of the products.
+        masked: The attention in use needs a mask of tokens times tokens.
+    """
+    tokens = shape.tokens
+    ids = torch.zeros(1, tokens, dtype=torch.int64)
+    positions = torch.cat([torch.arange(length) for length in shape.row_lengths])[None]
+    mask = torch.ones(1, 1, tokens if masked else 1, tokens, dtype=torch.bool)
+    targets = torch.full((tokens,), -100)
+    targets[: shape.labelled_tokens] = 0
+    batch = PackedBatch(ids, positions, mask, targets, ())
+    assert isinstance(model, PeftModel)
+    transaction = GradientTransaction(p for p in model.parameters() if p.requires_grad)
+    transaction.begin()
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=compute_dtype == torch.bfloat16):
+        loss = packed_loss(model, batch)
+    (loss / tokens).backward()  # type: ignore[no-untyped-call]
+    transaction.commit()

@@ -1,0 +1,47 @@
+"""The memory plan traces the loop's own step."""
+
+import pytest
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, Qwen3Config
+
+from qwen_pipeline.memory.activations import ActivationPolicy
+from qwen_pipeline.memory.cap import MemoryCap
+from qwen_pipeline.memory.plan import PlanRequest, make_plan
+from qwen_pipeline.memory.trace import MicroBatchShape, measure_step, trace_step
+from qwen_pipeline.training.memory_recipe import step_recipe
+
+
+@pytest.fixture(scope="module")
+def config():
+    return Qwen3Config(
+        vocab_size=2048, hidden_size=64, intermediate_size=192, num_hidden_layers=5, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=16, tie_word_embeddings=True,
+    )  # fmt: skip
+
+
+def quantised_model(config, recipe, folder):
+    AutoModelForCausalLM.from_config(config, dtype=recipe.compute_dtype).save_pretrained(folder)
+    quantization = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=recipe.compute_dtype,
+    )  # fmt: skip
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, quantization_config=quantization, dtype=recipe.compute_dtype, device_map="cpu"
+    )
+    return recipe.attach_adapters(model.requires_grad_(False)).train()
+
+
+@pytest.mark.parametrize("bf16", [True, False])
+def test_the_planned_peak_is_that_of_the_loops_real_step(config, tmp_path, bf16):
+    recipe = step_recipe(lora_r=8, lora_alpha=16, bf16=bf16, on_gpu=False)
+    shape = MicroBatchShape((160, 96), 256)
+    model = quantised_model(config, recipe, tmp_path)
+    for policy in (ActivationPolicy(0), ActivationPolicy(None)):
+        measured = measure_step(model, recipe, shape, policy).peak_bytes
+        planned = trace_step(config, recipe, shape, policy).peak_bytes
+        assert planned == pytest.approx(measured, rel=0.05)
+
+
+def test_a_plan_for_a_card_is_found_without_one(config):
+    recipe = step_recipe(lora_r=8, lora_alpha=16)
+    plan = make_plan(PlanRequest(config, recipe, [200, 100], 2, MemoryCap(8.0, 0.5, False)))
+    assert plan.fits and plan.max_tokens == 300
