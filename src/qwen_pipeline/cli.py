@@ -33,9 +33,20 @@ def run(**options: Any) -> Any:
         options["runner_params"] = {**options["runner_params"], **added}
     try:
         return kedro_run.callback(**options)  # type: ignore[misc]
-    except PipelineError as failure:
-        click.secho(f"{failure}", fg="red", err=True)
+    except Exception as failure:
+        if (told := explained_by(failure)) is None:
+            raise
+        click.secho(str(told), fg="red", err=True)
         sys.exit(1)
+
+
+def explained_by(failure: BaseException | None) -> PipelineError | None:
+    """The user's mistake behind a failure; Kedro wraps what a dataset raises into an error of its own."""
+    while failure is not None:
+        if isinstance(failure, PipelineError):
+            return failure
+        failure = failure.__cause__ or failure.__context__
+    return None
 
 
 cli.add_command(

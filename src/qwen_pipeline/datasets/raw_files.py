@@ -37,26 +37,12 @@ class RawFilesDataset(AbstractDataset[None, dict[str, RawFile]]):
         Raises:
             DataError: The directory was named by the user and is missing or holds no file.
         """
-        directory = self._directory()
-        if directory == self._samples:
-            logger.warning("%s is empty: using the bundled samples in %s.", DEFAULT, self._samples)
-        return _list_files(directory)
+        return find_raw_files(self._path, self._samples)
 
     def fingerprint(self) -> dict[str, str]:
         """Content digest of each file, by name."""
-        files = _list_files(self._directory())
+        files = _list_files(_directory(self._path, self._samples))
         return {name: hashlib.sha256(file()).hexdigest() for name, file in files.items()}
-
-    def _directory(self) -> Path:
-        if self._path.is_dir() and _list_files(self._path):
-            return self._path
-        if self._path.as_posix().endswith(DEFAULT):
-            return self._samples
-        what = "holds no file" if self._path.is_dir() else "does not exist"
-        raise DataError(
-            f"data_dir={self._path} {what}; put question-and-answer files there, or leave data_dir out "
-            f"to use {DEFAULT}."
-        )
 
     def save(self, data: None) -> None:
         """Refuse: these files are the user's."""
@@ -64,6 +50,29 @@ class RawFilesDataset(AbstractDataset[None, dict[str, RawFile]]):
 
     def _describe(self) -> dict[str, Any]:
         return {"path": str(self._path)}
+
+
+def find_raw_files(path: Path, samples: Path) -> dict[str, RawFile]:
+    """Every visible file below ``path``, or the samples where the default folder is empty.
+
+    Raises:
+        DataError: The directory was named by the user and is missing or holds no file.
+    """
+    directory = _directory(path, samples)
+    if directory == samples:
+        logger.warning("%s is empty: using the bundled samples in %s.", DEFAULT, samples)
+    return _list_files(directory)
+
+
+def _directory(path: Path, samples: Path) -> Path:
+    if path.is_dir() and _list_files(path):
+        return path
+    if path.as_posix().endswith(DEFAULT):
+        return samples
+    what = "holds no file" if path.is_dir() else "does not exist"
+    raise DataError(
+        f"data_dir={path} {what}; put question-and-answer files there, or leave data_dir out to use {DEFAULT}."
+    )
 
 
 def _list_files(directory: Path) -> dict[str, RawFile]:
