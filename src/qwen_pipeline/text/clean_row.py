@@ -53,7 +53,7 @@ def clean_row(row: Mapping[str, Any], rules: CleanRules) -> CleanRow | dict[str,
     for message in row["messages"]:
         text = _clean_text(message["role"], message["content"] or "", rules, repairs)
         messages.append((message["role"], text))
-    question = "\n".join(text for _, text in messages[:-1])
+    question = "\n".join(text for role, text in messages[:-1] if role != "system")
     asked = next((text for role, text in reversed(messages) if role == "user"), "")
     answer = messages[-1][1]
     fault = _find_fault(messages, asked, _without_thinking(answer), rules)

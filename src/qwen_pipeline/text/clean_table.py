@@ -91,7 +91,7 @@ def clean_table(
     """
     index, stored = RowIndex(work), StoredRows(work / "rows.arrow", CLEAN_SCHEMA)
     tables = CleanTables(
-        *(work / f"{name}.parquet" for name in ("clean", "clean_rejects", "clean_duplicates"))
+        work / "clean.parquet", work / "clean_rejects.parquet", work / "clean_duplicates.parquet"
     )
     search = near_duplicates != "keep"
     with TableWriter(tables.rejects, REJECT_SCHEMA) as rejects:

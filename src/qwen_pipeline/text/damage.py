@@ -9,6 +9,7 @@ _UTF8_AS_GBK = re.compile("[銆锛鈥鍙鐨鏄涓浠缂鎴灏绗璇闂瀛鍑鏂�
 _LATIN_TRAILS = re.compile("(?:[ÃÂâäåæçèé][\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ\xa0-\xbf]{1,2}){3,}")
 _MOST_MOJIBAKE = 0.25
 _FEWEST_MOJIBAKE = 3
+_SAMPLE = 20_000
 
 
 def drop_cut_end(text: str) -> tuple[str, bool]:
@@ -28,13 +29,28 @@ def find_damage(text: str) -> str | None:
         return None
     if _LOST.search(text):
         return "characters were lost (U+FFFD)"
-    visible = max(sum(not char.isspace() for char in text[:20_000]), 1)
-    replaced = sum(len(found) for found in _FROM_REPLACEMENT.findall(text[:20_000]))
+    sample = text[:_SAMPLE]
+    replaced = sum(len(found) for found in _FROM_REPLACEMENT.findall(sample))
+    wrong = len(_UTF8_AS_GBK.findall(sample))
+    visible = len("".join(sample.split())) if replaced or wrong else 1
     if replaced >= 3 and replaced > _MOST_MOJIBAKE * visible:
         return "replacement characters read as GBK; the text is lost"
-    wrong = len(_UTF8_AS_GBK.findall(text[:20_000]))
     if wrong >= _FEWEST_MOJIBAKE and wrong > _MOST_MOJIBAKE * visible:
         return "UTF-8 read as GBK with characters lost"
-    if _LATIN_TRAILS.search(text[:20_000]):
+    if _is_utf8_in_disguise(sample):
+        return "UTF-8 read as GBK"
+    if _LATIN_TRAILS.search(sample):
         return "UTF-8 read as a Western encoding, not repairable"
     return None
+
+
+def _is_utf8_in_disguise(text: str) -> bool:
+    """Whether the text's GBK bytes are valid UTF-8 of ideographs, which right text never is by chance."""
+    letters = "".join(char for char in text if ord(char) > 0x7F)
+    if not 3 <= len(letters) <= _SAMPLE:
+        return False
+    try:
+        hidden = letters.encode("gb18030").decode("utf-8")
+    except UnicodeError:
+        return False
+    return all("\u3000" <= char <= "\uffef" for char in hidden)

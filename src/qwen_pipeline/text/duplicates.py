@@ -8,7 +8,9 @@ that is nearly the same as a held-out row goes, never the other way round.
 """
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +20,10 @@ from qwen_pipeline.text.likeness import BANDS, jaccard, n_grams, plain, same_num
 KEPT, EXACT, NEAR, OF_HELDOUT = 0, 1, 2, 3
 _ROWS_PER_PARTITION = 500_000
 _MOST_RIVALS = 64
+_GRAMS_HELD = 1024
+_PAIRS_HELD = 200_000
 ReadRow = Callable[[int], tuple[str, str]]
+Compare = Callable[[int, int], tuple[float, float] | None]
 Grams = tuple[str, frozenset[str], frozenset[str]]
 
 
@@ -58,14 +63,14 @@ class RowIndex:
 
     def bands(self) -> NDArray[np.uint64]:
         """The bands, shape [rows, BANDS]."""
-        return self._map("bands", np.uint64, (self.rows, BANDS))
+        return cast(NDArray[np.uint64], self._map("bands", np.uint64, (self.rows, BANDS)))
 
     def mark(self, row: int, outcome: int, original: int, question: float, answer: float) -> None:
         """Record that ``row`` is a duplicate of ``original``."""
         self.outcome[row], self.original[row] = outcome, original
         self.likeness[row] = question, answer
 
-    def _map(self, name: str, kind: type, shape: tuple[int, ...]) -> NDArray[np.generic]:
+    def _map(self, name: str, kind: type, shape: tuple[int, ...]) -> NDArray[Any]:
         if not self.rows:
             return np.zeros(shape, dtype=kind)
         path = self._folder / name
@@ -95,23 +100,27 @@ def mark_near(index: RowIndex, read_row: ReadRow, threshold: float) -> None:
         threshold: Least share of common n-grams, of questions and of answers apart.
     """
     bands = index.bands()
+
+    @lru_cache(maxsize=_GRAMS_HELD)
+    def grams_of(row: int) -> Grams:
+        return _grams(read_row(row))
+
+    @lru_cache(maxsize=_PAIRS_HELD)
+    def alike(one: int, other: int) -> tuple[float, float] | None:
+        return _alike(grams_of(one), grams_of(other), threshold)
+
     for band in range(BANDS):
         for group in _equal_rows(bands[:, band], index):
-            _compare_group(group, index, read_row, threshold)
+            _compare_group([row for row in group if index.outcome[row] == KEPT], index, alike)
 
 
-def _compare_group(group: list[int], index: RowIndex, read_row: ReadRow, threshold: float) -> None:
-    rivals: list[tuple[int, Grams]] = []
-    for row in group:
-        if index.outcome[row] != KEPT:
-            continue
-        grams = _grams(read_row(row))
-        match = next(
-            ((rival, like) for rival, old in rivals if (like := _alike(old, grams, threshold))), None
-        )
+def _compare_group(group: list[int], index: RowIndex, alike: Compare) -> None:
+    rivals = group[:1]
+    for row in group[1:]:
+        match = next(((rival, like) for rival in rivals if (like := alike(rival, row))), None)
         if match is None:
             if len(rivals) < _MOST_RIVALS:
-                rivals.append((row, grams))
+                rivals.append(row)
             continue
         original, (question, answer) = match
         same_split = index.splits[original] == index.splits[row]
@@ -124,7 +133,7 @@ def _grams(texts: tuple[str, str]) -> Grams:
 
 
 def _alike(one: Grams, other: Grams, threshold: float) -> tuple[float, float] | None:
-    """Likeness of questions and of answers, if both reach the threshold and the questions name the same numbers."""
+    """Likeness of questions and of answers, if both reach the threshold and the questions' numbers are equal."""
     question = jaccard(one[1], other[1])
     if question < threshold or not same_numbers(one[0], other[0]):
         return None
@@ -140,10 +149,9 @@ def _equal_rows(column: NDArray[np.uint64], index: RowIndex) -> Iterator[list[in
         values = column[rows]
         order = np.lexsort((rows, index.splits[rows], values))
         rows, values = rows[order], values[order]
-        starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]])) if len(rows) else []
-        ends = np.append(starts[1:], len(rows)) if len(rows) else []
-        sizes = np.subtract(ends, starts)
-        for at in np.flatnonzero(sizes > 1):
+        changes = np.flatnonzero(values[1:] != values[:-1]) + 1
+        starts, ends = np.append([0], changes), np.append(changes, len(rows))
+        for at in np.flatnonzero(ends - starts > 1):
             yield [int(row) for row in rows[starts[at] : ends[at]]]
 
 

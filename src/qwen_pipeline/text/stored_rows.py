@@ -49,10 +49,11 @@ class StoredRows:
         return found
 
     def question_and_answer(self, at: int) -> tuple[str, str]:
-        """All that comes before the last answer of a row, and that answer."""
+        """What was said before the last answer of a row (not the system's text), and that answer."""
         number = bisect_right(self._starts, at) - 1
         messages = self._reader.get_batch(number).column("messages")[at - self._starts[number]].as_py()
-        return "\n".join(message["content"] for message in messages[:-1]), messages[-1]["content"]
+        said = [message["content"] for message in messages[:-1] if message["role"] != "system"]
+        return "\n".join(said), messages[-1]["content"]
 
     def close(self) -> None:
         """Close and remove the file."""

@@ -21,7 +21,7 @@ def binary_kind(head: bytes) -> str | None:
 
 
 def looks_binary(head: bytes, text: str) -> bool:
-    """Whether more of the decoded text is control, unassigned or private characters than any text has.
+    """Whether more of the decoded text is control or unassigned characters than any text has.
 
     Args:
         head: The first bytes of the file.
@@ -33,8 +33,7 @@ def looks_binary(head: bytes, text: str) -> bool:
     if not sample or (sample.isascii() and not _CONTROL.search(sample)):
         return False
     strange = sum(
-        char == "\ufffd"
-        or (unicodedata.category(char) in ("Cc", "Cn", "Co", "Cs") and char not in "\t\n\r\x0c\x0b\x1b\x85")
+        char == "\ufffd" or bool(_CONTROL.match(char)) or unicodedata.category(char) in ("Cn", "Cs")
         for char in sample
     )
     return strange > _MOST_STRANGE * len(sample) + 2

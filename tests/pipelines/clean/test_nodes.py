@@ -1,0 +1,82 @@
+"""Ingest and clean together, through their nodes."""
+
+import pyarrow.dataset as ds
+import pytest
+
+from qwen_pipeline.errors import NoExamplesError, ParameterError
+from qwen_pipeline.params.clean import CleanParameters
+from qwen_pipeline.params.ingest import IngestParameters
+from qwen_pipeline.pipelines.clean.nodes import clean_examples
+from qwen_pipeline.pipelines.ingest.nodes import ingest_files
+from qwen_pipeline.text.account import is_conserved, summary_lines
+from qwen_pipeline.text.raw_file import RawFile
+
+
+def raw_files(folder):
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    return {name: RawFile(name, path, path.stat().st_size) for name, path in zip(names, paths, strict=True)}
+
+
+def run(folder, **parameters):
+    examples, rejects, report = ingest_files(raw_files(folder), IngestParameters())
+    return clean_examples(ds.dataset(examples), ds.dataset(rejects), report, CleanParameters(**parameters))
+
+
+def test_every_file_is_accounted_for(tmp_path):
+    (tmp_path / "a.md").write_text("Q1: 甲？\nA1: 一。\n\nQ2: 乙？\n", "utf-8")
+    (tmp_path / "b.jsonl").write_text(
+        '{"question":"甲？","answer":"一。"}\nx{\n{"question":"丙？","answer":"三。"}\n', "utf-8"
+    )
+    (tmp_path / "c.bin").write_bytes(bytes(range(256)))
+    (tmp_path / "d.csv").write_bytes("问题,答案\n丁？,四。\n".encode("gb18030"))
+    report = run(tmp_path)[3]
+    assert set(report["files"]) == {"a.md", "b.jsonl", "c.bin", "d.csv"}
+    assert all(is_conserved(entry) for entry in [report["total"], *report["files"].values()])
+    assert (report["total"]["kept"], report["total"]["duplicates_exact"]) == (3, 1)
+    assert len(summary_lines(report)) <= 10
+
+
+def test_no_pairs_at_all_is_one_clear_sentence(tmp_path):
+    (tmp_path / "a.md").write_text("just prose", "utf-8")
+    with pytest.raises(NoExamplesError, match=r"a\.md.*no_pairs"):
+        ingest_files(raw_files(tmp_path), IngestParameters())
+
+
+def test_nothing_left_after_cleaning_names_the_rule(tmp_path):
+    (tmp_path / "a.md").write_text("Q1: 甲？\nA1: 一。\n", "utf-8")
+    with pytest.raises(NoExamplesError, match="too_short 1"):
+        run(tmp_path, min_answer_characters=50)
+
+
+def test_an_unknown_encoding_is_refused(tmp_path):
+    with pytest.raises(ParameterError, match="gbkk"):
+        ingest_files({}, IngestParameters(encoding="gbkk"))
+
+
+def test_a_forced_encoding_is_used(tmp_path):
+    (tmp_path / "a.md").write_bytes("Q: é?\nA: è\n".encode("latin-1"))
+    examples, *_ = ingest_files(raw_files(tmp_path), IngestParameters(encoding="latin-1"))
+    assert ds.dataset(examples).to_table().to_pylist()[0]["messages"][0]["content"] == "é?"
+
+
+def test_real_datasets_give_the_counts_of_their_manifest(shared_dir):
+    report = run(shared_dir / "data/datasets", near_duplicates="keep")[3]
+    files = report["files"]
+    assert all(is_conserved(entry) for entry in files.values())
+    wanted = {
+        "alpaca_en_demo.json": (999, 985),
+        "alpaca_zh_demo.json": (1000, 992),
+        "identity.json": (91, 91),
+    }
+    assert {name: (files[name]["found"], files[name]["kept"]) for name in wanted} == wanted
+    assert files["langchain_issues_closed.csv"]["rejected"] == {"unknown_fields": 172}
+
+
+def test_the_pipelines_are_wired():
+    from qwen_pipeline.pipelines.clean import create_pipeline as clean_pipeline
+    from qwen_pipeline.pipelines.ingest import create_pipeline as ingest_pipeline
+
+    joined = ingest_pipeline() + clean_pipeline()
+    assert joined.inputs() == {"raw_files", "params:ingest", "params:clean"}
+    assert "data_report" in joined.outputs()

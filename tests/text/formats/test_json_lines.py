@@ -1,0 +1,141 @@
+"""JSON in every layout and spelling."""
+
+import gzip
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qwen_pipeline.text.formats.content import Content
+from qwen_pipeline.text.formats.row import Found
+from qwen_pipeline.text.raw_file import RawFile
+from qwen_pipeline.text.read_files import read_rows
+
+ROWS = [{"question": "甲？", "answer": "一。"}, {"question": "乙？", "answer": "二。"}]
+WANTED = [(("user", "甲？"), ("assistant", "一。")), (("user", "乙？"), ("assistant", "二。"))]
+
+
+def read(tmp_path, data: bytes | str, name="rows.json", **options):
+    path = tmp_path / name
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return list(read_rows(Content(RawFile(name, path, path.stat().st_size), **options)))
+
+
+def messages(rows):
+    return [row.messages for row in rows if isinstance(row, Found)]
+
+
+LINES = "\n".join(json.dumps(row, ensure_ascii=False) for row in ROWS)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        LINES,
+        json.dumps(ROWS),
+        json.dumps(ROWS, ensure_ascii=False, indent=2),
+        json.dumps({"version": 1, "data": ROWS}),
+        "\n".join(json.dumps(row, indent=1) for row in ROWS),
+        json.dumps(ROWS)[:-1] + ",]",
+        "\n\n// note\n" + LINES + "\n\n",
+        "\ufeff" + LINES.replace("\n", "\r\n"),
+        gzip.compress(LINES.encode()),
+    ],
+)
+def test_every_layout_gives_the_same_rows(tmp_path, data):
+    assert messages(read(tmp_path, data)) == WANTED
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"instruction": "甲？", "input": "", "output": "一。"},
+        {"prompt": "甲？", "completion": "一。"},
+        {"问题": "甲？", "回答": "一。"},
+        {"messages": [{"role": "user", "content": "甲？"}, {"role": "assistant", "content": "一。"}]},
+        {"conversations": [{"from": "human", "value": "甲？"}, {"from": "gpt", "value": "一。"}]},
+        {"conversation": [{"input": "甲？", "output": "一。"}]},
+        {
+            "prompt": [{"role": "user", "content": "甲？"}],
+            "completion": [{"role": "assistant", "content": "一。"}],
+        },
+    ],
+)
+def test_every_spelling_is_understood(tmp_path, record):
+    assert messages(read(tmp_path, json.dumps(record))) == WANTED[:1]
+
+
+def test_history_and_input_of_alpaca(tmp_path):
+    record = {
+        "instruction": "译",
+        "input": "你好",
+        "output": "Hello",
+        "system": "译者",
+        "history": [["a", "b"]],
+    }
+    assert messages(read(tmp_path, json.dumps(record))) == [
+        (("system", "译者"), ("user", "a"), ("assistant", "b"), ("user", "译\n你好"), ("assistant", "Hello"))
+    ]
+
+
+def test_reasoning_becomes_one_leading_thinking_block(tmp_path):
+    turns = [
+        {"role": "user", "content": "甲？"},
+        {"role": "assistant", "content": "一。", "reasoning_content": "想"},
+    ]
+    (found,) = messages(read(tmp_path, json.dumps({"messages": turns})))
+    assert found[1] == ("assistant", "<think>\n想\n</think>\n\n一。")
+
+
+@pytest.mark.parametrize(("rule", "roles"), [("drop", ["user", "assistant"]), ("refuse", None)])
+def test_tool_turns_follow_the_rule(tmp_path, rule, roles):
+    turns = [
+        {"role": "user", "content": "天气？"},
+        {"role": "assistant", "content": "", "tool_calls": [{"name": "weather"}]},
+        {"role": "tool", "content": "晴"},
+        {"role": "assistant", "content": "晴天。"},
+    ]
+    rows = read(tmp_path, json.dumps({"messages": turns}), tool_turns=rule)
+    if roles is None:
+        assert rows[0].reason.value == "tool_turns"
+    else:
+        assert [role for role, _ in rows[0].messages] == roles
+
+
+def test_a_broken_line_is_reported_and_the_rest_is_read(tmp_path):
+    lines = LINES.split("\n")
+    rows = read(tmp_path, "\n".join([lines[0], '{"question": "x', lines[1]]), "rows.jsonl")
+    assert messages(rows) == WANTED
+    assert [(row.line, row.reason.value) for row in rows if not isinstance(row, Found)] == [
+        (2, "malformed_row")
+    ]
+
+
+def test_a_cut_array_gives_its_whole_items_and_a_report(tmp_path):
+    rows = read(tmp_path, json.dumps(ROWS)[:-5])
+    assert messages(rows) == WANTED[:1]
+    assert not isinstance(rows[-1], Found)
+
+
+def test_a_repeated_key_is_noted(tmp_path):
+    (row,) = read(tmp_path, '{"question": "甲？", "answer": "旧", "answer": "新"}')
+    assert row.notes == ("duplicate_key",)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.binary(max_size=300), st.sampled_from(["a.json", "a.md", "a.csv", "a", "a.parquet", "a.xlsx", "a.gz"])
+)
+def test_no_bytes_break_any_parser(tmp_path_factory, data, name):
+    rows = read(tmp_path_factory.mktemp("fuzz"), data, name)
+    assert rows
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.text(st.sampled_from('{}[]":,\\nQA1问答：:#*`|- \n\t\ufeff甲"a'), max_size=200),
+    st.sampled_from(["a.jsonl", "a.md", "a.csv"]),
+)
+def test_no_text_breaks_any_parser(tmp_path_factory, text, name):
+    assert read(tmp_path_factory.mktemp("fuzz"), text, name)
