@@ -1,0 +1,116 @@
+"""Ingest and clean on synthetic mixed data: MB/s end to end and peak resident memory of all processes.
+
+Usage: python benchmarks/bench_ingest.py [megabytes …]    (default 50)
+"""
+
+import json
+import logging
+import os
+import random
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pyarrow.dataset as ds
+
+from qwen_pipeline.params.clean import CleanParameters
+from qwen_pipeline.params.ingest import IngestParameters
+from qwen_pipeline.pipelines.clean.nodes import clean_examples
+from qwen_pipeline.pipelines.ingest.nodes import ingest_files
+from qwen_pipeline.text.raw_file import RawFile
+
+FILE_BYTES = 25 * 10**6
+HAN = [chr(code) for code in range(0x4E00, 0x4E00 + 3000)]
+
+
+def write_files(folder: Path, megabytes: int) -> None:
+    """JSONL in UTF-8, Markdown in UTF-8 and in GB18030, CSV: equal parts; one row in 20 is an edited copy."""
+    rng = random.Random(7)
+    words = ["".join(rng.choices(HAN, k=rng.randint(1, 4))) for _ in range(20_000)]
+    words += ["".join(rng.choices("etaoinshrdlucm", k=rng.randint(2, 9))) + " " for _ in range(10_000)]
+    kinds = [("jsonl", "utf-8"), ("md", "utf-8"), ("md", "gb18030"), ("csv", "utf-8")]
+    number = written = 0
+    while written < megabytes * 10**6:
+        suffix, encoding = kinds[number % len(kinds)]
+        parts, size = (['question,answer\n'] if suffix == "csv" else []), 0
+        question = answer = ""
+        row = 0
+        while size < min(FILE_BYTES, megabytes * 10**6 / 4):
+            if row % 20:
+                question = "".join(rng.choices(words, k=12)) + "？"
+                answer = "".join(rng.choices(words, k=rng.randint(30, 250)))
+            else:
+                answer += "。"
+            row += 1
+            if suffix == "jsonl":
+                parts.append(json.dumps({"question": question, "answer": answer}, ensure_ascii=False) + "\n")
+            elif suffix == "md":
+                parts.append(f"Q{row}: {question}\n\nA{row}: {answer}\n\n")
+            else:
+                parts.append(f'"{question}","{answer}"\n')
+            size += len(parts[-1].encode(encoding))
+        (folder / f"{number:03d}.{suffix}").write_text("".join(parts), encoding)
+        written += size
+        number += 1
+
+
+class PeakMemory(threading.Thread):
+    """Largest sum of resident memory of this process and its children, and of any one of them, in bytes."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.all = self.one = 0
+        self.stopped = threading.Event()
+
+    def run(self) -> None:
+        me = psutil.Process()
+        while not self.stopped.wait(0.1):
+            sizes = []
+            for process in [me, *me.children(recursive=True)]:
+                try:
+                    memory = process.memory_full_info()
+                    sizes.append(memory.uss)
+                except psutil.Error:
+                    continue
+            self.all, self.one = max(self.all, sum(sizes)), max(self.one, *sizes)
+
+
+def measure(megabytes: int) -> dict:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_files(folder, megabytes)
+        paths = sorted(folder.iterdir())
+        files = {path.name: RawFile(path.name, path, path.stat().st_size) for path in paths}
+        size = sum(file.size for file in files.values()) / 1e6
+        peak = PeakMemory()
+        peak.start()
+        start = time.perf_counter()
+        examples, rejects, report = ingest_files(files, IngestParameters())
+        middle = time.perf_counter()
+        *_, account = clean_examples(ds.dataset(examples), ds.dataset(rejects), report, CleanParameters())
+        end = time.perf_counter()
+        peak.stopped.set()
+        return {
+            "megabytes": round(size, 1),
+            "rows": account["total"]["found"],
+            "near_duplicates": account["total"]["duplicates_near"],
+            "ingest_mb_per_second": round(size / (middle - start), 2),
+            "clean_mb_per_second": round(size / (end - middle), 2),
+            "mb_per_second": round(size / (end - start), 2),
+            "peak_unique_megabytes_all_processes": round(peak.all / 1e6),
+            "peak_unique_megabytes_one_process": round(peak.one / 1e6),
+            "load_average_at_end": round(os.getloadavg()[0], 1),
+        }
+
+
+def main() -> None:
+    logging.disable(logging.INFO)
+    sizes = [int(argument) for argument in sys.argv[1:]] or [50]
+    print(json.dumps({"cores": os.cpu_count(), "runs": [measure(size) for size in sizes]}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
