@@ -83,3 +83,7 @@ class ProjectLockedError(PipelineError):
 
 class EnvironmentProblemError(PipelineError):
     """The machine or the installation lacks what a run needs."""
+
+
+class LongRunRefusedError(PipelineError):
+    """A long stage would run again, and nobody confirmed it."""

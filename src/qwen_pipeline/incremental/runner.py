@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from kedro.pipeline.node import Node
 from kedro.runner import SequentialRunner, Task
 from pluggy import PluginManager
 
+from qwen_pipeline.errors import LongRunRefusedError
 from qwen_pipeline.incremental.fingerprint import code_digests, digest_of, digest_path, library_versions
 from qwen_pipeline.incremental.ledger import Ledger, Record, reason_to_run
 from qwen_pipeline.incremental.workspace import entered
@@ -21,6 +23,7 @@ from qwen_pipeline.params.fields import run_time_fields
 logger = logging.getLogger(__name__)
 
 DATA = Path("data")
+LONG_SECONDS = 600.0
 
 
 class IncrementalRunner(SequentialRunner):
@@ -29,10 +32,14 @@ class IncrementalRunner(SequentialRunner):
     Args:
         force: ``all``, or names of stages joined by ``+``, that run whether current or not.
         dry_run: Only say what would run.
+        yes: Do not ask before a node whose last run took over ten minutes runs again.
     """
 
-    def __init__(self, is_async: bool = False, force: str = "", dry_run: bool = False) -> None:
+    def __init__(
+        self, is_async: bool = False, force: str = "", dry_run: bool = False, yes: bool = False
+    ) -> None:
         super().__init__(is_async=is_async)
+        self._yes = yes
         self._force = set(force.split("+")) - {""}
         self._dry_run = dry_run
         self._ledger = Ledger(DATA / ".ledger")
@@ -55,18 +62,59 @@ class IncrementalRunner(SequentialRunner):
             stage = (node.namespace or node.name).partition(".")[0]
             if reason is None:
                 logger.info("%s: current", node.name)
+                self._remember(self._ledger.read(node.name))
                 continue
             if self._dry_run:
                 logger.info("%s: %s run: %s", node.name, "may" if changed else "would", reason)
                 changed = True
                 continue
             logger.info("%s: running, because %s", node.name, reason)
+            self._confirm(node, reason)
             start = time.monotonic()
             with entered(work / node.name, digest_of(depends)):
                 Task(node, catalog, self._is_async, hook_manager=hook_manager, run_id=run_id).execute()
             self._record(node, depends, catalog, time.monotonic() - start)
             logger.info("%s: done in %.1f s", stage, time.monotonic() - start)
         shutil.rmtree(work, ignore_errors=True)
+
+    def status(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> list[dict[str, Any]]:
+        """Each node's state, ``current`` or ``stale``, with the reason and the time of its last run."""
+        rows = []
+        for node in pipeline.nodes:
+            reason = self._reason(node, self._depends(node, catalog), catalog)
+            record = self._ledger.read(node.name) or Record(node.name, {})
+            self._remember(record)
+            rows.append(
+                {
+                    "node": node.name,
+                    "state": "stale" if reason else "current",
+                    "reason": reason,
+                    "finished": record.finished,
+                    "seconds": record.seconds,
+                    "outputs": record.outputs,
+                }
+            )
+        return rows
+
+    def _remember(self, record: Record | None) -> None:
+        """Take the digests of a node's recorded outputs as they stand, without reading the outputs again."""
+        for name, output in (record.outputs if record else {}).items():
+            self._made.setdefault(name, output["digest"])
+
+    def _confirm(self, node: Node, reason: str) -> None:
+        """Ask before a node whose last run was long runs again.
+
+        Raises:
+            LongRunRefusedError: The user declined, or there is nobody to ask and ``--yes`` is missing.
+        """
+        record = self._ledger.read(node.name)
+        if self._yes or record is None or record.seconds < LONG_SECONDS:
+            return
+        minutes = record.seconds / 60
+        told = f"{node.name} took {minutes:.0f} minutes last time and would run again, because {reason}."
+        if sys.stdin.isatty() and input(f"{told} Run it? [y/N] ").strip().lower() in ("y", "yes"):
+            return
+        raise LongRunRefusedError(f"{told} Add --yes to run it, or undo the change.")
 
     def _reason(
         self, node: Node, depends: dict[str, dict[str, Any]], catalog: CatalogProtocol[Any, Any]

@@ -1,0 +1,46 @@
+"""`kedro compare RUN RUN`: what differs between two trainings."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from qwen_pipeline.commands.project import one_sentence
+
+
+@click.command()
+@click.argument("first")
+@click.argument("second")
+@click.option("--json", "as_json", is_flag=True, help="The comparison as JSON.")
+@one_sentence
+def compare(first: str, second: str, as_json: bool) -> None:
+    """Show what differs in parameters, data and results of two trainings.
+
+    A run is its MLflow id (four characters are enough), its name, latest, or latest~1 for the one before.
+
+    Example: kedro compare latest~1 latest
+    """
+    from qwen_pipeline.tracking.compare import compare_runs
+    from qwen_pipeline.tracking.store import default_tracking_uri
+
+    os.environ.setdefault("MLFLOW_TRACKING_URI", default_tracking_uri(Path.cwd()))
+    comparison = compare_runs(first, second)
+    if as_json:
+        click.echo(json.dumps(comparison, ensure_ascii=False, indent=2))
+    else:
+        _show(comparison)
+
+
+def _show(comparison: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    names = [f"{run['id'][:8]} {run['status'].lower()}" for run in comparison["runs"]]
+    console = Console()
+    for part in ("parameters", "data", "results"):
+        table = Table(part, *names, title=None)
+        for name, values in comparison[part].items():
+            table.add_row(name, *("—" if value is None else str(value) for value in values))
+        console.print(table if comparison[part] else f"{part}: no difference")

@@ -1,0 +1,72 @@
+"""What every command of this project needs: its root, its parameters, and errors in one sentence."""
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from kedro.framework.cli.utils import _split_params, env_option
+from kedro.framework.startup import bootstrap_project
+
+from qwen_pipeline.errors import PipelineError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def with_parameters(function: Function) -> Function:
+    """Add ``--env`` and ``--params``, as Kedro's own commands have them."""
+    params = click.option(
+        "--params",
+        type=click.UNPROCESSED,
+        default="",
+        callback=_split_params,
+        help="NAME=VALUE, joined by commas.",
+    )
+    decorated: Function = env_option(params(function))
+    return decorated
+
+
+def read_groups(env: str | None, params: dict[str, Any]) -> tuple[Path, dict[str, dict[str, Any]]]:
+    """The project's root and its validated parameters, by stage.
+
+    Args:
+        env: The run environment; ``conf/local`` where none is named.
+        params: Run-time values.
+
+    Raises:
+        ParameterError: A parameter is unknown, of the wrong type or out of its range.
+    """
+    from qwen_pipeline.settings import CONFIG_LOADER_ARGS, ProjectConfigLoader
+
+    root = Path.cwd()
+    bootstrap_project(root)
+    options: dict[str, Any] = dict(CONFIG_LOADER_ARGS)
+    loader = ProjectConfigLoader(str(root / "conf"), env=env, runtime_params=params, **options)
+    return root, loader["parameters"]
+
+
+def explained_by(failure: BaseException | None) -> PipelineError | None:
+    """The user's mistake behind a failure; Kedro wraps what a dataset raises into an error of its own."""
+    while failure is not None:
+        if isinstance(failure, PipelineError):
+            return failure
+        failure = failure.__cause__ or failure.__context__
+    return None
+
+
+def one_sentence(function: Function) -> Function:
+    """Tell a user's mistake in one message, without a traceback, and exit with 1."""
+
+    @functools.wraps(function)
+    def told(*arguments: Any, **options: Any) -> Any:
+        try:
+            return function(*arguments, **options)
+        except Exception as failure:
+            if (mistake := explained_by(failure)) is None:
+                raise
+            click.secho(str(mistake), fg="red", err=True)
+            sys.exit(1)
+
+    return told  # type: ignore[return-value]
