@@ -20,6 +20,7 @@ class StandInHub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.folder, self.breaks = folder, breaks
         self.ranges: list[str] = []
+        self.requests = 0
 
     @property
     def endpoint(self) -> str:
@@ -34,6 +35,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
+        self.server.requests += 1
         if path.startswith("/api/models/"):
             return self._listing(path)
         file = self.server.folder / path.rpartition("/")[2]
@@ -116,6 +118,10 @@ def test_a_hub_model_comes_from_the_mirror_and_then_from_the_cache(stand_in: Sta
     folder = source.directory()
     assert (folder / "model.safetensors").is_file()
     assert source.fingerprint() == {"hub_id": "owner/tiny", "commit": COMMIT}
+    asked = stand_in.requests
+    assert asked > 0
+    assert source.directory() == folder
+    assert stand_in.requests == asked
     stand_in.shutdown()
     assert source.directory() == folder
 

@@ -9,10 +9,12 @@ import os
 from pathlib import Path
 
 from qwen_pipeline.errors import ModelSourceError
+from qwen_pipeline.model.local_files import check_directory
 
 _SMALL_FILES = ["*.json", "*.jinja", "*.txt", "*.model"]
 _WEIGHT_FILES = ["*.safetensors"]
 _OLD_WEIGHT_FILES = ["pytorch_model*.bin"]
+_MARKS = ("config.json", "tokenizer_config.json", "generation_config.json")
 _ATTEMPTS = 3
 
 
@@ -30,19 +32,33 @@ def download(name: str, revision: str | None, weights: bool) -> Path:
     Raises:
         ModelSourceError: The hub cannot be reached or refuses, and the cache has no complete copy.
     """
+    complete = _complete_copy(name, revision, weights)
+    if complete is not None:
+        return complete
     commit = _cached_commit(name, revision) or revision
     patterns = _SMALL_FILES + (_WEIGHT_FILES if weights else [])
     folder = _snapshot(name, commit, patterns)
     if weights and not list(folder.glob("*.safetensors")):
         folder = _snapshot(name, commit, patterns + _OLD_WEIGHT_FILES)
-    from qwen_pipeline.model.local_files import check_directory
-
     return check_directory(folder, weights=weights)
 
 
 def resolve_commit(name: str, revision: str | None) -> str:
     """The commit that ``download`` uses: of the cached copy, or of the hub's branch."""
     return _cached_commit(name, revision) or download(name, revision, weights=False).name
+
+
+def _complete_copy(name: str, revision: str | None, weights: bool) -> Path | None:
+    """The cached snapshot if nothing is missing in it: then the network is not asked at all."""
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = [try_to_load_from_cache(name, file, revision=revision) for file in _MARKS]
+    if not all(isinstance(path, str) for path in cached):
+        return None
+    try:
+        return check_directory(Path(str(cached[0])).parent, weights=weights)
+    except ModelSourceError:
+        return None
 
 
 def _cached_commit(name: str, revision: str | None) -> str | None:
