@@ -1,0 +1,84 @@
+"""The guide's flags: one for each parameter, handed on as typed values."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from qwen_pipeline.params.groups import parameter_names
+
+
+@pytest.fixture(scope="module")
+def main(project_dir: Path) -> ModuleType:
+    specification = importlib.util.spec_from_file_location("guide_main", project_dir / "main.py")
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def parse(main: ModuleType, *flags: str) -> dict[str, object]:
+    parameters = main.read_parameters(main.build_parser().parse_args(list(flags)))
+    assert isinstance(parameters, dict)
+    return parameters
+
+
+def test_every_parameter_has_a_flag(main: ModuleType) -> None:
+    known = {option for action in main.build_parser()._actions for option in action.option_strings}
+    assert {f"--{name.replace('_', '-')}" for name in parameter_names()} <= known
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (
+            ["--batch-size", "1", "--gradient-accumulation-steps", "64"],
+            {"batch_size": 1, "gradient_accumulation_steps": 64},
+        ),
+        (["--max-memory-gb", "8"], {"max_memory_gb": 8}),
+        (["--model-name", "./Qwen3-4B-Thinking-2507"], {"model_name": "./Qwen3-4B-Thinking-2507"}),
+        (["--log-level", "DEBUG"], {"log_level": "DEBUG"}),
+        (["--num-epochs", "1", "--max-sequence-length", "64"], {"num_epochs": 1, "max_sequence_length": 64}),
+        (["--gradient-checkpointing"], {"gradient_checkpointing": True}),
+        (["--bf16", "false"], {"bf16": False}),
+        (["--generation-config", "{temperature: 0.7}"], {"generation_config": {"temperature": 0.7}}),
+    ],
+)
+def test_the_guides_flags_become_typed_values(
+    main: ModuleType, flags: list[str], expected: dict[str, object]
+) -> None:
+    assert parse(main, *flags) == expected
+
+
+def test_the_guides_data_directory_means_the_default(
+    main: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert parse(main, "--data-dir", "data/raw") == {"data_dir": "data/01_raw"}
+    (tmp_path / "data/raw").mkdir(parents=True)
+    assert parse(main, "--data-dir", "data/raw") == {"data_dir": "data/raw"}
+
+
+def test_the_guides_json_is_read_and_a_flag_stands_above_it(main: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text('{"batch_size": 8, "lora_r": 4}', encoding="utf-8-sig")
+    assert parse(main, "--config", str(path), "--batch-size", "1") == {"batch_size": 1, "lora_r": 4}
+
+
+@pytest.mark.parametrize("content", [None, "{not json"])
+def test_a_config_that_cannot_be_read_is_one_sentence(
+    main: ModuleType, tmp_path: Path, content: str | None
+) -> None:
+    path = tmp_path / "config.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(SystemExit, match="--config"):
+        parse(main, "--config", str(path))
+
+
+def test_a_misspelt_flag_names_the_nearest(main: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main.main(["--batch-sise", "1"])
+    assert "--batch-size" in capsys.readouterr().err
