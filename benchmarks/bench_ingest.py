@@ -35,7 +35,7 @@ def write_files(folder: Path, megabytes: int) -> None:
     number = written = 0
     while written < megabytes * 10**6:
         suffix, encoding = kinds[number % len(kinds)]
-        parts, size = (['question,answer\n'] if suffix == "csv" else []), 0
+        parts, size = (["question,answer\n"] if suffix == "csv" else []), 0
         question = answer = ""
         row = 0
         while size < min(FILE_BYTES, megabytes * 10**6 / 4):
@@ -66,6 +66,7 @@ class PeakMemory(threading.Thread):
         self.stopped = threading.Event()
 
     def run(self) -> None:
+        """Sample until stopped."""
         me = psutil.Process()
         while not self.stopped.wait(0.1):
             sizes = []

@@ -36,7 +36,7 @@ def data_account(ingested: Mapping[str, Any], tables: CleanTables) -> dict[str, 
 
 
 def _total(files: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    total: dict[str, Any] = {name: 0 for name in _SUMMED}
+    total: dict[str, Any] = dict.fromkeys(_SUMMED, 0)
     counters: dict[str, Counter[str]] = {name: Counter() for name in _COUNTED}
     for file in files:
         for name in _SUMMED:

@@ -5,11 +5,18 @@ import re
 _LOST = re.compile("\ufffd+")
 _CUT_AT_END = re.compile("\ufffd{1,3}\\s*$")
 _FROM_REPLACEMENT = re.compile("锟斤拷|锟斤|斤拷|烫烫烫|屯屯屯|锘挎")
-_UTF8_AS_GBK = re.compile("[銆锛鈥鍙鐨鏄涓浠缂鎴灏绗璇闂瀛鍑鏂鍦鍥鍚璁闇绯涔妯鏈鍔鍒杩鎹勫垯庝堟埌]")
+_LEADS = [bytes((lead, trail)) for lead in range(0xE3, 0xEA) for trail in range(0x80, 0xC0)]
+_LEADS += [b"\xe2\x80", b"\xe2\x84", b"\xef\xbc", b"\xef\xbd"]
+# What the first two bytes of an ideograph in UTF-8 look like in GBK: rare characters, a third of such mojibake.
+_UTF8_AS_GBK = re.compile(f"[{''.join(lead.decode('gbk', 'ignore') for lead in _LEADS)}]")
 _LATIN_TRAILS = re.compile("(?:[ÃÂâäåæçèé][\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ\xa0-\xbf]{1,2}){3,}")
 _MOST_MOJIBAKE = 0.25
+_MOST_LEADS = 0.15
 _FEWEST_MOJIBAKE = 3
 _SAMPLE = 20_000
+_ASCII = re.compile("[\x00-\x7f]+")
+_DISGUISE_SAMPLE = 2000
+_FIRST_UTF8_LEAD = 0xE3  # of U+3000, the first ideographic character
 
 
 def drop_cut_end(text: str) -> tuple[str, bool]:
@@ -35,7 +42,7 @@ def find_damage(text: str) -> str | None:
     visible = len("".join(sample.split())) if replaced or wrong else 1
     if replaced >= 3 and replaced > _MOST_MOJIBAKE * visible:
         return "replacement characters read as GBK; the text is lost"
-    if wrong >= _FEWEST_MOJIBAKE and wrong > _MOST_MOJIBAKE * visible:
+    if wrong >= _FEWEST_MOJIBAKE and wrong > _MOST_LEADS * visible:
         return "UTF-8 read as GBK with characters lost"
     if _is_utf8_in_disguise(sample):
         return "UTF-8 read as GBK"
@@ -46,8 +53,10 @@ def find_damage(text: str) -> str | None:
 
 def _is_utf8_in_disguise(text: str) -> bool:
     """Whether the text's GBK bytes are valid UTF-8 of ideographs, which right text never is by chance."""
-    letters = "".join(char for char in text if ord(char) > 0x7F)
-    if not 3 <= len(letters) <= _SAMPLE:
+    letters = _ASCII.sub("", text[:_DISGUISE_SAMPLE])
+    if len(letters) < 3 or len(text) > _DISGUISE_SAMPLE:
+        return False
+    if letters[0].encode("gb18030", "replace")[0] < _FIRST_UTF8_LEAD:
         return False
     try:
         hidden = letters.encode("gb18030").decode("utf-8")

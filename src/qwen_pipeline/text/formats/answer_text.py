@@ -53,7 +53,5 @@ def _unfold(text: str) -> str:
     opening = _DETAILS_OPEN.match(text)
     if not opening:
         return text
-    close = None
-    for close in _DETAILS_CLOSE.finditer(text):
-        pass
-    return text[opening.end() : close.start() if close else len(text)]
+    closings = list(_DETAILS_CLOSE.finditer(text))
+    return text[opening.end() : closings[-1].start() if closings else len(text)]
