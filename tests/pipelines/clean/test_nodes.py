@@ -6,7 +6,7 @@ import pytest
 from qwen_pipeline.errors import NoExamplesError, ParameterError
 from qwen_pipeline.params.clean import CleanParameters
 from qwen_pipeline.params.ingest import IngestParameters
-from qwen_pipeline.pipelines.clean.nodes import clean_examples
+from qwen_pipeline.pipelines.clean.nodes import clean_examples, draw_data_page
 from qwen_pipeline.pipelines.ingest.nodes import ingest_files
 from qwen_pipeline.text.account import is_conserved, summary_lines
 from qwen_pipeline.text.raw_file import RawFile
@@ -35,6 +35,16 @@ def test_every_file_is_accounted_for(tmp_path):
     assert all(is_conserved(entry) for entry in [report["total"], *report["files"].values()])
     assert (report["total"]["kept"], report["total"]["duplicates_exact"]) == (3, 1)
     assert len(summary_lines(report)) <= 10
+
+
+def test_the_page_shows_counts_and_escapes_names(tmp_path):
+    (tmp_path / "<b>.md").write_text("Q1: 甲？\nA1: 一。\n\nQ2: 乙？\n", "utf-8")
+    tables = run(tmp_path)
+    page = draw_data_page(ds.dataset(tables[0]), tables[3])
+    assert "1 of 2 rows kept" in page
+    assert "missing_answer" in page
+    assert "&lt;b&gt;.md" in page
+    assert "<b>.md" not in page
 
 
 def test_no_pairs_at_all_is_one_clear_sentence(tmp_path):
@@ -79,4 +89,4 @@ def test_the_pipelines_are_wired():
 
     joined = ingest_pipeline() + clean_pipeline()
     assert joined.inputs() == {"raw_files", "params:ingest", "params:clean"}
-    assert "data_report" in joined.outputs()
+    assert {"data_page", "clean_rejects"} <= joined.outputs()

@@ -13,6 +13,7 @@ from qwen_pipeline.params.clean import CleanParameters
 from qwen_pipeline.text.account import data_account, summary_lines, why_nothing
 from qwen_pipeline.text.clean_row import CleanRules
 from qwen_pipeline.text.clean_table import clean_table
+from qwen_pipeline.text.data_page import render_data_page
 from qwen_pipeline.text.quality import QualityRules
 
 ROWS_PER_BATCH = 1024
@@ -50,6 +51,12 @@ def clean_examples(
     for line in summary_lines(report):
         logger.info(line)
     return tables.examples, tables.rejects, tables.duplicates, report
+
+
+def draw_data_page(clean_examples: ds.Dataset, data_report: Mapping[str, Any]) -> str:
+    """Pictures of the data and of what became of it, as one HTML page."""
+    columns = clean_examples.to_batches(columns=["messages"], batch_size=ROWS_PER_BATCH, batch_readahead=1)
+    return render_data_page(columns, data_report)
 
 
 def _rules(parameters: CleanParameters) -> CleanRules:

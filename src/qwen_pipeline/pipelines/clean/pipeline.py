@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Pipeline, node
 
-from qwen_pipeline.pipelines.clean.nodes import clean_examples
+from qwen_pipeline.pipelines.clean.nodes import clean_examples, draw_data_page
 
 
 def create_pipeline() -> Pipeline:
@@ -15,6 +15,13 @@ def create_pipeline() -> Pipeline:
                 outputs=["clean_examples", "clean_rejects", "clean_duplicates", "data_report"],
                 name="clean_examples",
                 tags="clean",
-            )
+            ),
+            node(
+                draw_data_page,
+                inputs=["clean_examples", "data_report"],
+                outputs="data_page",
+                name="draw_data_page",
+                tags="clean",
+            ),
         ]
     )
