@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from qwen_pipeline.doctor.log_file import close_log_file, open_log_file
 from qwen_pipeline.tracking.store import default_tracking_uri
 
 LIBRARIES = ("transformers", "datasets")
+CHATTY = ("alembic", "bitsandbytes", "mlflow", "kedro_viz")  # they warn of what no user can change
 
 
 class ProjectHooks:
@@ -58,9 +60,10 @@ class ProjectHooks:
 
 
 def apply_log_level(level: str) -> None:
-    """Set this project's loggers and those of transformers and datasets (S16).
+    """Set this project's loggers and those of the libraries below it (S16).
 
     Their own variables are set for libraries that are imported later; loggers already there follow too.
+    Progress bars of the libraries are for terminals only. At ``DEBUG`` nothing is held back.
 
     Args:
         level: ``DEBUG``, ``INFO``, ``WARNING``, ``ERROR`` or ``CRITICAL``.
@@ -72,3 +75,10 @@ def apply_log_level(level: str) -> None:
         os.environ[f"{library.upper()}_VERBOSITY"] = library_level.lower()
         if library in sys.modules:
             logging.getLogger(library).setLevel(library_level)
+    if level == "DEBUG":
+        return
+    for chatty in CHATTY:
+        logging.getLogger(chatty).setLevel("ERROR")
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    if not sys.stderr.isatty():
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
