@@ -25,7 +25,7 @@ from qwen_pipeline.text.split import HELDOUT_ORDER
 from qwen_pipeline.text.stored_rows import StoredRows
 from qwen_pipeline.text.table_writer import TableWriter
 
-ROWS_WORTH_A_POOL = 8192
+ROWS_WORTH_A_POOL = 30_000  # starting processes takes seconds
 _KINDS = {EXACT: "exact", NEAR: "near"}
 
 

@@ -27,7 +27,7 @@ from qwen_pipeline.text.table_writer import ROWS_PER_BATCH, TableWriter
 from qwen_pipeline.text.unreadable import binary_kind, looks_binary
 
 STAGE = "ingest"
-BYTES_WORTH_A_POOL = 16 * 2**20
+BYTES_WORTH_A_POOL = 64 * 2**20  # starting processes takes seconds: they import this package anew
 _DATA_FAULTS = (OSError, EOFError, ValueError, zlib.error, RecursionError, pa.ArrowException)
 
 

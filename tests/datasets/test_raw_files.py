@@ -1,0 +1,50 @@
+"""The user's files, or the samples."""
+
+import pytest
+from kedro.io import DatasetError
+
+from qwen_pipeline.datasets.raw_files import RawFilesDataset
+from qwen_pipeline.errors import DataError
+
+
+@pytest.fixture
+def folders(tmp_path):
+    default, samples = tmp_path / "data/01_raw", tmp_path / "data/sample"
+    default.mkdir(parents=True)
+    samples.mkdir()
+    (samples / "s.md").write_text("Q1: a?\nA1: b\n")
+    return default, samples
+
+
+def test_the_empty_default_gives_the_samples_with_one_warning(folders, caplog):
+    default, samples = folders
+    (default / ".gitkeep").touch()
+    loaded = RawFilesDataset(path=str(default), sample_path=str(samples)).load()
+    assert list(loaded) == ["s.md"]
+    assert len([record for record in caplog.records if record.levelname == "WARNING"]) == 1
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_named_directory_without_files_is_an_error(folders, tmp_path, made):
+    named = tmp_path / "mine"
+    if made:
+        named.mkdir()
+    with pytest.raises(DatasetError, match="mine") as raised:
+        RawFilesDataset(path=str(named), sample_path=str(folders[1])).load()
+    assert isinstance(raised.value.__cause__, DataError)  # Kedro wraps what load raises
+
+
+def test_names_are_relative_sorted_and_files_read_lazily(folders):
+    default, samples = folders
+    (default / "test").mkdir()
+    (default / "test/b.md").write_bytes(b"two")
+    (default / "a.md").write_bytes(b"one")
+    dataset = RawFilesDataset(path=str(default), sample_path=str(samples))
+    before = dataset.fingerprint()
+    loaded = dataset.load()
+    assert list(loaded) == ["a.md", "test/b.md"]
+    assert loaded["test/b.md"]() == b"two"
+    (default / "a.md").write_bytes(b"changed")
+    after = dataset.fingerprint()
+    assert before["a.md"] != after["a.md"]
+    assert before["test/b.md"] == after["test/b.md"]
