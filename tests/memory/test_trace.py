@@ -61,7 +61,7 @@ def test_a_step_put_together_equals_the_whole_trace_to_the_byte(config, recipe, 
     name = register_planned_attention() if attention == "planned" else attention
     recipe = StepRecipe(recipe.attach_adapters, recipe.micro_step, name, torch.bfloat16)
     parts = StepModel(config, recipe, SHAPE)
-    for kept in (0, 3, 5, 6, 9):
+    for kept in (0, 5, 9):
         assert parts.step(9, kept) == trace_step(config, recipe, SHAPE, ActivationPolicy(kept))
 
 
