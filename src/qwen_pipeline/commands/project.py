@@ -38,13 +38,14 @@ def read_groups(env: str | None, params: dict[str, Any]) -> tuple[Path, dict[str
     Raises:
         ParameterError: A parameter is unknown, of the wrong type or out of its range.
     """
-    from qwen_pipeline.settings import CONFIG_LOADER_ARGS, ProjectConfigLoader
+    from kedro.framework.project import settings
 
     root = Path.cwd()
     bootstrap_project(root)
-    options: dict[str, Any] = dict(CONFIG_LOADER_ARGS)
-    loader = ProjectConfigLoader(str(root / "conf"), env=env, runtime_params=params, **options)
-    return root, loader["parameters"]
+    options: dict[str, Any] = dict(settings.CONFIG_LOADER_ARGS)
+    loader = settings.CONFIG_LOADER_CLASS(str(root / "conf"), env=env, runtime_params=params, **options)
+    groups: dict[str, dict[str, Any]] = loader["parameters"]
+    return root, groups
 
 
 def explained_by(failure: BaseException | None) -> PipelineError | None:
