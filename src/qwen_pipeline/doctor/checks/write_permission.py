@@ -18,8 +18,6 @@ def check(inspection: Inspection) -> Iterator[Finding]:
     if not blocked:
         yield ok("permissions", "all output folders are writable")
         return
-    if inspection.system == "Windows":
-        remedy = f"icacls {blocked[0]} /grant %USERNAME%:F"
-    else:
-        remedy = f"sudo chown -R $(id -u) {' '.join(blocked)}"
+    unix = f"sudo chown -R $(id -u) {' '.join(blocked)}"
+    remedy = f"icacls {blocked[0]} /grant %USERNAME%:F" if inspection.system == "Windows" else unix
     yield error("permissions", f"cannot write into {', '.join(blocked)}", remedy)
