@@ -33,8 +33,8 @@ from qwen_pipeline.memory.recovery import is_out_of_memory, release_memory, run_
 from qwen_pipeline.memory.trace import follow_model
 from qwen_pipeline.memory.transaction import GradientTransaction
 from qwen_pipeline.training.batches import pack
-from qwen_pipeline.training.loop import packed_loss
 from qwen_pipeline.training.memory_recipe import step_recipe
+from qwen_pipeline.training.step import packed_loss
 
 QWEN3_4B: dict[str, Any] = {
     "vocab_size": 151_936, "hidden_size": 2560, "intermediate_size": 9728, "num_hidden_layers": 36,

@@ -1,4 +1,4 @@
-"""What train reads; the names are the guide's."""
+"""What train reads; the names are the guide's and those of transformers' ``TrainingArguments``."""
 
 from typing import Any, Literal, Self
 
@@ -8,9 +8,9 @@ from qwen_pipeline.params.fields import StageParameters, run_time
 
 SchedulerName = Literal[
     "linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup",
-    "inverse_sqrt", "reduce_lr_on_plateau", "cosine_with_min_lr", "cosine_warmup_with_min_lr",
-    "warmup_stable_decay",
+    "inverse_sqrt", "cosine_with_min_lr", "cosine_warmup_with_min_lr", "warmup_stable_decay",
 ]  # fmt: skip
+OptimiserName = Literal["adamw_torch", "adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit"]
 
 
 class TrainParameters(StageParameters):
@@ -18,35 +18,105 @@ class TrainParameters(StageParameters):
 
     model_name: str = Field("demo", min_length=1, description="demo, a hub id, or a folder with a model.")
     seed: int = Field(0, ge=0, description="Seed of the adapters, the order of the rows and the dropout.")
+
     num_epochs: float = Field(3, gt=0, le=1000, description="Passes over the training rows.")
-    batch_size: int = Field(4, ge=1, le=4096, description="Rows of a micro-batch.")
+    max_steps: int | None = Field(None, ge=1, description="Stop after so many optimiser steps.")
+    batch_size: int | Literal["auto"] = Field(
+        4, description="Most rows of a micro-batch; auto lets the memory plan choose."
+    )
     gradient_accumulation_steps: int = Field(
         4, ge=1, le=4096, description="Micro-batches of an optimiser step."
     )
-    max_sequence_length: int = Field(512, ge=8, le=262_144, description="Tokens a row may have.")
+    effective_batch_size: int = Field(
+        16, ge=1, le=65_536, description="Rows of an optimiser step where batch_size is auto."
+    )
+    max_sequence_length: int = Field(512, ge=1, le=1_048_576, description="Most tokens of a row.")
+
     learning_rate: float = Field(2e-4, gt=0, le=1, description="Peak learning rate.")
     lr_scheduler_type: SchedulerName = Field("cosine", description="Any scheduler of transformers.")
     lr_scheduler_kwargs: dict[str, Any] = Field(default_factory=dict, description="Options of the scheduler.")
     warmup_ratio: float = Field(0.03, ge=0, le=1, description="Share of the steps that warms up.")
+    warmup_steps: int = Field(0, ge=0, description="Steps that warm up; above 0 it replaces warmup_ratio.")
+    optim: OptimiserName = Field("adamw_torch", description="Optimiser, by its name in transformers.")
+    adam_beta1: float = Field(0.9, ge=0, lt=1, description="First decay rate of Adam.")
+    adam_beta2: float = Field(0.999, ge=0, lt=1, description="Second decay rate of Adam.")
+    adam_epsilon: float = Field(1e-8, gt=0, description="Epsilon of Adam.")
     weight_decay: float = Field(0.0, ge=0, le=1, description="Weight decay of the adapters.")
     max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this norm.")
-    optim: Literal["adamw_torch", "adamw_8bit", "paged_adamw_8bit"] = Field(
-        "adamw_torch", description="Optimiser."
-    )
     bf16: bool = Field(True, description="Compute in bfloat16.")
     fp16: bool = Field(False, description="Compute in float16 with loss scaling, for cards without bfloat16.")
+
     lora_r: int = Field(16, ge=1, le=1024, description="Rank of the adapters.")
     lora_alpha: float = Field(32, gt=0, description="Scale of the adapters.")
     lora_dropout: float = Field(0.0, ge=0, lt=1, description="Dropout before the adapters.")
-    gradient_checkpointing: bool = Field(False, description="Recompute activations instead of keeping them.")
-    max_memory_gb: float = run_time(8.0, gt=0, description="Hard cap of the GPU memory, in GiB.")
+    use_rslora: bool = Field(False, description="Scale by alpha / sqrt(r) instead of alpha / r.")
+    gradient_checkpointing: bool | str = Field(
+        "auto",
+        pattern=r"^(auto|offload|keep|recompute|keep:\d+)$",
+        description="Recompute activations: true, false, auto (by the memory plan), keep:LAYERS or offload.",
+    )
+
+    eval_strategy: Literal["no", "epoch", "steps"] = Field(
+        "epoch", description="When validation is measured."
+    )
+    eval_steps: int = Field(100, ge=1, description="Steps between two validations with eval_strategy=steps.")
+    load_best_model_at_end: bool = Field(
+        False, description="Keep the adapter with the lowest validation loss."
+    )
+    early_stopping_patience: int | None = Field(
+        None, ge=1, description="Stop after so many validations without a lower loss."
+    )
+    max_rollbacks: int = Field(
+        2, ge=0, le=10, description="Times a diverged training goes back and slows down."
+    )
+
+    max_memory_gb: float = run_time(8.0, gt=0, description="Hard cap of the process's GPU memory, in GiB.")
+    dataloader_num_workers: int = run_time(0, ge=0, le=64, description="Processes that fetch rows.")
+    dataloader_pin_memory: bool = run_time(True, description="Pin fetched rows in host memory (CUDA only).")
+    dataloader_prefetch_factor: int | None = run_time(
+        None, ge=1, description="Batches each worker fetches ahead; needs workers."
+    )
+    remove_unused_columns: bool = run_time(True, description="Fetch only the columns that training reads.")
+    save_strategy: Literal["no", "epoch", "steps", "best"] = run_time(
+        "epoch", description="When checkpoints are saved."
+    )
+    save_steps: int = run_time(
+        100, ge=1, description="Steps between two checkpoints with save_strategy=steps."
+    )
+    save_total_limit: int | None = run_time(2, ge=1, description="Checkpoints that are kept.")
+    save_only_model: bool = run_time(
+        False, description="Keep only adapters in checkpoints; the newest keeps its state until the run ends."
+    )
+    checkpoint_dir: str = run_time("data/06_models/checkpoints", description="Folder of the checkpoints.")
     logging_steps: int = run_time(1, ge=1, description="Steps between two recorded losses.")
+    empty_cache_steps: int = run_time(
+        0, ge=0, description="Free cached memory every so many steps; 0 is never."
+    )
+    enable_memory_monitoring: bool = run_time(True, description="Record memory over time and name a leak.")
+    enable_memory_profiling: bool = run_time(False, description="Write a memory snapshot and its picture.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = run_time(
-        "INFO", description="Log level."
+        "INFO", description="Level of this system, transformers and datasets."
     )
 
     @model_validator(mode="after")
-    def _one_precision(self) -> Self:
+    def _consistent(self) -> Self:
         if self.bf16 and self.fp16:
-            raise ValueError("bf16 and fp16 exclude each other; set one of them to false")
+            raise ValueError("bf16=true and fp16=true exclude each other; set one of them to false")
+        if isinstance(self.batch_size, int) and not 1 <= self.batch_size <= 4096:
+            raise ValueError(f"batch_size={self.batch_size}: it must be from 1 to 4096, or auto")
+        if self.dataloader_prefetch_factor is not None and not self.dataloader_num_workers:
+            raise ValueError("dataloader_prefetch_factor needs dataloader_num_workers of 1 or more")
+        if self.eval_strategy == "no":
+            for name in ("early_stopping_patience", "load_best_model_at_end"):
+                if getattr(self, name):
+                    raise ValueError(f"{name} needs validations; set eval_strategy=epoch")
+            if self.save_strategy == "best":
+                raise ValueError("save_strategy=best needs validations; set eval_strategy=epoch")
         return self
+
+    @property
+    def examples_per_step(self) -> int:
+        """Rows of an optimiser step, whatever the hardware."""
+        if self.batch_size == "auto":
+            return self.effective_batch_size
+        return self.batch_size * self.gradient_accumulation_steps

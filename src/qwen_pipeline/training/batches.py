@@ -1,6 +1,5 @@
 """Micro-batches without padding: rows end to end, positions restarting, attention kept within each row."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor
 
 IGNORE_INDEX = -100
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,13 @@ class PackedBatch:
     example_ids: tuple[str, ...]
 
 
-def pack(rows: Sequence[Mapping[str, Any]], device: torch.device | str) -> PackedBatch:
-    """Put rows end to end."""
+def pack(rows: Sequence[Row], device: torch.device | str) -> PackedBatch:
+    """Put rows end to end.
+
+    Args:
+        rows: ``input_ids``, ``labels`` of the same length, and ``example_id``.
+        device: Where the tensors go.
+    """
     lengths = [len(row["input_ids"]) for row in rows]
     ids = torch.tensor([token for row in rows for token in row["input_ids"]])
     positions = torch.cat([torch.arange(length) for length in lengths])
@@ -40,36 +45,41 @@ def pack(rows: Sequence[Mapping[str, Any]], device: torch.device | str) -> Packe
     mask = (owner[:, None] == owner[None, :]) & torch.ones(total, total, dtype=torch.bool).tril()
     targets = torch.tensor([label for row in rows for label in [*row["labels"][1:], IGNORE_INDEX]])
     return PackedBatch(
-        ids[None].to(device), positions[None].to(device), mask[None, None].to(device), targets.to(device),
-        tuple(row["example_id"] for row in rows),
-    )  # fmt: skip
+        ids[None].to(device, non_blocking=True),
+        positions[None].to(device, non_blocking=True),
+        mask[None, None].to(device, non_blocking=True),
+        targets.to(device, non_blocking=True),
+        tuple(str(row["example_id"]) for row in rows),
+    )
 
 
-def optimiser_steps(rows: int, per_step: int, epochs: float) -> int:
-    """Optimiser steps of a training."""
-    return max(1, math.ceil(math.ceil(rows / per_step) * epochs))
+def count_trained_tokens(rows: Sequence[Row]) -> int:
+    """Labels that are trained; a row's first token has nothing before it and is none."""
+    return sum(label != IGNORE_INDEX for row in rows for label in row["labels"][1:])
 
 
-def epoch_order(rows: int, seed: int, epoch: int) -> list[int]:
-    """The order of the rows in one epoch."""
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-    return torch.randperm(rows, generator=generator).tolist()
+def split_rows(rows: Sequence[Row], max_rows: int, max_tokens: int | None = None) -> Iterator[list[Row]]:
+    """Cut the rows of an optimiser step into micro-batches, in order.
+
+    Args:
+        rows: Rows of the step.
+        max_rows: Most rows of a micro-batch.
+        max_tokens: Most tokens of it; a longer row stands alone. None is no limit.
+    """
+    part: list[Row] = []
+    tokens = 0
+    for row in rows:
+        length = len(row["input_ids"])
+        if part and (len(part) == max_rows or (max_tokens is not None and tokens + length > max_tokens)):
+            yield part
+            part, tokens = [], 0
+        part.append(row)
+        tokens += length
+    if part:
+        yield part
 
 
-def step_rows(rows: int, per_step: int, steps: int, seed: int) -> Iterator[list[int]]:
-    """Row numbers of each optimiser step, epoch after epoch."""
-    done, epoch = 0, 0
-    while done < steps:
-        order = epoch_order(rows, seed, epoch)
-        for start in range(0, rows, per_step):
-            if done == steps:
-                return
-            yield order[start : start + per_step]
-            done += 1
-        epoch += 1
-
-
-def split_rows(numbers: Sequence[int], batch_size: int) -> Iterator[Sequence[int]]:
-    """Cut an optimiser step into micro-batches."""
-    for start in range(0, len(numbers), batch_size):
-        yield numbers[start : start + batch_size]
+def halves(rows: list[Row]) -> list[list[Row]]:
+    """Two halves of a micro-batch that ran out of memory; a single row stays one."""
+    middle = len(rows) // 2
+    return [rows[:middle], rows[middle:]] if middle else [rows]

@@ -11,7 +11,7 @@ from qwen_pipeline.memory.trace import MicroBatchShape, StepRecipe
 from qwen_pipeline.memory.transaction import GradientTransaction
 from qwen_pipeline.model.lora import attach_lora
 from qwen_pipeline.training.batches import PackedBatch
-from qwen_pipeline.training.loop import packed_loss
+from qwen_pipeline.training.step import packed_loss
 
 
 def step_recipe(

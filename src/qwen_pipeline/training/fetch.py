@@ -1,0 +1,61 @@
+"""Rows of the coming optimiser steps, fetched by a PyTorch data loader, in the order of the steps."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from torch.utils.data import DataLoader, Sampler
+
+from qwen_pipeline.params.train import TrainParameters
+from qwen_pipeline.training.batches import Row
+from qwen_pipeline.training.order import StepOrder
+
+TRAINED_COLUMNS = ("input_ids", "labels", "example_id")
+
+
+class _Steps(Sampler[list[int]]):
+    """Row numbers, one list an optimiser step, from the step after ``done``."""
+
+    def __init__(self, order: StepOrder, done: int) -> None:
+        self._order, self._done = order, done
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return (self._order.rows_of(step) for step in range(self._done + 1, self._order.steps + 1))
+
+    def __len__(self) -> int:
+        return self._order.steps - self._done
+
+
+def fetch_steps(
+    rows: Sequence[Row], order: StepOrder, done: int, parameters: TrainParameters, on_cuda: bool
+) -> "DataLoader[list[Row]]":
+    """A loader that yields the rows of each optimiser step after ``done``.
+
+    Args:
+        rows: All training rows.
+        order: Which rows belong to which step.
+        done: Steps already trained.
+        parameters: ``dataloader_*`` and ``remove_unused_columns``.
+        on_cuda: Pinning only helps there.
+    """
+    workers = parameters.dataloader_num_workers
+    return DataLoader(
+        select_columns(rows) if parameters.remove_unused_columns else rows,  # type: ignore[arg-type]
+        batch_sampler=_Steps(order, done),
+        collate_fn=_as_is,
+        num_workers=workers,
+        pin_memory=parameters.dataloader_pin_memory and on_cuda,
+        prefetch_factor=parameters.dataloader_prefetch_factor if workers else None,
+        persistent_workers=workers > 0,
+    )
+
+
+def select_columns(rows: Any) -> Any:
+    """The rows with the trained columns alone, where they can be selected without copying."""
+    names = getattr(rows, "column_names", None)
+    if names is None or set(names) <= set(TRAINED_COLUMNS):
+        return rows
+    return rows.select_columns([name for name in names if name in TRAINED_COLUMNS])
+
+
+def _as_is(rows: list[Row]) -> list[Row]:
+    return rows

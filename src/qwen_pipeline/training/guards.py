@@ -1,0 +1,67 @@
+"""Watches the losses: what is not finite, a divergence, a stall; each with what to change."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+
+RECENT = 10  # steps that are compared with the best ones
+DIVERGED_FACTOR = 2.0
+DIVERGED_NATS = 1.0  # and at least so much above the best, so that small losses may wander
+SPIKE_FACTOR = 4.0
+STALL_SHARE = 0.25  # of the steps, without a gain of STALL_GAIN
+STALL_GAIN = 0.01
+FEWEST_FOR_A_STALL = 50
+NONFINITE_IN_A_ROW = 5
+
+
+@dataclass
+class LossGuard:
+    """Judges each step's loss against those before it.
+
+    Attributes:
+        steps: Optimiser steps of the whole training.
+    """
+
+    steps: int
+    nonfinite_in_a_row: int = 0
+    stall_told: bool = False
+
+    def is_finite(self, loss: float, norm: float) -> bool:
+        """Whether a step may be taken; counts those that may not."""
+        finite = math.isfinite(loss) and math.isfinite(norm)
+        self.nonfinite_in_a_row = 0 if finite else self.nonfinite_in_a_row + 1
+        return finite
+
+    def has_diverged(self, losses: Sequence[float]) -> bool:
+        """Whether the last steps are far above the best ones, or no step is finite any more."""
+        if self.nonfinite_in_a_row >= NONFINITE_IN_A_ROW:
+            return True
+        if len(losses) < 2 * RECENT:
+            return False
+        best = min(fmean(losses[at : at + RECENT]) for at in range(0, len(losses) - RECENT, RECENT))
+        now = fmean(losses[-RECENT:])
+        return now > DIVERGED_FACTOR * best and now > best + DIVERGED_NATS
+
+    def is_spike(self, losses: Sequence[float]) -> bool:
+        """Whether the last loss stands far above the median of those before it."""
+        before = losses[-1 - 2 * RECENT : -1]
+        if len(before) < RECENT:
+            return False
+        level = median(before)
+        return losses[-1] > SPIKE_FACTOR * level and losses[-1] > level + DIVERGED_NATS
+
+    def find_stall(self, losses: Sequence[float], learning_rate: float) -> str | None:
+        """What to change when the loss has not fallen for a good part of the run; told once."""
+        window = max(FEWEST_FOR_A_STALL, int(self.steps * STALL_SHARE))
+        if self.stall_told or len(losses) < 2 * window:
+            return None
+        before, now = fmean(losses[-2 * window : -window]), fmean(losses[-window:])
+        if now < before * (1 - STALL_GAIN):
+            return None
+        self.stall_told = True
+        return (
+            f"The loss has not fallen for {window} steps ({before:.3f}, now {now:.3f}). Try "
+            f"learning_rate={learning_rate * 2:.1e} or lr_scheduler_type=cosine_with_restarts; if validation "
+            "rises meanwhile, stop earlier with early_stopping_patience=2."
+        )

@@ -1,0 +1,99 @@
+"""Settings of a training from the memory plan: micro-batch, activations, cap."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from qwen_pipeline.memory.activations import ActivationPolicy
+from qwen_pipeline.memory.cap import MemoryCap
+from qwen_pipeline.memory.plan import MemoryPlan, PlanRequest, make_plan
+from qwen_pipeline.params.train import TrainParameters
+from qwen_pipeline.training.memory_recipe import step_recipe
+
+logger = logging.getLogger(__name__)
+
+TINY_HIDDEN_SIZE = 1024  # on a CPU, smaller models than this are not worth a plan or a recomputation
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """How micro-batches are made.
+
+    Attributes:
+        max_rows: Rows of a micro-batch.
+        max_tokens: Token budget, ``None`` for none.
+        policy: What layers keep of their activations.
+        memory: The memory plan behind it, ``None`` where none was made.
+    """
+
+    max_rows: int
+    max_tokens: int | None
+    policy: ActivationPolicy
+    memory: MemoryPlan | None
+
+
+def plan_request(
+    parameters: TrainParameters, config: Any, lengths: Sequence[int], cap: MemoryCap, on_gpu: bool
+) -> PlanRequest:
+    """What the memory plan is asked.
+
+    Args:
+        parameters: All settings of the training.
+        config: The base model's transformers configuration.
+        lengths: Tokens of each training row.
+        cap: The memory allowed.
+        on_gpu: Plan for a card, else for this machine's memory.
+    """
+    checkpointing = parameters.gradient_checkpointing
+    return PlanRequest(
+        config=config,
+        recipe=step_recipe(
+            lora_r=parameters.lora_r,
+            lora_alpha=parameters.lora_alpha,
+            lora_dropout=parameters.lora_dropout,
+            bf16=parameters.bf16,
+            on_gpu=on_gpu,
+        ),
+        row_lengths=list(lengths),
+        examples_per_step=parameters.examples_per_step,
+        cap=cap,
+        batch_size=None if parameters.batch_size == "auto" else parameters.batch_size,
+        policy=None if checkpointing == "auto" else ActivationPolicy.parse(checkpointing),
+        optim=parameters.optim,
+        on_gpu=on_gpu,
+    )
+
+
+def plan_training(
+    parameters: TrainParameters, config: Any, lengths: Sequence[int], cap: MemoryCap, device: torch.device
+) -> TrainingPlan:
+    """Choose micro-batch and activations.
+
+    Args:
+        parameters: All settings of the training.
+        config: The base model's transformers configuration.
+        lengths: Tokens of each training row.
+        cap: The memory allowed.
+        device: Where the training runs.
+
+    Raises:
+        MemoryPlanError: Nothing fits; the message says what would.
+    """
+    fixed = parameters.gradient_checkpointing
+    if device.type != "cuda" and config.hidden_size < TINY_HIDDEN_SIZE:
+        rows = parameters.examples_per_step if parameters.batch_size == "auto" else parameters.batch_size
+        policy = ActivationPolicy.parse("keep" if fixed == "auto" else fixed)
+        return TrainingPlan(rows, None, policy, None)
+    plan = make_plan(plan_request(parameters, config, lengths, cap, device.type == "cuda"))
+    logger.info(
+        "Memory plan: %.2f of %.2f GiB; micro-batches of %d rows and %d tokens, layers %s.",
+        plan.needs_gib,
+        cap.usable_gib,
+        plan.max_rows,
+        plan.max_tokens,
+        plan.policy,
+    )
+    return TrainingPlan(plan.max_rows, plan.max_tokens, plan.policy, plan)

@@ -1,0 +1,66 @@
+"""The train report: what was done, how fast, with how much memory, and what happened on the way."""
+
+from typing import Any
+
+from qwen_pipeline.memory.measure import MemoryReading
+from qwen_pipeline.memory.plan_table import compare_with_measured, plan_report
+from qwen_pipeline.params.train import TrainParameters
+from qwen_pipeline.training.order import StepOrder
+from qwen_pipeline.training.planning import TrainingPlan
+from qwen_pipeline.training.state import TrainingHistory
+
+
+def build_report(
+    history: TrainingHistory,
+    parameters: TrainParameters,
+    plan: TrainingPlan,
+    order: StepOrder,
+    reading: MemoryReading,
+    memory_history: list[dict[str, float]],
+) -> dict[str, Any]:
+    """Put the report together.
+
+    Args:
+        history: Figures and events of the training.
+        parameters: Its settings.
+        plan: Its micro-batches and memory plan.
+        order: Its steps.
+        reading: Memory at its end, peaks included.
+        memory_history: Memory over its steps.
+
+    Returns:
+        Plain data; times and run ids are under ``timing`` and ``mlflow_run_id``.
+    """
+    measured = {name: round(value, 4) for name, value in reading.as_metrics("").items()}
+    planned = plan_report(plan.memory) if plan.memory else None
+    comparison = (
+        compare_with_measured(plan.memory, reading.gpu_peak_allocated_gib, reading.gpu_peak_reserved_gib)
+        if plan.memory
+        else None
+    )
+    return {
+        "steps": history.step,
+        "planned_steps": order.steps,
+        "examples_per_step": parameters.examples_per_step,
+        "micro_batch_rows": plan.max_rows,
+        "micro_batch_tokens": plan.max_tokens,
+        "activations": str(plan.policy),
+        "tokens": history.tokens,
+        "trained_tokens": history.trained_tokens,
+        "losses": history.losses,
+        "learning_rates": history.learning_rates,
+        "gradient_norms": history.gradient_norms,
+        "validation": history.validation,
+        "best_loss": history.best_loss,
+        "best_step": history.best_step,
+        "events": history.events,
+        "tokens_per_second": history.tokens / max(history.seconds, 1e-9),
+        "seconds": history.seconds,
+        "memory": {
+            "measured": measured,
+            "planned": planned,
+            "comparison": comparison,
+            "over_time": memory_history,
+        },
+        "mlflow_run_id": history.mlflow_run_id,
+    }

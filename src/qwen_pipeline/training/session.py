@@ -1,0 +1,94 @@
+"""One training with everything around it: cap, model, plan, MLflow run, adapter folder."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+
+from qwen_pipeline.memory.cap import apply_memory_cap
+from qwen_pipeline.memory.measure import MemoryMeter
+from qwen_pipeline.memory.profile import memory_profile
+from qwen_pipeline.model.load import load_quantized_model, load_tokenizer
+from qwen_pipeline.model.lora import attach_lora, save_adapter
+from qwen_pipeline.model.source import ModelSource
+from qwen_pipeline.params.train import TrainParameters
+from qwen_pipeline.tracking.mlflow_run import MlflowReporter, open_training_run
+from qwen_pipeline.training.checkpoint import Checkpoints
+from qwen_pipeline.training.device import threads_for, training_device
+from qwen_pipeline.training.loop import Trainer
+from qwen_pipeline.training.planning import TrainingPlan, plan_training
+
+
+def train_tracked(
+    rows: Any,
+    validation_rows: Any,
+    base_model: ModelSource,
+    parameters: TrainParameters,
+    digests: Mapping[str, str],
+    checkpoint_folder: Path,
+    work: Path,
+) -> tuple[Path, dict[str, Any]]:
+    """Train an adapter in one MLflow run; an interrupted training goes on in its own.
+
+    Args:
+        rows: Training rows, a sequence of mappings.
+        validation_rows: Validation rows.
+        base_model: Where the base model is.
+        parameters: All settings.
+        digests: Digest of each input dataset, by name.
+        checkpoint_folder: Of this training alone.
+        work: Where the adapter's folder is written.
+
+    Returns:
+        The adapter's folder and the train report.
+    """
+    device = training_device()
+    cap = apply_memory_cap(parameters.max_memory_gb, MemoryMeter(device))
+    config = _config(base_model)
+    plan = plan_training(parameters, config, [len(ids) for ids in rows["input_ids"]], cap, device)
+    resumed = Checkpoints(checkpoint_folder, total_limit=None, only_model=False).newest()
+    run_id = resumed[1]["history"]["mlflow_run_id"] if resumed else None
+    with (
+        threads_for(config.hidden_size),
+        open_training_run(parameters=parameters.model_dump(mode="json"), resume_run_id=run_id) as reporter,
+    ):
+        for name, digest in digests.items():
+            reporter.log_input(name, digest, f"data/05_model_input/{name}", "training")
+        model = _load(base_model, parameters, device)
+        trainer = Trainer(model, rows, validation_rows, parameters, plan, reporter, checkpoint_folder)
+        with ExitStack() as stack:
+            if parameters.enable_memory_profiling:
+                stack.enter_context(memory_profile(work / "memory_profile", device))
+            report = trainer.run()
+        adapter = work / "adapter"
+        save_adapter(model, adapter, base_model.name)
+        load_tokenizer(base_model).save_pretrained(str(adapter))
+        _log(reporter, report, adapter, work, plan)
+    return adapter, report
+
+
+def _config(base_model: ModelSource) -> Any:
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(str(base_model.directory(weights=False)))
+
+
+def _load(base_model: ModelSource, parameters: TrainParameters, device: torch.device) -> PeftModel:
+    compute_dtype = torch.bfloat16 if parameters.bf16 else torch.float16 if parameters.fp16 else torch.float32
+    model = load_quantized_model(base_model, compute_dtype=compute_dtype, device=device)
+    return attach_lora(
+        model, r=parameters.lora_r, alpha=parameters.lora_alpha, dropout=parameters.lora_dropout,
+        seed=parameters.seed, use_rslora=parameters.use_rslora,
+    )  # fmt: skip
+
+
+def _log(
+    reporter: MlflowReporter, report: dict[str, Any], adapter: Path, work: Path, plan: TrainingPlan
+) -> None:
+    reporter.log_directory(adapter, "adapter")
+    reporter.log_document("train_report.json", report)
+    if (work / "memory_profile").is_dir():
+        reporter.log_directory(work / "memory_profile", "memory_profile")

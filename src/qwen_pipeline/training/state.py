@@ -1,0 +1,68 @@
+"""What a training has done so far, and what it needs to go on as if nothing had happened."""
+
+import random
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+import torch
+
+
+@dataclass
+class TrainingHistory:
+    """Figures and events of a training; lists have one entry a recorded step."""
+
+    step: int = 0
+    tokens: int = 0
+    trained_tokens: int = 0
+    seconds: float = 0.0
+    losses: list[float] = field(default_factory=list)
+    learning_rates: list[float] = field(default_factory=list)
+    gradient_norms: list[float] = field(default_factory=list)
+    validation: list[dict[str, float]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    best_loss: float | None = None
+    best_step: int | None = None
+    validations_without_gain: int = 0
+    rollbacks: int = 0
+    rate_factor: float = 1.0
+    mlflow_run_id: str | None = None
+
+    def event(self, kind: str, **fields: Any) -> None:
+        """Keep something that happened at the present step."""
+        self.events.append({"kind": kind, "step": self.step, **fields})
+
+    def note_validation(self, loss: float) -> bool:
+        """Keep a validation loss; whether it is the lowest so far."""
+        self.validation.append({"step": self.step, "loss": loss})
+        is_best = self.best_loss is None or loss < self.best_loss
+        if is_best:
+            self.best_loss, self.best_step, self.validations_without_gain = loss, self.step, 0
+        else:
+            self.validations_without_gain += 1
+        return is_best
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Back from plain data."""
+        return cls(**data)
+
+
+def random_states() -> dict[str, Any]:
+    """States of all generators that a training draws from."""
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "python": random.getstate(),
+    }
+
+
+def restore_random_states(states: dict[str, Any]) -> None:
+    """Put the generators back."""
+    torch.set_rng_state(states["torch"])
+    if states["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(states["cuda"])
+    random.setstate(states["python"])

@@ -1,0 +1,161 @@
+"""One optimiser step: micro-batches that may run out of memory, one gradient, one update."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from accelerate import Accelerator
+from peft import PeftModel
+from torch import Tensor
+
+from qwen_pipeline.memory.activations import ActivationPolicy, temporary_policy
+from qwen_pipeline.memory.chunked_loss import linear_cross_entropy, score_tokens
+from qwen_pipeline.memory.recovery import OutOfMemoryEvent, run_or_retry, run_or_split
+from qwen_pipeline.memory.transaction import GradientTransaction, OptimizerTransaction
+from qwen_pipeline.training.batches import (
+    PackedBatch,
+    Row,
+    count_trained_tokens,
+    halves,
+    pack,
+    split_rows,
+)
+
+OnEvent = Callable[[OutOfMemoryEvent], None]
+MOST_FRUGAL = ActivationPolicy(0, offload=True)
+
+
+def last_hidden_states(model: PeftModel, batch: PackedBatch) -> Tensor:
+    """Hidden states before the head, ``[T, D]``; rows do not see each other."""
+    hidden: Tensor = model.base_model.model.model(
+        input_ids=batch.input_ids,
+        position_ids=batch.position_ids,
+        attention_mask=batch.mask,
+        use_cache=False,
+    ).last_hidden_state[0]
+    return hidden
+
+
+def packed_loss(model: PeftModel, batch: PackedBatch) -> Tensor:
+    """Summed loss of the trained tokens of one micro-batch; the logits never exist as a whole."""
+    head: Tensor = model.get_output_embeddings().weight
+    return linear_cross_entropy(last_hidden_states(model, batch), head, batch.targets)
+
+
+@dataclass
+class StepResult:
+    """What a step gave.
+
+    Attributes:
+        loss: Mean loss of the trained tokens, nats.
+        norm: Norm of the gradient before clipping.
+        trained_tokens: Labels that were trained.
+        tokens: Tokens that went through the model.
+    """
+
+    loss: float
+    norm: float
+    trained_tokens: int
+    tokens: int
+
+
+@dataclass
+class Stepper:
+    """Takes optimiser steps.
+
+    Attributes:
+        model: The model with adapters.
+        optimiser: Updates them.
+        accelerator: Device and autocast.
+        scaler: Loss scaling for float16; does nothing otherwise.
+        max_grad_norm: Gradients are clipped to it.
+        max_rows: Rows of a micro-batch.
+        max_tokens: Token budget of a micro-batch, ``None`` for none.
+        on_event: Told of each recovery from running out of memory.
+    """
+
+    model: PeftModel
+    optimiser: torch.optim.Optimizer
+    accelerator: Accelerator
+    scaler: torch.amp.GradScaler
+    max_grad_norm: float
+    max_rows: int
+    max_tokens: int | None
+    on_event: OnEvent
+    trained: list[Tensor] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.trained = [p for p in self.model.parameters() if p.requires_grad]
+        self._transaction = GradientTransaction(self.trained, self.accelerator.device)
+
+    def accumulate(self, rows: Sequence[Row]) -> StepResult:
+        """Forward and backward of all rows of a step, normalised by the step's trained tokens."""
+        trained_tokens = count_trained_tokens(rows)
+        losses: list[Tensor] = []
+        for part in split_rows(rows, self.max_rows, self.max_tokens):
+            losses += run_or_split(
+                part,
+                run=lambda piece: self._micro_step(piece, trained_tokens),
+                split=halves,
+                transaction=self._transaction,
+                frugal=lambda: temporary_policy(self.model, MOST_FRUGAL),
+                size_of=lambda piece: sum(len(row["input_ids"]) for row in piece),
+                on_event=self.on_event,
+            )
+        self.scaler.unscale_(self.optimiser)
+        norm = torch.nn.utils.clip_grad_norm_(self.trained, self.max_grad_norm)
+        total = torch.stack(losses).sum()
+        figures = torch.stack(
+            [total / max(trained_tokens, 1), norm.float()]
+        ).tolist()  # one wait for the device
+        tokens = sum(len(row["input_ids"]) for row in rows)
+        return StepResult(figures[0], figures[1], trained_tokens, tokens)
+
+    def update(self) -> None:
+        """Let the optimiser take the accumulated gradient, and forget it."""
+        transaction = OptimizerTransaction(self.optimiser)
+        run_or_retry(
+            lambda: self.scaler.step(self.optimiser), transaction=transaction, on_event=self.on_event
+        )
+        self.scaler.update()
+        self.optimiser.zero_grad(set_to_none=True)
+
+    def discard(self) -> None:
+        """Forget the accumulated gradient."""
+        self.scaler.update()
+        self.optimiser.zero_grad(set_to_none=True)
+
+    def _micro_step(self, rows: list[Row], trained_tokens: int) -> Tensor:
+        batch = pack(rows, self.accelerator.device)
+        with self.accelerator.autocast():
+            loss = packed_loss(self.model, batch)
+        self.scaler.scale(loss / max(trained_tokens, 1)).backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    @torch.no_grad()
+    def validate(self, rows: Sequence[Row]) -> float:
+        """Mean loss of the trained tokens of ``rows``, without dropout.
+
+        The model stays in train mode: an evaluation-mode forward makes bitsandbytes repack the 4-bit weights on
+        some CPUs, and gradients are wrong from then on.
+        """
+        dropouts = [m for m in self.model.modules() if isinstance(m, torch.nn.Dropout) and m.training]
+        for module in dropouts:
+            module.eval()
+        try:
+            parts = [
+                result
+                for part in split_rows(rows, self.max_rows, self.max_tokens)
+                for result in run_or_split(part, run=self._score, split=halves, on_event=self.on_event)
+            ]
+        finally:
+            for module in dropouts:
+                module.train()
+        return sum(loss for loss, _ in parts) / max(sum(count for _, count in parts), 1)
+
+    def _score(self, rows: list[Row]) -> tuple[float, int]:
+        batch = pack(rows, self.accelerator.device)
+        with self.accelerator.autocast():
+            hidden_TD = last_hidden_states(self.model, batch)
+            scores = score_tokens(hidden_TD, self.model.get_output_embeddings().weight, batch.targets)
+        return float(scores.loss.double().sum()), scores.loss.numel()
