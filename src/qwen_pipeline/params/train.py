@@ -1,8 +1,8 @@
 """What train reads; the names are the guide's and those of transformers' ``TrainingArguments``."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from qwen_pipeline.params.fields import StageParameters, run_time
 
@@ -11,6 +11,8 @@ SchedulerName = Literal[
     "inverse_sqrt", "cosine_with_min_lr", "cosine_warmup_with_min_lr", "warmup_stable_decay",
 ]  # fmt: skip
 OptimiserName = Literal["adamw_torch", "adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit"]
+
+Checkpointing = Annotated[str, StringConstraints(pattern=r"^(auto|offload|keep|recompute|keep:\d+)$")]
 
 
 class TrainParameters(StageParameters):
@@ -50,9 +52,8 @@ class TrainParameters(StageParameters):
     lora_alpha: float = Field(32, gt=0, description="Scale of the adapters.")
     lora_dropout: float = Field(0.0, ge=0, lt=1, description="Dropout before the adapters.")
     use_rslora: bool = Field(False, description="Scale by alpha / sqrt(r) instead of alpha / r.")
-    gradient_checkpointing: bool | str = Field(
+    gradient_checkpointing: bool | Checkpointing = Field(
         "auto",
-        pattern=r"^(auto|offload|keep|recompute|keep:\d+)$",
         description="Recompute activations: true, false, auto (by the memory plan), keep:LAYERS or offload.",
     )
 

@@ -1,0 +1,117 @@
+"""Checkpoints: whole or not there, bounded in number, patient with a full disk."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qwen_pipeline.errors import CheckpointError, DiskSpaceError
+from qwen_pipeline.training import checkpoint as checkpoint_module
+from qwen_pipeline.training.checkpoint import ADAPTER, STATE, Checkpoints
+from qwen_pipeline.training.loop import Trainer
+from training.tiny_training import make_trainer
+
+GIB = 2**30
+
+
+@pytest.fixture
+def trainer(tiny: Path, tmp_path: Path) -> Trainer:
+    return make_trainer(tiny, tmp_path / "unused")
+
+
+def checkpoints(folder: Path, **options: Any) -> Checkpoints:
+    return Checkpoints(folder, **{"total_limit": 2, "only_model": False, **options})
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_only_so_many_are_kept_and_the_newest_is_found(trainer: Trainer, tmp_path: Path) -> None:
+    kept = checkpoints(tmp_path)
+    for step in (2, 4, 10):
+        kept.save(step, trainer.model, {"step": step})
+    assert names(tmp_path) == ["checkpoint-10", "checkpoint-4"]
+    newest = kept.newest()
+    assert newest is not None
+    assert (newest[0].name, newest[1]) == ("checkpoint-10", {"step": 10})
+
+
+def test_only_the_newest_keeps_its_state_with_save_only_model_and_none_at_the_end(
+    trainer: Trainer, tmp_path: Path
+) -> None:
+    kept = checkpoints(tmp_path, total_limit=None, only_model=True)
+    for step in (1, 2, 3):
+        kept.save(step, trainer.model, {"step": step})
+    assert [(tmp_path / f"checkpoint-{n}" / STATE).exists() for n in (1, 2, 3)] == [False, False, True]
+    assert all((tmp_path / f"checkpoint-{n}" / ADAPTER).exists() for n in (1, 2, 3))
+    kept.finish()
+    assert kept.newest() is None
+
+
+def test_a_damaged_checkpoint_is_passed_over(trainer: Trainer, tmp_path: Path) -> None:
+    kept = checkpoints(tmp_path)
+    kept.save(1, trainer.model, {"step": 1})
+    kept.save(2, trainer.model, {"step": 2})
+    state = tmp_path / "checkpoint-2" / STATE
+    state.write_bytes(state.read_bytes()[:50])
+    newest = kept.newest()
+    assert newest is not None
+    assert newest[1] == {"step": 1}
+
+
+def test_what_a_killed_save_left_behind_is_removed_and_never_loaded(trainer: Trainer, tmp_path: Path) -> None:
+    kept = checkpoints(tmp_path)
+    kept.save(1, trainer.model, {"step": 1})
+    (tmp_path / ".partial-2-77").mkdir()
+    (tmp_path / ".partial-2-77" / ADAPTER).write_bytes(b"half")
+    (tmp_path / ".partial-best-77").write_bytes(b"half")
+    newest = kept.newest()
+    assert newest is not None
+    assert newest[1] == {"step": 1}
+    kept.clear_leftovers()
+    assert names(tmp_path) == ["checkpoint-1"]
+
+
+def test_a_disk_too_small_for_the_run_is_told_before_it_starts(trainer: Trainer, tmp_path: Path) -> None:
+    with pytest.raises(DiskSpaceError, match="save_total_limit=1"):
+        checkpoints(tmp_path, free_bytes=lambda path: 2**20).require_space(trainer.model)
+
+
+def test_a_full_disk_pauses_the_run_with_one_line_and_it_goes_on_when_there_is_room(
+    trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(checkpoint_module, "WAIT_SECONDS", 0.01)
+    looks = iter([0, 0, 0, GIB])
+    kept = checkpoints(tmp_path, free_bytes=lambda path: next(looks))
+    with caplog.at_level(logging.WARNING):
+        kept.save(1, trainer.model, {"step": 1})
+    assert names(tmp_path) == ["checkpoint-1"]
+    assert sum("Paused" in record.message for record in caplog.records) == 1
+
+
+def test_a_disk_that_stays_full_ends_the_run_and_keeps_the_last_good_one(
+    trainer: Trainer, tmp_path: Path
+) -> None:
+    kept = checkpoints(tmp_path)
+    kept.save(1, trainer.model, {"step": 1})
+    full = checkpoints(tmp_path, free_bytes=lambda path: 0, patience_seconds=0.0)
+    with pytest.raises(CheckpointError, match="run again"):
+        full.save(2, trainer.model, {"step": 2})
+    assert names(tmp_path) == ["checkpoint-1"]
+
+
+def test_a_write_that_fails_half_way_leaves_nothing(
+    trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = checkpoints(tmp_path)
+    kept.save(1, trainer.model, {"step": 1})
+
+    def no_space(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint_module.torch, "save", no_space)
+    with pytest.raises(CheckpointError, match="No space left"):
+        kept.save(2, trainer.model, {"step": 2})
+    assert names(tmp_path) == ["checkpoint-1"]
