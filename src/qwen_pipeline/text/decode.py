@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from qwen_pipeline.text.encoding_utf16 import find_utf16
+
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -21,8 +23,14 @@ CANDIDATES = [
     "utf-8", "gb18030", "big5hkscs", "big5", "cp932", "shift_jis", "euc-jp", "euc-kr",
     "utf-16-le", "utf-16-be", "windows-1252", "ascii",
 ]  # fmt: skip
+# Where a few characters stand in much ASCII, a Western or Korean reading nearly always fits and is nearly never meant.
+CANDIDATES_FOR_SPARSE = [
+    "utf-8", "gb18030", "big5hkscs", "big5", "cp932", "shift_jis", "euc-jp", "ascii",
+]  # fmt: skip
+MOST_HIGH_BYTES_OF_SPARSE = 0.2
 SAMPLE_BYTES = 200_000
 LEAST_SHARE_OF_UTF8 = 0.2  # of the lines with bytes above ASCII, before a file counts as mixed
+_ASCII_BYTES = bytes(range(0x80))
 _LINES = re.compile(rb"[^\n]*\n|[^\n]+$")
 
 
@@ -75,9 +83,13 @@ def decode(data: bytes, encoding: str | None = None) -> Decoded:
         if data.startswith(bom):
             return _whole(data, name, 1.0)
     try:
-        return _one(data.decode("utf-8"), "utf-8", 1.0)
+        text = data.decode("utf-8")
     except UnicodeDecodeError:
-        return _mixed(data) or _detected(data)
+        utf16 = find_utf16(data)
+        return _whole(data, *utf16) if utf16 else _mixed(data) or _detected(data)
+    # Right UTF-8 above ASCII is never UTF-16 by chance; ASCII bytes may be.
+    utf16 = find_utf16(data) if text.isascii() or "\0" in text else None
+    return _whole(data, *utf16) if utf16 else _one(text, "utf-8", 1.0)
 
 
 def _whole(data: bytes, encoding: str, confidence: float) -> Decoded:
@@ -114,9 +126,13 @@ def _mixed(data: bytes) -> Decoded | None:
 
 
 def _is_utf8(line: bytes) -> bool:
+    return _fits(line, "utf-8")
+
+
+def _fits(data: bytes, encoding: str | None) -> bool:
     try:
-        line.decode("utf-8")
-    except UnicodeDecodeError:
+        data.decode(encoding or "ascii")
+    except (UnicodeDecodeError, LookupError):
         return False
     return True
 
@@ -124,7 +140,13 @@ def _is_utf8(line: bytes) -> bool:
 def _detected(data: bytes) -> Decoded:
     import chardet
 
-    found = chardet.detect(data[:SAMPLE_BYTES], prefer_superset=True, include_encodings=CANDIDATES)
+    sample = data[:SAMPLE_BYTES]
+    candidates = CANDIDATES
+    if len(sample.translate(None, _ASCII_BYTES)) <= MOST_HIGH_BYTES_OF_SPARSE * len(sample):
+        candidates = CANDIDATES_FOR_SPARSE
+    found = chardet.detect(sample, prefer_superset=True, include_encodings=candidates)
+    if candidates is CANDIDATES_FOR_SPARSE and not _fits(data, found["encoding"]):
+        found = chardet.detect(sample, prefer_superset=True, include_encodings=CANDIDATES)
     name = str(found["encoding"] or "gb18030").lower()
     confidence = float(found["confidence"] or 0.0)
     try:

@@ -12,7 +12,7 @@ WRONG_READINGS = (
 )
 _HAN = re.compile(r"[\u4e00-\u9fff]")
 _LATIN_HIGH = re.compile(r"[\x80-\xff\u0152-\u0192\u02c6\u02dc\u2013-\u2122]")
-_COMMON = frozenset(
+COMMON_HAN = frozenset(
     "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里"
     "用道行所然家种事成方多经么去法学如都同现当没动面起看定天分还进好小部其些主样理心她本前开但因只从想实"
     "日军者意无力它与长把机十民第公此已工使情明性知全三又关点正业外将两高间由问很最重并物手应战向头文体政"
@@ -76,4 +76,4 @@ def _is_clearly_better(candidate: str, text: str, wrong: str) -> bool:
 
 def _share_of_common(text: str) -> float:
     han = _HAN.findall(text)
-    return sum(character in _COMMON for character in han) / len(han) if han else 0.0
+    return sum(character in COMMON_HAN for character in han) / len(han) if han else 0.0
