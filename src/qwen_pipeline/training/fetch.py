@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import torch
 from torch.utils.data import DataLoader, Sampler
 
 from qwen_pipeline.params.train import TrainParameters
@@ -46,6 +47,7 @@ def fetch_steps(
         pin_memory=parameters.dataloader_pin_memory and on_cuda,
         prefetch_factor=parameters.dataloader_prefetch_factor if workers else None,
         persistent_workers=workers > 0,
+        generator=torch.Generator(),  # else every new loader draws from the generator that dropout draws from
     )
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from peft import PeftModel
 from rich.progress import Progress, TextColumn
 
@@ -27,6 +26,7 @@ from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.tracking.reporter import Reporter
 from qwen_pipeline.training.batches import Row
 from qwen_pipeline.training.checkpoint import Checkpoints, adapter_weights, load_adapter_weights
+from qwen_pipeline.training.device import compute_dtype_for, training_device
 from qwen_pipeline.training.fetch import fetch_steps
 from qwen_pipeline.training.guards import LossGuard
 from qwen_pipeline.training.interrupt import Interrupt
@@ -73,12 +73,8 @@ class Trainer:
             raise NoExamplesError("There is no training row; see tokenize_rejects and data_report for why.")
         self.model, self.rows, self.validation_rows = model, rows, list(validation_rows)
         self.parameters, self.plan, self.reporter = parameters, plan, reporter
-        precision = "bf16" if parameters.bf16 else "fp16" if parameters.fp16 else "no"
-        self.accelerator = Accelerator(
-            mixed_precision="no" if precision == "fp16" and not torch.cuda.is_available() else precision,
-            cpu=not torch.cuda.is_available(),
-        )
-        self.device = self.accelerator.device
+        self.device = training_device()
+        compute_dtype = compute_dtype_for(parameters, self.device)
         self.order = StepOrder(
             len(rows),
             parameters.examples_per_step,
@@ -88,7 +84,7 @@ class Trainer:
         )
         self.optimiser = build_optimiser(parameters, [p for p in model.parameters() if p.requires_grad])
         self.scheduler = build_scheduler(parameters, self.optimiser, self.order.steps)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=parameters.fp16)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=compute_dtype == torch.float16)
         self.history = TrainingHistory(mlflow_run_id=reporter.run_id)
         self.guard = LossGuard(self.order.steps)
         self.meter = MemoryMeter(self.device)
@@ -99,7 +95,8 @@ class Trainer:
         apply_activation_policy(model, plan.policy)
         model.train()
         self.stepper = Stepper(
-            model=model, optimiser=self.optimiser, accelerator=self.accelerator, scaler=self.scaler,
+            model=model, optimiser=self.optimiser, device=self.device, compute_dtype=compute_dtype,
+            scaler=self.scaler,
             max_grad_norm=parameters.max_grad_norm, max_rows=plan.max_rows, max_tokens=plan.max_tokens,
             on_event=self._note_memory,
         )  # fmt: skip
@@ -270,6 +267,7 @@ class Trainer:
             )
         at, loss = history.step, history.losses[-1]
         self._restore(self._safe)
+        self.checkpoints.drop_after(self._safe["history"]["step"])
         restored = TrainingHistory.from_dict(_copied(self._safe["history"]))
         restored.events = history.events
         restored.rollbacks, restored.rate_factor = history.rollbacks + 1, history.rate_factor * ROLLBACK_RATE

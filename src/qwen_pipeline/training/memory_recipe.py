@@ -11,6 +11,7 @@ from qwen_pipeline.memory.trace import MicroBatchShape, StepRecipe
 from qwen_pipeline.memory.transaction import GradientTransaction
 from qwen_pipeline.model.lora import attach_lora
 from qwen_pipeline.training.batches import PackedBatch
+from qwen_pipeline.training.device import autocast
 from qwen_pipeline.training.step import packed_loss
 
 
@@ -56,7 +57,7 @@ def run_micro_step(
     assert isinstance(model, PeftModel)
     transaction = GradientTransaction(p for p in model.parameters() if p.requires_grad)
     transaction.begin()
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=compute_dtype == torch.bfloat16):
+    with autocast(torch.device("cpu"), compute_dtype):
         loss = packed_loss(model, batch)
     (loss / tokens).backward()  # type: ignore[no-untyped-call]
     transaction.commit()

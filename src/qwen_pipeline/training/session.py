@@ -17,7 +17,7 @@ from qwen_pipeline.model.source import ModelSource
 from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.tracking.mlflow_run import MlflowReporter, open_training_run
 from qwen_pipeline.training.checkpoint import Checkpoints
-from qwen_pipeline.training.device import threads_for, training_device
+from qwen_pipeline.training.device import compute_dtype_for, threads_for, training_device
 from qwen_pipeline.training.loop import Trainer
 from qwen_pipeline.training.planning import TrainingPlan, plan_training
 
@@ -77,8 +77,9 @@ def _config(base_model: ModelSource) -> Any:
 
 
 def _load(base_model: ModelSource, parameters: TrainParameters, device: torch.device) -> PeftModel:
-    compute_dtype = torch.bfloat16 if parameters.bf16 else torch.float16 if parameters.fp16 else torch.float32
-    model = load_quantized_model(base_model, compute_dtype=compute_dtype, device=device)
+    model = load_quantized_model(
+        base_model, compute_dtype=compute_dtype_for(parameters, device), device=device
+    )
     return attach_lora(
         model, r=parameters.lora_r, alpha=parameters.lora_alpha, dropout=parameters.lora_dropout,
         seed=parameters.seed, use_rslora=parameters.use_rslora,

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from accelerate import Accelerator
 from peft import PeftModel
 from torch import Tensor
 
@@ -20,6 +19,7 @@ from qwen_pipeline.training.batches import (
     pack,
     split_rows,
 )
+from qwen_pipeline.training.device import autocast
 
 OnEvent = Callable[[OutOfMemoryEvent], None]
 MOST_FRUGAL = ActivationPolicy(0, offload=True)
@@ -66,7 +66,8 @@ class Stepper:
     Attributes:
         model: The model with adapters.
         optimiser: Updates them.
-        accelerator: Device and autocast.
+        device: Where the model is.
+        compute_dtype: Dtype of the products.
         scaler: Loss scaling for float16; does nothing otherwise.
         max_grad_norm: Gradients are clipped to it.
         max_rows: Rows of a micro-batch.
@@ -76,7 +77,8 @@ class Stepper:
 
     model: PeftModel
     optimiser: torch.optim.Optimizer
-    accelerator: Accelerator
+    device: torch.device
+    compute_dtype: torch.dtype
     scaler: torch.amp.GradScaler
     max_grad_norm: float
     max_rows: int
@@ -86,7 +88,7 @@ class Stepper:
 
     def __post_init__(self) -> None:
         self.trained = [p for p in self.model.parameters() if p.requires_grad]
-        self._transaction = GradientTransaction(self.trained, self.accelerator.device)
+        self._transaction = GradientTransaction(self.trained, self.device)
 
     def accumulate(self, rows: Sequence[Row]) -> StepResult:
         """Forward and backward of all rows of a step, normalised by the step's trained tokens."""
@@ -126,8 +128,8 @@ class Stepper:
         self.optimiser.zero_grad(set_to_none=True)
 
     def _micro_step(self, rows: list[Row], trained_tokens: int) -> Tensor:
-        batch = pack(rows, self.accelerator.device)
-        with self.accelerator.autocast():
+        batch = pack(rows, self.device)
+        with autocast(self.device, self.compute_dtype):
             loss = packed_loss(self.model, batch)
         self.scaler.scale(loss / max(trained_tokens, 1)).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
@@ -154,8 +156,8 @@ class Stepper:
         return sum(loss for loss, _ in parts) / max(sum(count for _, count in parts), 1)
 
     def _score(self, rows: list[Row]) -> tuple[float, int]:
-        batch = pack(rows, self.accelerator.device)
-        with self.accelerator.autocast():
+        batch = pack(rows, self.device)
+        with autocast(self.device, self.compute_dtype):
             hidden_TD = last_hidden_states(self.model, batch)
             scores = score_tokens(hidden_TD, self.model.get_output_embeddings().weight, batch.targets)
         return float(scores.loss.double().sum()), scores.loss.numel()
