@@ -52,11 +52,17 @@ def main() -> None:
 
 
 def read_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, default=Path("bench_train"), help="where model and rows are made")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=Path("bench_train"), help="where model and rows are made"
+    )
     parser.add_argument("--rows-from", type=Path, default=Path("../shared/data/datasets"))
     parser.add_argument("--tokenizer", type=Path, default=Path("../shared/qwen3-4b-thinking-2507"))
-    parser.add_argument("--peers", type=Path, help="folder of the peers' scripts; without it only this project runs")
+    parser.add_argument(
+        "--peers", type=Path, help="folder of the peers' scripts; without it only this project runs"
+    )
     parser.add_argument("--peers-python", default=sys.executable)
     parser.add_argument("--systems", help="names of peers, joined by ;")
     parser.add_argument("--vocabulary", type=int, default=151_936)
@@ -116,7 +122,9 @@ def prepare(options: argparse.Namespace) -> Path:
 
 def read_rows(folder: Path, count: int) -> list[list[dict[str, str]]]:
     """Alpaca rows, the two languages in turn."""
-    files = [json.loads((folder / f"alpaca_{language}_demo.json").read_text("utf-8")) for language in ("en", "zh")]
+    files = [
+        json.loads((folder / f"alpaca_{language}_demo.json").read_text("utf-8")) for language in ("en", "zh")
+    ]
     mixed = [row for pair in zip(*files, strict=False) for row in pair][:count]
     return [
         [
@@ -152,6 +160,7 @@ def train_once(options: argparse.Namespace) -> dict[str, Any]:
     from qwen_pipeline.chat.labels import EncodedTurn, LabelRules, TurnEncoder
     from qwen_pipeline.memory.cap import apply_memory_cap
     from qwen_pipeline.memory.measure import MemoryMeter
+    from qwen_pipeline.model.attention import register_packed_attention
     from qwen_pipeline.model.load import load_quantized_model, load_tokenizer
     from qwen_pipeline.model.lora import attach_lora
     from qwen_pipeline.model.source import ModelSource
@@ -161,7 +170,9 @@ def train_once(options: argparse.Namespace) -> dict[str, Any]:
     from qwen_pipeline.training.planning import plan_training
 
     source = ModelSource(str(options.folder / "model"))
-    encoder = TurnEncoder(load_tokenizer(source), LabelRules(max_sequence_length=options.max_length, answer_overflow="cut"))
+    encoder = TurnEncoder(
+        load_tokenizer(source), LabelRules(max_sequence_length=options.max_length, answer_overflow="cut")
+    )
     lines = (options.folder / "rows.jsonl").read_text("utf-8").splitlines()
     turns = [turn for line in lines for turn in encoder.encode(json.loads(line)["messages"])]
     rows = [
@@ -178,7 +189,11 @@ def train_once(options: argparse.Namespace) -> dict[str, Any]:
     config = AutoConfig.from_pretrained(str(options.folder / "model"))
     cap = apply_memory_cap(parameters.max_memory_gb, MemoryMeter(device))
     plan = plan_training(parameters, config, lengths, cap, device)
-    model = attach_lora(load_quantized_model(source, device=device), r=16, alpha=32)
+    model = attach_lora(
+        load_quantized_model(source, device=device, attn_implementation=register_packed_attention()),
+        r=16,
+        alpha=32,
+    )
     loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     ends: list[float] = []
 
@@ -205,7 +220,11 @@ def summarise(options: argparse.Namespace, results: dict[str, list[dict[str, Any
     table = {name: figures_of(runs) for name, runs in results.items()}
     peers = {name: row for name, row in table.items() if name != "qwen_pipeline" and row["tokens_per_second"]}
     best = max(peers, key=lambda name: peers[name]["tokens_per_second"][1], default=None)
-    summary: dict[str, Any] = {"settings": vars(options) | {"one": None}, "machine": machine(), "systems": table}
+    summary: dict[str, Any] = {
+        "settings": vars(options) | {"one": None},
+        "machine": machine(),
+        "systems": table,
+    }
     if best:
         own = table["qwen_pipeline"]
         summary["best_peer"] = best
@@ -217,12 +236,17 @@ def summarise(options: argparse.Namespace, results: dict[str, list[dict[str, Any
 def figures_of(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Lowest, median and highest of each figure; the losses of the first run."""
     good = [run for run in runs if "tokens_per_second" in run]
-    figures: dict[str, Any] = {"failures": [run["error"] for run in runs if "error" in run], "tokens_per_second": None}
+    figures: dict[str, Any] = {
+        "failures": [run["error"] for run in runs if "error" in run],
+        "tokens_per_second": None,
+    }
     for name in ("tokens_per_second", "peak_rss_gib", "rss_after_load_gib") if good else ():
         values = sorted(run[name] for run in good)
         figures[name] = [values[0], round(statistics.median(values), 3), values[-1]]
     if good:
-        figures |= {key: good[0].get(key) for key in ("losses", "plan", "micro_batch", "tokens") if key in good[0]}
+        figures |= {
+            key: good[0].get(key) for key in ("losses", "plan", "micro_batch", "tokens") if key in good[0]
+        }
     return figures
 
 
@@ -233,7 +257,12 @@ def machine() -> dict[str, Any]:
     import transformers
 
     versions = {module.__name__: module.__version__ for module in (torch, transformers, peft, bitsandbytes)}
-    return {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count(), "python": platform.python_version(), **versions}
+    return {
+        "cpu": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        **versions,
+    }
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ class Listener(SilentReporter):
 def plain_losses(tiny: Path, rows: list[dict[str, Any]], parameters: TrainParameters) -> list[float]:
     """The same training with transformers, peft and a padded batch for each step."""
     model = make_model(tiny, parameters).train()
+    model.get_base_model().set_attn_implementation("sdpa")
     weights = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(weights, lr=parameters.learning_rate, weight_decay=0.0)
     order = StepOrder(len(rows), parameters.examples_per_step, parameters.num_epochs, None, parameters.seed)

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Sampler
 
+from qwen_pipeline.chat.packing import Row
 from qwen_pipeline.params.train import TrainParameters
-from qwen_pipeline.training.batches import Row
 from qwen_pipeline.training.order import StepOrder
 
 TRAINED_COLUMNS = ("input_ids", "labels", "example_id")

@@ -17,6 +17,7 @@ import torch
 from peft import PeftModel
 from rich.progress import Progress, TextColumn
 
+from qwen_pipeline.chat.packing import Row
 from qwen_pipeline.errors import NoExamplesError, TrainingDivergedError, TrainingInterruptedError
 from qwen_pipeline.memory.activations import apply_activation_policy
 from qwen_pipeline.memory.measure import MemoryMeter
@@ -24,7 +25,6 @@ from qwen_pipeline.memory.monitor import MemoryMonitor
 from qwen_pipeline.memory.recovery import OutOfMemoryEvent, release_memory
 from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.tracking.reporter import Reporter
-from qwen_pipeline.training.batches import Row
 from qwen_pipeline.training.checkpoint import Checkpoints, adapter_weights, load_adapter_weights
 from qwen_pipeline.training.device import compute_dtype_for, training_device
 from qwen_pipeline.training.fetch import fetch_steps

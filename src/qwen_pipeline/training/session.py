@@ -11,6 +11,7 @@ from peft import PeftModel
 from qwen_pipeline.memory.cap import apply_memory_cap
 from qwen_pipeline.memory.measure import MemoryMeter
 from qwen_pipeline.memory.profile import memory_profile
+from qwen_pipeline.model.attention import register_packed_attention
 from qwen_pipeline.model.load import load_quantized_model, load_tokenizer
 from qwen_pipeline.model.lora import attach_lora, save_adapter
 from qwen_pipeline.model.source import ModelSource
@@ -78,7 +79,10 @@ def _config(base_model: ModelSource) -> Any:
 
 def _load(base_model: ModelSource, parameters: TrainParameters, device: torch.device) -> PeftModel:
     model = load_quantized_model(
-        base_model, compute_dtype=compute_dtype_for(parameters, device), device=device
+        base_model,
+        compute_dtype=compute_dtype_for(parameters, device),
+        device=device,
+        attn_implementation=register_packed_attention(),
     )
     return attach_lora(
         model, r=parameters.lora_r, alpha=parameters.lora_alpha, dropout=parameters.lora_dropout,
