@@ -24,6 +24,7 @@ PEERS = {
     "transformers": ["hf_trainer.py"],
     "transformers, grouped": ["hf_trainer.py", "--group-by-length"],
     "transformers, no checkpointing": ["hf_trainer.py", "--no-checkpointing"],
+    "transformers, grouped, no checkpointing": ["hf_trainer.py", "--group-by-length", "--no-checkpointing"],
     "trl, padded": ["trl_sft.py", "--mode", "padded"],
     "trl, padding-free": ["trl_sft.py", "--mode", "padding_free"],
     "trl, packed": ["trl_sft.py", "--mode", "packed"],
