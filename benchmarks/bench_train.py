@@ -29,6 +29,9 @@ PEERS = {
     "trl, padding-free": ["trl_sft.py", "--mode", "padding_free"],
     "trl, packed": ["trl_sft.py", "--mode", "packed"],
 }
+PACKED_SHARE = (
+    0.5  # a pack of --max-length holds about two of these rows: half the batch is the same optimiser batch
+)
 
 
 def main() -> None:
@@ -83,9 +86,11 @@ def same_settings(options: argparse.Namespace) -> list[str]:
 
 def peer_command(options: argparse.Namespace, folder: Path, peer: list[str]) -> list[str]:
     script, *mode = peer
+    if "packed" in mode:  # argparse takes the last value
+        mode += ["--batch-size", str(round(options.batch_size * PACKED_SHARE))]
     model, rows = str(folder / "model"), str(folder / "rows.jsonl")
     return [
-        options.peers_python, str(options.peers / script), "--model", model, "--rows", rows, *mode, *same_settings(options)
+        options.peers_python, str(options.peers / script), "--model", model, "--rows", rows, *same_settings(options), *mode
     ]  # fmt: skip
 
 

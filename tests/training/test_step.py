@@ -24,7 +24,7 @@ def gradients(
     )
     trainer.stepper.accumulate(rows)
     vector = torch.cat([p.grad.flatten() for p in trainer.stepper.trained if p.grad is not None]).clone()
-    trainer.optimiser.zero_grad(set_to_none=True)
+    trainer.parts.optimiser.zero_grad(set_to_none=True)
     return vector
 
 
@@ -89,7 +89,7 @@ def test_an_optimiser_that_runs_out_of_memory_is_tried_again_with_the_same_updat
     outcomes = []
     for fails in (False, True):
         trainer, rows = make_trainer(tiny, tmp_path), make_rows(4)
-        real, calls = trainer.optimiser.step, [0]
+        real, calls = trainer.parts.optimiser.step, [0]
 
         def step(*arguments: Any, real: Any = real, calls: list[int] = calls, fails: bool = fails) -> Any:
             calls[0] += 1
@@ -97,7 +97,7 @@ def test_an_optimiser_that_runs_out_of_memory_is_tried_again_with_the_same_updat
                 raise torch.OutOfMemoryError("out of memory")
             return real(*arguments)
 
-        monkeypatch.setattr(trainer.optimiser, "step", step)
+        monkeypatch.setattr(trainer.parts.optimiser, "step", step)
         trainer.stepper.accumulate(rows)
         trainer.stepper.update()
         outcomes.append(torch.cat([p.detach().flatten() for p in trainer.stepper.trained]))

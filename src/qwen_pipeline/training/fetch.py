@@ -59,5 +59,12 @@ def select_columns(rows: Any) -> Any:
     return rows.select_columns([name for name in names if name in TRAINED_COLUMNS])
 
 
+def row_lengths(rows: Any) -> list[int]:
+    """Tokens of every row; of an Arrow table only the one column is read."""
+    if hasattr(rows, "column_names"):
+        return [len(ids) for ids in rows["input_ids"]]
+    return [len(row["input_ids"]) for row in rows]
+
+
 def _as_is(rows: list[Row]) -> list[Row]:
     return rows

@@ -19,6 +19,7 @@ from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.tracking.mlflow_run import MlflowReporter, open_training_run
 from qwen_pipeline.training.checkpoint import Checkpoints
 from qwen_pipeline.training.device import compute_dtype_for, threads_for, training_device
+from qwen_pipeline.training.fetch import row_lengths
 from qwen_pipeline.training.loop import Trainer
 from qwen_pipeline.training.planning import TrainingPlan, plan_training
 
@@ -49,7 +50,7 @@ def train_tracked(
     device = training_device()
     cap = apply_memory_cap(parameters.max_memory_gb, MemoryMeter(device))
     config = _config(base_model)
-    plan = plan_training(parameters, config, [len(ids) for ids in rows["input_ids"]], cap, device)
+    plan = plan_training(parameters, config, row_lengths(rows), cap, device)
     resumed = Checkpoints(checkpoint_folder, total_limit=None, only_model=False).newest()
     run_id = resumed[1]["history"]["mlflow_run_id"] if resumed else None
     with (
