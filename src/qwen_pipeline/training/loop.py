@@ -18,7 +18,7 @@ from rich.progress import Progress, TextColumn
 
 from qwen_pipeline.chat.packing import Row
 from qwen_pipeline.errors import NoExamplesError, TrainingDivergedError, TrainingInterruptedError
-from qwen_pipeline.memory.activations import apply_activation_policy, decoder_layers
+from qwen_pipeline.memory.activations import apply_activation_policy
 from qwen_pipeline.memory.measure import MemoryMeter
 from qwen_pipeline.memory.monitor import MemoryMonitor
 from qwen_pipeline.memory.recovery import OutOfMemoryEvent, release_memory
@@ -26,7 +26,6 @@ from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.tracking.reporter import Reporter
 from qwen_pipeline.training.checkpoint import Checkpoints
 from qwen_pipeline.training.device import compute_dtype_for, training_device
-from qwen_pipeline.training.estimate import estimate_seconds
 from qwen_pipeline.training.fetch import fetch_steps, row_lengths
 from qwen_pipeline.training.guards import LossGuard
 from qwen_pipeline.training.interrupt import Interrupt
@@ -141,19 +140,18 @@ class Trainer:
 
     def _announce(self) -> None:
         """Say before the first step what the run will take: steps, tokens, time, disk; check the disk."""
-        steps = range(self.history.step + 1, self.order.steps + 1)
+        left = range(self.history.step + 1, self.order.steps + 1)
         lengths = row_lengths(self.rows)
-        tokens = sum(lengths[number] for step in steps for number in self.order.rows_of(step))
-        layers = len(decoder_layers(self.model))
-        recomputed = sum(not self.plan.policy.keeps(layer, layers) for layer in range(layers)) / layers
-        seconds = estimate_seconds(self.model, tokens, recomputed, self.device, self.compute_dtype)
+        tokens = sum(lengths[number] for step in left for number in self.order.rows_of(step))
         disk = ""
         if self.parameters.save_strategy != "no":
             needed = self.checkpoints.require_space(self.model)
             disk = f"; checkpoints take up to {needed / 2**20:.0f} MiB"
-        logger.info(
-            "%d optimiser steps over %d tokens, at least %s%s.", len(steps), tokens, duration(seconds), disk
-        )
+        if not left:
+            return
+        first = [self.rows[number] for number in self.order.rows_of(left[0])]
+        seconds = duration(self.stepper.time_micro_batch(first) * tokens)
+        logger.info("%d optimiser steps over %d tokens, about %s%s.", len(left), tokens, seconds, disk)
 
     def _fetch(self) -> Iterable[list[Row]]:
         self._rolled_back = False

@@ -1,5 +1,6 @@
 """One optimiser step: micro-batches that may run out of memory, one gradient, one update."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ from qwen_pipeline.memory.recovery import OutOfMemoryEvent, run_or_retry, run_or
 from qwen_pipeline.memory.transaction import GradientTransaction, OptimizerTransaction
 from qwen_pipeline.model.attention import packed_hidden_states
 from qwen_pipeline.training.device import autocast
+from qwen_pipeline.training.state import random_states, restore_random_states
 
 OnEvent = Callable[[OutOfMemoryEvent], None]
 MOST_FRUGAL = ActivationPolicy(0, offload=True)
@@ -103,6 +105,17 @@ class Stepper:
         ).tolist()  # one wait for the device
         tokens = sum(len(row["input_ids"]) for row in rows)
         return StepResult(figures[0], figures[1], trained_tokens, tokens)
+
+    def time_micro_batch(self, rows: Sequence[Row]) -> float:
+        """Seconds a token that the first micro-batch of ``rows`` takes; leaves no gradient and no trace."""
+        part = next(split_rows(rows, self.max_rows, self.max_tokens))
+        states, start = random_states(), time.perf_counter()
+        self.accumulate(part)
+        seconds = time.perf_counter() - start
+        self.optimiser.zero_grad(set_to_none=True)
+        self.scaler.update()
+        restore_random_states(states)
+        return seconds / sum(len(row["input_ids"]) for row in part)
 
     def update(self) -> None:
         """Let the optimiser take the accumulated gradient, and forget it."""
