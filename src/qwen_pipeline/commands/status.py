@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from qwen_pipeline.commands.project import one_sentence, with_parameters
+from qwen_pipeline.params.groups import GROUPS
 
 COLOURS = {"current": "green", "stale": "yellow"}
 
@@ -29,8 +30,10 @@ def status(env: str | None, params: dict[str, Any], verify: bool, as_json: bool)
         return
     if holder is not None:
         click.echo(f"A run is at work: process {holder.get('pid')}, since {holder.get('since')}.")
-    for stage in dict.fromkeys(row["stage"] for row in rows):
-        _show_stage(stage, [row for row in rows if row["stage"] == stage])
+    stages = [*GROUPS, *(row["stage"] for row in rows)]
+    for stage in dict.fromkeys(stages):
+        if of_stage := [row for row in rows if row["stage"] == stage]:
+            _show_stage(stage, of_stage)
 
 
 def read_status(

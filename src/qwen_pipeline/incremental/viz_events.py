@@ -15,8 +15,8 @@ def note_skipped(hook_manager: Any, node: Any, seconds: float) -> None:
     is to do would wipe the status. Source: ``kedro_viz.integrations.kedro.run_hooks`` of 12.5; another
     version without these names is left alone.
     """
-    plugins = hook_manager.get_plugins() if hasattr(hook_manager, "get_plugins") else ()
-    for plugin in plugins:
+    plugins = hook_manager.get_plugins() if hasattr(hook_manager, "get_plugins") else None
+    for plugin in plugins or ():
         if type(plugin).__name__ != VIZ_HOOK or not getattr(plugin, "_should_collect_events", False):
             continue
         try:
