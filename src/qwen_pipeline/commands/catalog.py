@@ -15,6 +15,7 @@ def open_catalog(env: str | None, params: dict[str, Any]) -> Any:
     Raises:
         ParameterError: A parameter is unknown, of the wrong type or out of its range.
     """
+    from kedro.framework.project import settings
     from kedro.framework.session import KedroSession
     from kedro.framework.startup import bootstrap_project
 
@@ -22,4 +23,4 @@ def open_catalog(env: str | None, params: dict[str, Any]) -> Any:
     bootstrap_project(root)
     with KedroSession.create(root, env=env, runtime_params=params, save_on_close=False) as session:
         context: Any = session.load_context()  # type: ignore[attr-defined]
-        return context.catalog
+        return context._get_catalog(catalog_class=settings.DATA_CATALOG_CLASS)
