@@ -3,6 +3,7 @@
 import importlib
 import itertools
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,6 @@ class Toy:
         self.source = root / "src" / self.package
         self.values: dict[str, dict[str, Any]] = {"read": {}, "refine": {}, "report": {"title": "t"}}
         self.calls: list[str] = []
-        self.environment: dict[str, Any] = {}
         (root / "data/01_raw").mkdir(parents=True)
         (root / "pyproject.toml").write_text("[tool.kedro]\n")
         self.write("raw a.txt", "Alpha ")
@@ -104,6 +104,15 @@ class Toy:
             "unrelated.py": UNRELATED, "formats/__init__.py": "", "formats/registry.py": REGISTRY, "formats/text.py": TEXT,
         }.items():  # fmt: skip
             self.code(name, text.format(package=self.package))
+
+    @classmethod
+    def opened(cls, root: Path, package: str) -> "Toy":
+        """A toy that another process made."""
+        toy = cls.__new__(cls)
+        toy.root, toy.package, toy.source = root, package, root / "src" / package
+        toy.values = {"read": {}, "refine": {}, "report": {"title": "t"}}
+        toy.calls = []
+        return toy
 
     def write(self, name: str, text: str) -> Path:
         """Write a raw file, ``raw NAME``."""
@@ -215,4 +224,4 @@ class Toy:
 
 def _version() -> str:
     """A version's name like Kedro's, each later than the one before."""
-    return f"2026-01-01T00.00.00.{next(NUMBERS):06d}Z"
+    return f"2026-01-01T{time.time_ns():020d}Z"

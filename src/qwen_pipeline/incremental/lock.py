@@ -26,9 +26,9 @@ def project_lock(path: Path) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    closed_in_children: list[int] = [descriptor]
+    still_open = [descriptor]
     if hasattr(os, "register_at_fork"):  # a worker that outlives a killed run must not keep the lock
-        os.register_at_fork(after_in_child=lambda: _close_all(closed_in_children))
+        os.register_at_fork(after_in_child=lambda: _close_all(still_open))
     try:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not _take(descriptor):
@@ -41,8 +41,7 @@ def project_lock(path: Path) -> Iterator[None]:
         os.write(descriptor, json.dumps({**holder, "command": _command()}).encode())
         yield
     finally:
-        closed_in_children.clear()
-        os.close(descriptor)
+        _close_all(still_open)
 
 
 def holder_of(path: Path) -> dict[str, str] | None:

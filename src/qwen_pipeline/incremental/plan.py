@@ -147,6 +147,8 @@ class Planner:
         """A newer version than the record's that is not the same."""
         dataset, output = self._catalog[name], record.outputs[name]
         newest = dataset.newest_version()
+        if known := self._damaged.get((name, newest)):
+            return known
         if newest == output.version or digest_of_dataset(dataset, newest) == output.digest:
             return None
         return f"has a newer version {newest} of something else"
