@@ -13,7 +13,7 @@ from incremental.toy import Toy
 from qwen_pipeline.errors import ProjectLockedError
 from qwen_pipeline.incremental.lock import holder_of, project_lock
 
-HOLD = """
+HOLD = r"""
 import sys, time, os
 from pathlib import Path
 from qwen_pipeline.incremental.lock import project_lock
