@@ -30,7 +30,10 @@ CATALOGUES = {
     "ja": ("ja", "ja_JP"),
     "ko": ("ko", "ko_KR"),
 }
-PROFILED = "ar bg ca cs da de el es et fa fi fr he hr hu it lt lv mk nl no pl pt ro ru sk sl sq sv th tr uk vi".split()
+PROFILED = (
+    "ar", "bg", "ca", "cs", "da", "de", "el", "es", "et", "fa", "fi", "fr", "he", "hr", "hu", "it", "lt", "lv", "mk", "nl", "no",
+    "pl", "pt", "ro", "ru", "sk", "sl", "sq", "sv", "th", "tr", "uk", "vi",
+)  # fmt: skip
 # Shares of all characters above ASCII that punctuation has in running Chinese and Japanese; word lists have none.
 PUNCTUATION = {
     "zh-Hans": {"，": 0.06, "。": 0.03, "、": 0.012, "：": 0.006, "；": 0.003, "？": 0.004, "！": 0.003, "“": 0.004, "”": 0.004,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 _SURPRISE = 6.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
     """An encoding that a detector may answer.
 
@@ -24,6 +24,11 @@ class Candidate:
     lead: frozenset[int] = frozenset()
 
     @property
+    def language_names(self) -> tuple[str, ...]:
+        """All its languages."""
+        return tuple(name for name, _ in self.languages)
+
+    @property
     def usual_languages(self) -> tuple[str, ...]:
         """The languages that are no surprise in this encoding."""
         return tuple(name for name, bits in self.languages if bits < _SURPRISE)
@@ -33,7 +38,7 @@ def _leads(*ranges: tuple[int, int]) -> frozenset[int]:
     return frozenset(byte for first, last in ranges for byte in range(first, last + 1))
 
 
-_RARER = "ar bg cs el es fa he hu it pl pt ro th tr uk vi".split()
+_RARER = ["ar", "bg", "cs", "el", "es", "fa", "he", "hu", "it", "pl", "pt", "ro", "th", "tr", "uk", "vi"]
 UTF8 = Candidate(
     "utf-8",
     (

@@ -1,5 +1,6 @@
 """Whether a whole piece reads well in one encoding, or has a stretch that looks like another one."""
 
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -10,6 +11,7 @@ from qwen_pipeline.text.encoding_guess import is_cut_character
 from qwen_pipeline.text.language_costs import cheapest_costs, units_of
 
 WINDOW = 8  # characters
+_AROUND = 12  # characters on both sides of a strange window that are looked at with it
 _USUAL = 50  # quarter bits: above what nearly every character of right text costs
 _STEP = 4
 _MOST = 7  # so that a window's sum stays within eight bits
@@ -18,8 +20,23 @@ _MOST = 7  # so that a window's sum stays within eight bits
 _WORST = 9
 
 
-def is_clean(data: bytes, candidate: Candidate, at_end: bool = False) -> bool:
-    """Whether all bytes are characters of the encoding, and usual ones.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a candidate makes of some bytes.
+
+    Attributes:
+        text: The text, without a last character that the file's end cut off.
+        name: The form of the encoding that all bytes fit.
+        strange: Parts of the text, as character offsets, whose characters are rare in the encoding's languages.
+    """
+
+    text: str
+    name: str
+    strange: tuple[tuple[int, int], ...]
+
+
+def read(data: bytes, candidate: Candidate, at_end: bool = False) -> Reading | None:
+    """The bytes' text in an encoding; None where they don't fit it.
 
     Args:
         data: The bytes.
@@ -33,24 +50,35 @@ def is_clean(data: bytes, candidate: Candidate, at_end: bool = False) -> bool:
             if not (at_end and is_cut_character(error)):
                 continue
             text = data[: error.start].decode(name)
-        return candidate is UTF8 or reads_clean(text, candidate)
-    return False
+        return Reading(text, name, () if candidate is UTF8 else _strange_parts(text, candidate))
+    return None
 
 
-def reads_clean(text: str, candidate: Candidate) -> bool:
-    """Whether no window of the text is made of characters that are rare in the candidate's languages.
+def is_clean(data: bytes, candidate: Candidate, at_end: bool = False) -> bool:
+    """Whether all bytes are characters of the encoding, and usual ones; arguments as for ``read``."""
+    reading = read(data, candidate, at_end)
+    return reading is not None and not reading.strange
 
-    Args:
-        text: What the candidate makes of some bytes.
-        candidate: The encoding.
-    """
+
+def _strange_parts(text: str, candidate: Candidate) -> tuple[tuple[int, int], ...]:
     units = units_of(text)
     excess = _excess(candidate.usual_languages)[units]
     halves = np.concatenate([excess, np.zeros(-len(excess) % WINDOW, np.int8)])
     for _ in range(2):
         halves = halves[0::2] + halves[1::2]
     windows = halves[:-1] + halves[1:]  # every window of eight that starts at a multiple of four
-    return not len(windows) or int(windows.max()) <= _WORST
+    if not len(windows) or int(windows.max()) <= _WORST:
+        return ()
+    if len(units) != len(text):
+        return ((0, len(text)),)  # code units are no characters here; the caller looks at all of it
+    parts: list[tuple[int, int]] = []
+    for place in np.flatnonzero(windows > _WORST).tolist():
+        start, end = max(4 * place - _AROUND, 0), min(4 * place + WINDOW + _AROUND, len(text))
+        if parts and start <= parts[-1][1]:
+            parts[-1] = (parts[-1][0], end)
+        else:
+            parts.append((start, end))
+    return tuple(parts)
 
 
 @cache

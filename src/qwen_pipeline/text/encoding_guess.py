@@ -46,7 +46,7 @@ def rank(sample: bytes, candidates: Sequence[Candidate]) -> list[Guess]:
 
 def _price(sample: bytes, candidate: Candidate) -> Guess:
     text = read_for_price(sample, candidate)
-    bits = bits_of(text, tuple(name for name, _ in candidate.languages))
+    bits = bits_of(text, candidate.language_names)
     total, language = min((bits[name] + extra, name) for name, extra in candidate.languages)
     return Guess(candidate, total + candidate.bits, language)
 

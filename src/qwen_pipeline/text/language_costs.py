@@ -47,9 +47,8 @@ def bits_of(text: str, languages: tuple[str, ...]) -> dict[str, float]:
     units = units_of(text)
     kinds = _kinds()[units]
     meeting = int(_MEETING[kinds[:-1] * 4 + kinds[1:]].sum()) if len(units) > 1 else 0
-    high = units[units >= 0x80]
-    shared = int(costs_in(languages[0])[units[units < 0x80]].sum()) + meeting
-    return {name: (shared + int(costs_in(name)[high].sum())) / BITS for name in languages}
+    totals = _costs_in_all(languages)[:, units].sum(axis=1, dtype=np.int64) + meeting
+    return dict(zip(languages, (totals / BITS).tolist(), strict=True))
 
 
 @cache
@@ -67,6 +66,12 @@ def costs_in(language: str) -> Costs:
         costs[units_of(chars)] = min(int(cost) + extra, _RARE_IDEOGRAPH)
     costs[:0x80] = _ascii_costs()
     return np.clip(costs, 0, 255).astype(np.uint8)
+
+
+@cache
+def _costs_in_all(languages: tuple[str, ...]) -> Costs:
+    """The cost of each code unit in each of the languages, shape [languages, 65536]."""
+    return np.stack([costs_in(name) for name in languages])
 
 
 @cache
