@@ -1,8 +1,10 @@
 """This project's commands beside Kedro's own; each imports what it needs when it is called."""
 
+import warnings
 from typing import Any
 
 import click
+from kedro import KedroDeprecationWarning
 from kedro.framework.cli.project import run as kedro_run
 
 from qwen_pipeline.commands.compare import compare
@@ -27,6 +29,7 @@ def run(**options: Any) -> Any:
 
     Example: kedro run --pipeline train --params batch_size=1
     """
+    warnings.filterwarnings("ignore", message="Option '--pipeline'", category=KedroDeprecationWarning)
     added = {"force": options.pop("force"), "dry_run": options.pop("dry_run"), "yes": options.pop("yes")}
     if not options["runner"]:
         options["runner"] = RUNNER

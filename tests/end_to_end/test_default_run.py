@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from end_to_end.project import FinishedProject
+from end_to_end.project import FinishedProject, run_kedro
 
 pytestmark = pytest.mark.slow
 
@@ -132,3 +132,36 @@ def test_a_users_mistake_is_one_sentence_and_overwrites_nothing(
     assert told in done.stdout
     assert "Traceback" not in done.stdout
     assert finished_project.newest("06_models", "adapter") == before
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({}, "holds no file"),
+        ({"diary.txt": "It rained all day."}, "no question with an answer"),
+        ({"a.jsonl": '{"question": "Why?", "answer": ""}'}, "missing_answer 1"),
+    ],
+)
+def test_data_without_a_pair_is_one_sentence_and_overwrites_nothing(
+    files: dict[str, str], told: str, finished_project: FinishedProject, tmp_path: Path
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    before = finished_project.newest("02_intermediate", "ingested_examples.parquet")
+    done = finished_project.kedro(
+        "run", "--pipeline", "clean", "--params", f"data_dir={tmp_path}", check=False
+    )
+    assert done.returncode != 0
+    assert told in " ".join(done.stdout.split())
+    assert "Traceback" not in done.stdout
+    assert finished_project.newest("02_intermediate", "ingested_examples.parquet") == before
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(fresh_project: Path) -> None:
+    (fresh_project / "data/02_intermediate").write_text("in the way")
+    done = run_kedro(fresh_project, "run", "--pipeline", "ingest", check=False)
+    assert done.returncode != 0
+    assert "02_intermediate" in done.stdout
+    assert "cannot be written" in " ".join(done.stdout.split())
+    assert "Traceback" not in done.stdout
+    (fresh_project / "data/02_intermediate").unlink()

@@ -68,3 +68,11 @@ def test_a_long_run_keeps_a_bounded_history_and_still_sees_the_leak():
     assert monitor.history()[0]["step"] < 200 and monitor.history()[-1]["step"] > 4500
     (leak,) = monitor.leaks()
     assert leak.slope_mib_per_step == pytest.approx(0.2, rel=0.1)
+
+
+def test_steps_that_are_trained_again_after_a_rollback_replace_their_readings() -> None:
+    monitor = MemoryMonitor(ScriptedMeter(float))
+    for step in [*range(1, 21), *range(5, 21)]:
+        monitor.sample(step)
+    assert [row["step"] for row in monitor.history()] == list(range(1, 21))
+    monitor.leaks()

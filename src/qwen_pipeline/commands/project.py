@@ -1,5 +1,6 @@
 """What every command of this project needs: its root, its parameters, and errors in one sentence."""
 
+import errno
 import functools
 import sys
 from collections.abc import Callable
@@ -10,8 +11,9 @@ import click
 from kedro.framework.cli.utils import _split_params, env_option
 from kedro.framework.startup import bootstrap_project
 
-from qwen_pipeline.errors import PipelineError
+from qwen_pipeline.errors import DiskSpaceError, PipelineError
 
+DISK_ERRORS = {errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS}
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -50,10 +52,18 @@ def read_groups(env: str | None, params: dict[str, Any]) -> tuple[Path, dict[str
 
 def explained_by(failure: BaseException | None) -> PipelineError | None:
     """The user's mistake behind a failure; Kedro wraps what a dataset raises into an error of its own."""
+    chain = []
     while failure is not None:
         if isinstance(failure, PipelineError):
             return failure
+        chain.append(failure)
         failure = failure.__cause__ or failure.__context__
+    for cause in chain:
+        if isinstance(cause, OSError) and cause.errno in DISK_ERRORS and cause.filename is not None:
+            return DiskSpaceError(
+                f"{cause.filename} cannot be written: {cause.strerror}. Make room or give this user the right to "
+                "write there, and run again; what was saved before stays."
+            )
     return None
 
 

@@ -57,8 +57,13 @@ class MemoryMonitor:
     _interval: int = 1
 
     def sample(self, step: int) -> MemoryReading:
-        """Read memory after optimiser step ``step`` and keep the reading if its turn has come."""
+        """Read memory after optimiser step ``step`` and keep the reading if its turn has come.
+
+        A training that was rolled back comes to a step again; what was read there before is then forgotten.
+        """
         reading = self.meter.read()
+        if self._readings and self._readings[-1][0] >= step:
+            self._readings = [pair for pair in self._readings if pair[0] < step]
         if step % self._interval == 0:
             self._readings.append((step, reading))
         if len(self._readings) >= self.capacity:

@@ -78,8 +78,11 @@ class Checkpoints:
             save_file(adapter_weights(model), partial / ADAPTER)
             torch.save(state, partial / STATE)
             _flush(partial)
-            shutil.rmtree(target, ignore_errors=True)
+            if target.exists():
+                target.rename(self.folder / f".partial-replaced-{step}-{os.getpid()}")
             partial.rename(target)
+            _flush_folder(self.folder)
+            self.clear_leftovers()
         except OSError as failure:
             shutil.rmtree(partial, ignore_errors=True)
             raise CheckpointError(
@@ -119,13 +122,19 @@ class Checkpoints:
         for folder in self._all():
             (folder / STATE).unlink(missing_ok=True)
 
+    def drop_after(self, step: int) -> None:
+        """Remove the checkpoints of later steps: a rolled-back training must not be gone on from there."""
+        for folder in self._all():
+            if _step_of(folder) > step:
+                shutil.rmtree(folder, ignore_errors=True)
+
     def clear_leftovers(self) -> None:
         """Remove what a killed save left behind."""
         for path in self.folder.glob(".partial-*"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _all(self) -> list[Path]:
-        return sorted(self.folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+        return sorted(self.folder.glob("checkpoint-*"), key=_step_of)
 
     def _prune(self, newest: Path) -> None:
         """Older checkpoints lose their state with ``save_only_model``, and go beyond ``save_total_limit``."""
@@ -160,9 +169,9 @@ class Checkpoints:
 
 
 def adapter_weights(model: PeftModel) -> dict[str, torch.Tensor]:
-    """The adapters by name, on the host."""
+    """A copy of the adapters by name, on the host."""
     weights = get_peft_model_state_dict(model, save_embedding_layers=False)
-    return {name: weights[name].detach().cpu().contiguous() for name in sorted(weights)}
+    return {name: weights[name].detach().to("cpu", copy=True).contiguous() for name in sorted(weights)}
 
 
 def load_adapter_weights(model: PeftModel, weights: dict[str, torch.Tensor]) -> None:
@@ -175,7 +184,22 @@ def checkpoint_bytes(model: PeftModel) -> int:
     return 3 * sum(int(p.numel()) * int(p.element_size()) for p in model.parameters() if p.requires_grad)
 
 
+def _step_of(folder: Path) -> int:
+    return int(folder.name.rpartition("-")[2])
+
+
 def _flush(folder: Path) -> None:
     for path in folder.iterdir():
         with path.open("rb") as stream:
             os.fsync(stream.fileno())
+    _flush_folder(folder)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make renames inside ``folder`` durable; Windows has no such call and needs none."""
+    if os.name == "posix":
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)

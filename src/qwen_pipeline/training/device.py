@@ -1,9 +1,15 @@
-"""Device and threads of a run, decided once and in one place."""
+"""Device, precision and threads of a run, decided once and in one place."""
 
+import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
+from accelerate import PartialState
+
+from qwen_pipeline.params.train import TrainParameters
+
+logger = logging.getLogger(__name__)
 
 # Below this width two OpenMP threads wait for each other more than they compute: the demo (256) trains faster
 # on one thread on a busy 2-core machine, a 0.6B model (1,024) on all. See benchmarks/LOG.md.
@@ -11,8 +17,29 @@ WIDE_HIDDEN_SIZE = 512
 
 
 def training_device() -> torch.device:
-    """The first CUDA device, else the CPU."""
-    return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+    """This process's CUDA device as accelerate gives it, else the CPU."""
+    return torch.device(PartialState(cpu=not torch.cuda.is_available()).device)
+
+
+def compute_dtype_for(parameters: TrainParameters, device: torch.device) -> torch.dtype:
+    """Dtype of the products: as the parameters say, float16 on a card that has no bfloat16."""
+    if parameters.fp16:
+        return torch.float16
+    if not parameters.bf16:
+        return torch.float32
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        logger.warning("This card has no bfloat16; the run computes in float16 with loss scaling.")
+        return torch.float16
+    return torch.bfloat16
+
+
+def autocast(device: torch.device, compute_dtype: torch.dtype) -> AbstractContextManager[None]:
+    """Products in ``compute_dtype`` while the block runs; float32 changes nothing, nor does float16 on a CPU.
+
+    Not accelerate's own: its precision is one for the life of a process, and a notebook trains more than once.
+    """
+    lowers = compute_dtype == torch.bfloat16 or (compute_dtype == torch.float16 and device.type == "cuda")
+    return torch.autocast(device.type, dtype=compute_dtype if lowers else torch.bfloat16, enabled=lowers)
 
 
 @contextmanager

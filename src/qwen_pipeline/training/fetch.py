@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import torch
 from torch.utils.data import DataLoader, Sampler
 
+from qwen_pipeline.chat.packing import Row
 from qwen_pipeline.params.train import TrainParameters
-from qwen_pipeline.training.batches import Row
 from qwen_pipeline.training.order import StepOrder
 
 TRAINED_COLUMNS = ("input_ids", "labels", "example_id")
@@ -46,6 +47,7 @@ def fetch_steps(
         pin_memory=parameters.dataloader_pin_memory and on_cuda,
         prefetch_factor=parameters.dataloader_prefetch_factor if workers else None,
         persistent_workers=workers > 0,
+        generator=torch.Generator(),  # else every new loader draws from the generator that dropout draws from
     )
 
 
@@ -55,6 +57,13 @@ def select_columns(rows: Any) -> Any:
     if names is None or set(names) <= set(TRAINED_COLUMNS):
         return rows
     return rows.select_columns([name for name in names if name in TRAINED_COLUMNS])
+
+
+def row_lengths(rows: Any) -> list[int]:
+    """Tokens of every row; of an Arrow table only the one column is read."""
+    if hasattr(rows, "column_names"):
+        return [len(ids) for ids in rows["input_ids"]]
+    return [len(row["input_ids"]) for row in rows]
 
 
 def _as_is(rows: list[Row]) -> list[Row]:
