@@ -15,13 +15,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from qwen_pipeline.text.clean_row import CleanRow, CleanRules, clean_row
+from qwen_pipeline.text.clean_batch import CleanedBatch, clean_batch
+from qwen_pipeline.text.clean_row import CleanRules
 from qwen_pipeline.text.duplicates import EXACT, KEPT, NEAR, OF_HELDOUT, RowIndex, mark_exact, mark_near
-from qwen_pipeline.text.likeness import plain, sketch_rows
 from qwen_pipeline.text.schema import CLEAN_SCHEMA, DUPLICATE_SCHEMA, REJECT_SCHEMA, RejectReason, excerpt_of
-from qwen_pipeline.text.split import HELDOUT_ORDER
 from qwen_pipeline.text.stored_rows import StoredRows
 from qwen_pipeline.text.table_writer import TableWriter
 
@@ -42,33 +40,6 @@ class CleanTables:
     near: Counter[str] = field(default_factory=Counter)
     repairs: Counter[str] = field(default_factory=Counter)
     splits: Counter[str] = field(default_factory=Counter)
-
-
-@dataclass(frozen=True, slots=True)
-class _CleanedBatch:
-    rows: pa.RecordBatch
-    rejects: list[dict[str, Any]]
-    keys: NDArray[np.uint64]
-    splits: NDArray[np.uint8]
-    bands: NDArray[np.uint64] | None
-
-
-def clean_batch(batch: pa.RecordBatch, rules: CleanRules, with_bands: bool) -> _CleanedBatch:
-    """Clean the rows of one batch and make their sketches."""
-    cleaned = [clean_row(row, rules) for row in batch.to_pylist()]
-    kept = [row for row in cleaned if isinstance(row, CleanRow)]
-    keys = np.frombuffer(b"".join(row.key for row in kept), dtype=np.uint64).reshape(-1, 2)
-    splits = np.array([HELDOUT_ORDER.index(row.fields["split"]) for row in kept], dtype=np.uint8)
-    bands = None
-    if with_bands and kept:
-        bands = sketch_rows([plain(row.question) for row in kept], [plain(row.answer) for row in kept])
-    return _CleanedBatch(
-        pa.RecordBatch.from_pylist([row.fields for row in kept], schema=CLEAN_SCHEMA),
-        [row for row in cleaned if isinstance(row, dict)],
-        keys,
-        splits,
-        bands,
-    )
 
 
 def clean_table(
@@ -96,7 +67,7 @@ def clean_table(
     search = near_duplicates != "keep"
     with TableWriter(tables.rejects, REJECT_SCHEMA) as rejects:
         for cleaned in _clean_all(batches, rules, search, workers):
-            index.add(cleaned.keys, cleaned.splits, cleaned.bands)
+            index.add(cleaned.keys, cleaned.splits, cleaned.sketches)
             stored.write(cleaned.rows)
             for reject in cleaned.rejects:
                 _count_reject(tables, reject)
@@ -105,31 +76,32 @@ def clean_table(
         stored.finish()
         mark_exact(index)
         if search:
-            mark_near(index, stored.question_and_answer, threshold)
+            mark_near(index, threshold)
         _distribute(stored, index, tables, rejects, near_duplicates == "report")
     stored.close()
+    index.close()
     return tables
 
 
 def _clean_all(
-    batches: Iterable[pa.RecordBatch], rules: CleanRules, with_bands: bool, workers: int | None
-) -> Iterator[_CleanedBatch]:
+    batches: Iterable[pa.RecordBatch], rules: CleanRules, with_sketches: bool, workers: int | None
+) -> Iterator[CleanedBatch]:
     """Batches in order; a pool starts only when the rows are many."""
     workers = workers or os.cpu_count() or 1
     remaining, rows = iter(batches), 0
     for batch in remaining:
-        yield clean_batch(batch, rules, with_bands)
+        yield clean_batch(batch, rules, with_sketches)
         rows += batch.num_rows
         if workers > 1 and rows >= ROWS_WORTH_A_POOL:
             break
-    waiting: deque[Future[_CleanedBatch]] = deque()
+    waiting: deque[Future[CleanedBatch]] = deque()
     first = next(remaining, None)
     if first is None:
         return
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        waiting.append(pool.submit(clean_batch, first, rules, with_bands))
+        waiting.append(pool.submit(clean_batch, first, rules, with_sketches))
         for batch in remaining:
-            waiting.append(pool.submit(clean_batch, batch, rules, with_bands))
+            waiting.append(pool.submit(clean_batch, batch, rules, with_sketches))
             if len(waiting) > 2 * workers:
                 yield waiting.popleft().result()
         while waiting:
@@ -169,13 +141,13 @@ def _place_duplicate(
     duplicates: TableWriter,
     stays: bool,
 ) -> None:
-    original = stored.row(int(index.original[at]))
+    original = stored.place(int(index.original[at]))
     question, answer = (round(float(value), 4) for value in index.likeness[at])
-    where = f"{original['source_file']}:{original['source_line']}"
+    where = f"{original.source_file}:{original.source_line}"
     place = {"source_file": row["source_file"], "source_line": row["source_line"]}
     excerpt = excerpt_of(row["messages"][-2]["content"])
     if index.outcome[at] == OF_HELDOUT:
-        detail = f"alike: question {question}, answer {answer}; {original['split']} row {where}"
+        detail = f"alike: question {question}, answer {answer}; {original.split} row {where}"
         reason = RejectReason.NEAR_DUPLICATE_OF_HELDOUT.value
         reject = {**place, "stage": "clean", "reason": reason, "detail": detail, "excerpt": excerpt}
         _count_reject(tables, reject)
@@ -189,7 +161,7 @@ def _place_duplicate(
             **place,
             "example_id": row["example_id"],
             "kind": kind,
-            "duplicate_of": original["example_id"],
+            "duplicate_of": original.example_id,
             "question_similarity": question,
             "answer_similarity": answer,
             "excerpt": excerpt,
@@ -202,7 +174,10 @@ def _count_reject(tables: CleanTables, reject: dict[str, Any]) -> None:
 
 
 def _count_kept(tables: CleanTables, kept: pa.RecordBatch) -> None:
-    tables.kept.update(kept.column("source_file").to_pylist())
-    tables.splits.update(kept.column("split").to_pylist())
-    for repairs in kept.column("repairs").to_pylist():
-        tables.repairs.update(repairs)
+    for counter, column in (
+        (tables.kept, kept.column("source_file")),
+        (tables.splits, kept.column("split")),
+        (tables.repairs, kept.column("repairs").flatten()),
+    ):
+        for pair in column.value_counts():
+            counter[pair["values"].as_py()] += pair["counts"].as_py()

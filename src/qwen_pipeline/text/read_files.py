@@ -28,6 +28,7 @@ from qwen_pipeline.text.unreadable import binary_kind, looks_binary
 
 STAGE = "ingest"
 BYTES_WORTH_A_POOL = 64 * 2**20  # starting processes takes seconds: they import this package anew
+CHARACTERS_PER_BATCH = 4 * 2**20  # so that a batch of long texts takes no more memory than one of short ones
 _DATA_FAULTS = (OSError, EOFError, ValueError, zlib.error, RecursionError, pa.ArrowException)
 
 
@@ -112,7 +113,10 @@ def read_file(file: RawFile, options: ReadOptions, part: Path) -> FileAccount:
             account.kept += 1
             account.encodings[encoding] += 1
             account.notes.update(row.notes)
-            examples.write(_example(file.name, index, row, encoding, confidence))
+            examples.write(
+                _example(file.name, index, row, encoding, confidence),
+                sum(len(text) for _, text in row.messages),
+            )
     return account
 
 
@@ -155,19 +159,20 @@ class _Part:
     """Rows on their way to the joining process, as an Arrow stream."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._schema, self._held = schema, list[dict[str, Any]]()
+        self._schema, self._held, self._characters = schema, list[dict[str, Any]](), 0
         self._file = pa.OSFile(str(path), "wb")
         self._stream = pa.ipc.new_stream(self._file, schema)
 
-    def write(self, row: dict[str, Any]) -> None:
+    def write(self, row: dict[str, Any], characters: int = 0) -> None:
         self._held.append(row)
-        if len(self._held) >= ROWS_PER_BATCH:
+        self._characters += characters
+        if len(self._held) >= ROWS_PER_BATCH or self._characters >= CHARACTERS_PER_BATCH:
             self._flush()
 
     def _flush(self) -> None:
         if self._held:
             self._stream.write_batch(pa.RecordBatch.from_pylist(self._held, schema=self._schema))
-            self._held = []
+            self._held, self._characters = [], 0
 
     def __enter__(self) -> "_Part":
         return self
