@@ -4,8 +4,9 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from qwen_pipeline.text.plain_text import LONGEST, plain, plain_codes
-from qwen_pipeline.text.plain_text_file import PlainTextFile, to_utf8
+from qwen_pipeline.text.clean_batch import Sketches
+from qwen_pipeline.text.plain_text import LONGEST, plain, plain_codes, to_utf8
+from qwen_pipeline.text.plain_text_file import PlainTextFile
 
 WRITTEN = st.text(st.characters(exclude_categories=("Cs", "Cn", "Co")))
 
@@ -25,9 +26,11 @@ def test_the_table_gives_what_folding_each_text_gives(texts):
 
 @given(st.lists(st.tuples(WRITTEN, WRITTEN), min_size=1, max_size=5))
 def test_rows_come_back_from_the_file(tmp_path_factory, rows):
-    file = PlainTextFile(tmp_path_factory.mktemp("texts") / "file")
+    path = tmp_path_factory.mktemp("texts") / "part.texts"
+    sketches = []
     for question, answer in rows:
         codes, lengths = plain_codes([question, answer])
-        file.write(*to_utf8(codes, lengths))
-    file.finish()
+        sketches.append(Sketches(np.zeros((1, 32)), *to_utf8(codes, lengths)))
+    PlainTextFile.write(path, sketches)
+    file = PlainTextFile(path)
     assert [file.read(at) for at in range(len(rows))] == [(plain(one), plain(two)) for one, two in rows]

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from qwen_pipeline.text.clean_row import CleanRow, CleanRules, Fault, clean_messages
 from qwen_pipeline.text.likeness import sketch_rows
-from qwen_pipeline.text.plain_text import plain_codes
-from qwen_pipeline.text.plain_text_file import to_utf8
+from qwen_pipeline.text.plain_text import plain_codes, to_utf8
 from qwen_pipeline.text.schema import CLEAN_SCHEMA, MESSAGE, excerpt_of
 from qwen_pipeline.text.split import HELDOUT_ORDER
 from qwen_pipeline.text.traits import traits_of
@@ -29,7 +28,7 @@ class Sketches:
 
     bands: NDArray[np.uint64]
     texts: bytes
-    sizes: NDArray[np.int64]
+    sizes: NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
 """Exact and near duplicates among all rows, with what is needed of each row on disk.
 
-A row costs 16 bytes of content digest, 256 bytes of bands, its plain text and a few bytes of outcome, all in files;
-one partition of one column is read and sorted at a time, so memory hardly grows with the rows.
+A row costs 256 bytes of bands, its plain text and 16 bytes of outcome in files, and 18 bytes in memory; one
+partition of one band is read and sorted at a time, so memory hardly grows with the rows.
 
 Order decides who stays: test before validation before training, then the order of the files. So a training row
 that is nearly the same as a held-out row goes, never the other way round.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,64 +15,62 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qwen_pipeline.text.clean_batch import Sketches
+from qwen_pipeline.text.clean_part import CleanPart, Place
 from qwen_pipeline.text.likeness import BANDS, Hashes, jaccard, n_grams, same_numbers
-from qwen_pipeline.text.plain_text_file import PlainTextFile
 
 KEPT, EXACT, NEAR, OF_HELDOUT = 0, 1, 2, 3
 _ROWS_PER_PARTITION = 500_000
 _MOST_RIVALS = 64
 _GRAMS_HELD = 1024
 _PAIRS_HELD = 100_000
-_BAND_FILES = tuple(f"band-{band:02d}" for band in range(BANDS))
 Grams = tuple[str, Hashes, Hashes]
+ReadColumn = Callable[[CleanPart], Hashes]
 Compare = Callable[[int, int], tuple[float, float] | None]
 
 
 class RowIndex:
-    """What duplicates are found by, one entry a row, in files below ``folder``."""
+    """All rows of all parts by their number, and what became of each: kept at first, no duplicate of another.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._files = {name: (folder / name).open("wb") for name in ("keys", "splits", *_BAND_FILES)}
-        self.texts = PlainTextFile(folder / "plain_texts")
-        self.rows = 0
+    Args:
+        folder: For the outcomes.
+        parts: The clean rows.
+    """
 
-    def add(self, keys: NDArray[np.uint64], splits: NDArray[np.uint8], sketches: Sketches | None) -> None:
-        """Append a batch of rows.
-
-        Args:
-            keys: Content digests, shape [rows, 2].
-            splits: 0 test, 1 validation, 2 train; shape [rows].
-            sketches: What near duplicates are found by; None where they are not asked for.
-        """
-        keys.tofile(self._files["keys"])
-        splits.tofile(self._files["splits"])
-        if sketches is not None:
-            self.texts.write(sketches.texts, sketches.sizes)
-            for name, column in zip(_BAND_FILES, sketches.bands.T, strict=True):
-                np.ascontiguousarray(column).tofile(self._files[name])
-        self.rows += len(splits)
-
-    def finish(self) -> None:
-        """Close the files and prepare the outcome: every row kept, none the duplicate of another."""
-        for file in self._files.values():
-            file.close()
-        self.texts.finish()
-        self.keys = self._map("keys", np.uint64, (self.rows, 2))
-        self.splits = self._map("splits", np.uint8, (self.rows,))
-        self.outcome = self._map("outcome", np.uint8, (self.rows,))
-        self.original = self._map("original", np.int64, (self.rows,))
-        self.likeness = self._map("likeness", np.float32, (self.rows, 2))
+    def __init__(self, folder: Path, parts: Sequence[CleanPart]) -> None:
+        self._folder, self.parts = folder, parts
+        self._starts = np.cumsum([0, *(len(part) for part in parts)])
+        self.rows = int(self._starts[-1])
+        self.splits = np.concatenate([np.zeros(0, dtype=np.uint8), *(part.splits for part in parts)])
+        self.outcome = np.zeros(self.rows, dtype=np.uint8)
+        self.original = self._spilled("original", np.int64, (self.rows,))
+        self.likeness = self._spilled("likeness", np.float32, (self.rows, 2))
 
     def equal_bands(self, band: int) -> Iterator[list[int]]:
         """Groups of rows that are still kept and share a band."""
-        path = self._folder / _BAND_FILES[band]
-        return _equal_rows(lambda start, count: np.fromfile(path, np.uint64, count, offset=8 * start), self)
+        return _equal_rows(self, lambda part: part.band(band))
 
     def equal_keys(self) -> Iterator[list[int]]:
         """Groups of rows that share the first half of their content digest."""
-        return _equal_rows(lambda start, count: np.array(self.keys[start : start + count, 0]), self)
+        return _equal_rows(self, lambda part: part.keys[:, 0])
+
+    def second_key(self, row: int) -> int:
+        """The second half of a row's content digest."""
+        part, at = self._find(row)
+        return int(part.keys[at, 1])
+
+    def texts(self, row: int) -> tuple[str, str]:
+        """A row's plain question and answer."""
+        part, at = self._find(row)
+        return part.texts.read(at)
+
+    def place(self, row: int) -> Place:
+        """Where a row comes from."""
+        part, at = self._find(row)
+        return part.place(at)
+
+    def _find(self, row: int) -> tuple[CleanPart, int]:
+        number = int(np.searchsorted(self._starts, row, side="right")) - 1
+        return self.parts[number], row - int(self._starts[number])
 
     def mark(self, row: int, outcome: int, original: int, question: float, answer: float) -> None:
         """Record that ``row`` is a duplicate of ``original``."""
@@ -80,16 +78,14 @@ class RowIndex:
         self.likeness[row] = question, answer
 
     def close(self) -> None:
-        """Remove what is needed no more."""
-        self.texts.close()
-        for name in self._files:
-            (self._folder / name).unlink()
+        """Remove the outcomes from disk."""
+        for name in ("original", "likeness"):
+            (self._folder / name).unlink(missing_ok=True)
 
-    def _map(self, name: str, kind: type, shape: tuple[int, ...]) -> NDArray[Any]:
+    def _spilled(self, name: str, kind: type, shape: tuple[int, ...]) -> NDArray[Any]:
         if not self.rows:
             return np.zeros(shape, dtype=kind)
-        path = self._folder / name
-        return np.memmap(path, dtype=kind, mode="r+" if path.exists() else "w+", shape=shape)
+        return np.memmap(self._folder / name, dtype=kind, mode="w+", shape=shape)
 
 
 def mark_exact(index: RowIndex) -> None:
@@ -97,7 +93,7 @@ def mark_exact(index: RowIndex) -> None:
     for group in index.equal_keys():
         originals: dict[int, int] = {}
         for row in group:
-            second = int(index.keys[row, 1])
+            second = index.second_key(row)
             if second in originals:
                 index.mark(row, EXACT, originals[second], 1.0, 1.0)
             else:
@@ -116,7 +112,7 @@ def mark_near(index: RowIndex, threshold: float) -> None:
 
     @lru_cache(maxsize=_GRAMS_HELD)
     def grams_of(row: int) -> Grams:
-        question, answer = index.texts.read(row)
+        question, answer = index.texts(row)
         return question, n_grams(question), n_grams(answer)
 
     @lru_cache(maxsize=_PAIRS_HELD)
@@ -150,16 +146,16 @@ def _alike(one: Grams, other: Grams, threshold: float) -> tuple[float, float] | 
     return (question, answer) if answer >= threshold else None
 
 
-def _equal_rows(read: Callable[[int, int], Hashes], index: RowIndex) -> Iterator[list[int]]:
+def _equal_rows(index: RowIndex, read: ReadColumn) -> Iterator[list[int]]:
     """Groups of rows still kept that have the same value, each group in the order that decides who stays.
 
     Args:
-        read: Gives the values of ``count`` rows from ``start``.
         index: The rows.
+        read: Gives the values of a part's rows.
     """
     partitions = max(1, -(-index.rows // _ROWS_PER_PARTITION))
     for partition in range(partitions):
-        rows, values = _partition(read, index, partition, partitions)
+        rows, values = _partition(index, read, partition, partitions)
         order = np.argsort(values, kind="stable")
         rows, values = rows[order], values[order]
         same = np.append(values[1:] == values[:-1], False)
@@ -171,18 +167,20 @@ def _equal_rows(read: Callable[[int, int], Hashes], index: RowIndex) -> Iterator
 
 
 def _partition(
-    read: Callable[[int, int], Hashes], index: RowIndex, partition: int, partitions: int
+    index: RowIndex, read: ReadColumn, partition: int, partitions: int
 ) -> tuple[NDArray[np.int64], Hashes]:
     """Rows of one partition that are still kept, test before validation before training, with their values."""
     found_rows, found_values = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.uint64)]
-    for start in range(0, index.rows, _ROWS_PER_PARTITION):
-        values = read(start, min(_ROWS_PER_PARTITION, index.rows - start))
-        chosen = index.outcome[start : start + len(values)] == KEPT
+    start = 0
+    for part in index.parts:
+        values = read(part) if len(part) else found_values[0]
+        chosen = index.outcome[start : start + len(part)] == KEPT
         if partitions > 1:
             chosen &= values % np.uint64(partitions) == partition
         at = np.flatnonzero(chosen)
         found_rows.append(at + start)
         found_values.append(values[at])
+        start += len(part)
     rows, values = np.concatenate(found_rows), np.concatenate(found_values)
     order = np.argsort(index.splits[rows], kind="stable")
     return rows[order], values[order]

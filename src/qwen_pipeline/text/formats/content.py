@@ -128,7 +128,7 @@ class Content:
     def _wide(self) -> str | None:
         """The encoding if its units are wider than a byte: such a file is all in one, and is cut between units."""
         marked = next((name for mark, name in _WIDE_MARKS if self.head.startswith(mark)), None)
-        if marked or self.file.size < WHOLE_FILE_BYTES and not self.gzipped:
+        if marked or (self.file.size < WHOLE_FILE_BYTES and not self.gzipped):
             return marked
         name = codecs.lookup(self.encoding or decode(self.head).encoding_at(0)[0]).name
         return name if name.startswith(("utf-16-", "utf-32-")) else None
