@@ -4,8 +4,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from qwen_pipeline.text.boilerplate import remove_boilerplate
 from qwen_pipeline.text.control_tokens import escape_control_tokens
 from qwen_pipeline.text.damage import drop_cut_end, find_damage
+from qwen_pipeline.text.html_leftovers import has_tags_by_right, is_about_markup, remove_html_leftovers
 from qwen_pipeline.text.normalise import normalise
 from qwen_pipeline.text.personal_data import mask_personal_data
 from qwen_pipeline.text.quality import QualityRules, find_fault
@@ -16,6 +18,8 @@ from qwen_pipeline.text.traits import ANY_TRAIT, COMPOSES, DAMAGED, ODD, traits_
 
 _THINKING = re.compile(r"\A\s*<think>\s*(.*?)\s*</think>\s*", re.DOTALL)
 
+_NO_HTML, _ENTITIES, _ENTITIES_AND_TAGS = "", "&", "&<"
+
 
 @dataclass(frozen=True, slots=True)
 class CleanRules:
@@ -24,6 +28,8 @@ class CleanRules:
     quality: QualityRules = field(default_factory=QualityRules)
     mask_personal_data: bool = False
     repair_mojibake: bool = True
+    remove_html: bool = True
+    remove_boilerplate: bool = True
     validation_fraction: float = 0.05
     test_fraction: float = 0.1
 
@@ -76,8 +82,9 @@ def clean_messages(
         rules: What to do.
     """
     repairs: dict[str, None] = {}
+    html = _html_leftovers(given, source_file) if rules.remove_html else _NO_HTML
     cleaned = [
-        _clean_text(role, text, flags, rules, repairs)
+        _clean_text(role, text, flags, rules, repairs, html)
         for (role, text), flags in zip(given, traits, strict=True)
     ]
     messages = [(role, text) for (role, _), (text, _) in zip(given, cleaned, strict=True)]
@@ -91,8 +98,15 @@ def clean_messages(
     return CleanRow(messages, list(repairs), split, question, answer, key)
 
 
+def _html_leftovers(messages: Sequence[tuple[str, str]], source_file: str) -> str:
+    """The marks by which HTML in these messages is a leftover: of entities, of tags, both or none."""
+    marks = _ENTITIES if has_tags_by_right(source_file) else _ENTITIES_AND_TAGS
+    found = any(mark in text for _, text in messages for mark in marks)
+    return _NO_HTML if not found or is_about_markup(text for _, text in messages) else marks
+
+
 def _clean_text(
-    role: str, text: str, traits: int, rules: CleanRules, repairs: dict[str, None]
+    role: str, text: str, traits: int, rules: CleanRules, repairs: dict[str, None], html: str
 ) -> tuple[str, int]:
     """The text made clean, with the traits that it may have now."""
     if rules.repair_mojibake and not text.isascii():
@@ -103,8 +117,15 @@ def _clean_text(
     if traits & DAMAGED:
         text, cut = drop_cut_end(text)
         repairs.update({"cut_character_removed": None} if cut else {})
+    if html and any(mark in text for mark in html):
+        text, changes = remove_html_leftovers(text, with_tags="<" in html)
+        traits = ANY_TRAIT if changes else traits
+        repairs.update(dict.fromkeys(changes))
     text, changes = normalise(text, bool(traits & COMPOSES), bool(traits & ODD))
     repairs.update(dict.fromkeys(changes))
+    if rules.remove_boilerplate:
+        text, removed = remove_boilerplate(role, text)
+        repairs.update({"boilerplate_removed": None} if removed else {})
     if rules.mask_personal_data:
         text, kinds = mask_personal_data(text)
         repairs.update(dict.fromkeys(f"masked:{kind}" for kind in kinds))

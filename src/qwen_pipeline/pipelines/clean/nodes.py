@@ -67,9 +67,11 @@ def _rules(parameters: CleanParameters) -> CleanRules:
         parameters.languages,
     )
     return CleanRules(
-        quality,
-        parameters.mask_personal_data,
-        parameters.repair_mojibake,
-        parameters.validation_fraction,
-        parameters.test_fraction,
+        quality=quality,
+        mask_personal_data=parameters.mask_personal_data,
+        repair_mojibake=parameters.repair_mojibake,
+        remove_html=parameters.remove_html,
+        remove_boilerplate=parameters.remove_boilerplate,
+        validation_fraction=parameters.validation_fraction,
+        test_fraction=parameters.test_fraction,
     )
