@@ -9,7 +9,8 @@ import re
 _EDGE_LINE = re.compile(
     r"(?:"
     # cookie notices
-    r"(?:(?:this|our) (?:web)?site uses|we (?:and our partners )?use) cookies\b.*(?:experience|accept|agree|consent|continu).*|(?:accept|reject|manage) (?:all )?cookies"
+    r"(?:(?:this|our) (?:web)?site uses|we (?:and our partners )?use) cookies\b.*(?:experience|accept|agree|consent|continu).*"
+    r"|(?:accept|reject|manage) (?:all )?cookies"
     r"|(?:本网站|本站|我们)(?:会)?使用\s*cookies?.*(?:同意|继续|接受|体验).*|(?:接受|拒绝|管理)(?:所有|全部)?\s*cookies?"
     # navigation
     r"|skip to (?:main )?content|back to (?:the )?top|(?:return|jump) to top|[↑⬆]?\s*(?:返回顶部|回到顶部)"

@@ -7,6 +7,7 @@ names, so that the tables do not depend on the number of processes.
 import hashlib
 import multiprocessing
 import os
+import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -24,7 +25,7 @@ from qwen_pipeline.text.formats.row import Found, Refused, Row, refuse
 from qwen_pipeline.text.raw_file import RawFile
 from qwen_pipeline.text.schema import EXAMPLE_SCHEMA, REJECT_SCHEMA, RejectReason
 from qwen_pipeline.text.table_writer import ROWS_PER_BATCH, TableWriter
-from qwen_pipeline.text.unreadable import binary_kind, looks_binary
+from qwen_pipeline.text.unreadable import binary_kind, looks_binary, markup_kind, office_kind, remedy_for
 
 STAGE = "ingest"
 BYTES_WORTH_A_POOL = 64 * 2**20  # starting processes takes seconds: they import this package anew
@@ -73,6 +74,11 @@ def read_rows(content: Content) -> Iterator[Row]:
         return
     seen = 0
     try:
+        kind = None if binary_kind(content.head) else markup_kind(content.first_text)
+        if kind:
+            detail = f"no adapter reads a file of this kind ({kind}){remedy_for(kind)}"
+            yield refuse(1, RejectReason.UNKNOWN_FORMAT, detail, content.first_text)
+            return
         rows = rows_of(content) if not binary_kind(content.head) else _readable_binary(content)
         for row in rows if rows is not None else [_unknown(content)]:
             seen += 1
@@ -86,8 +92,18 @@ def _readable_binary(content: Content) -> Iterator[Row] | None:
     rows = rows_of(content)
     if rows is not None:
         return rows
-    detail = f"the file is binary ({binary_kind(content.head)})"
-    return iter([refuse(1, RejectReason.BINARY_FILE, detail)])
+    kind = _archive_kind(content) or str(binary_kind(content.head))
+    return iter([refuse(1, RejectReason.BINARY_FILE, f"the file is binary ({kind}){remedy_for(kind)}")])
+
+
+def _archive_kind(content: Content) -> str | None:
+    if not content.head.startswith(b"PK\x03\x04") or content.gzipped:
+        return None
+    try:
+        with zipfile.ZipFile(content.file.path) as archive:
+            return office_kind(archive.namelist())
+    except zipfile.BadZipFile:
+        return None
 
 
 def _unknown(content: Content) -> Refused:
