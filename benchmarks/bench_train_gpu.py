@@ -23,6 +23,7 @@ from bitsandbytes.nn import Linear4bit, Params4bit
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, Qwen3Config
 
+from qwen_pipeline.chat.packing import pack
 from qwen_pipeline.errors import MemoryPlanError
 from qwen_pipeline.memory.activations import ActivationPolicy, apply_activation_policy
 from qwen_pipeline.memory.cap import apply_memory_cap
@@ -32,7 +33,7 @@ from qwen_pipeline.memory.plan import Planner, PlanRequest, TracedSteps
 from qwen_pipeline.memory.recovery import is_out_of_memory, release_memory, run_or_split
 from qwen_pipeline.memory.trace import follow_model
 from qwen_pipeline.memory.transaction import GradientTransaction
-from qwen_pipeline.training.batches import pack
+from qwen_pipeline.model.attention import register_packed_attention
 from qwen_pipeline.training.memory_recipe import step_recipe
 from qwen_pipeline.training.step import packed_loss
 
@@ -93,6 +94,7 @@ def make_rows(lengths: Sequence[int], vocabulary: int, prompt_share: float = 1 /
 
 def our_step(model: nn.Module, rows: Rows, device: torch.device, bf16: bool) -> Tensor:
     """Forward and backward of one micro-batch as the loop does them."""
+    model.get_base_model().set_attn_implementation(register_packed_attention())
     batch = pack(rows, device)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
         loss = packed_loss(model, batch)
@@ -102,6 +104,7 @@ def our_step(model: nn.Module, rows: Rows, device: torch.device, bf16: bool) -> 
 
 def peer_step(model: nn.Module, rows: Rows, device: torch.device, bf16: bool) -> Tensor:
     """The same rows padded to the longest, with transformers' own loss over all logits."""
+    model.get_base_model().set_attn_implementation("sdpa")
     longest = max(len(row["input_ids"]) for row in rows)
 
     def padded(name: str, value: int) -> Tensor:
@@ -190,6 +193,7 @@ def check_parity(device: torch.device) -> dict[str, float]:
         return torch.cat([parameter.grad.flatten().double() for parameter in trained])
 
     def loss_sum(part: Rows) -> Tensor:
+        model.get_base_model().set_attn_implementation(register_packed_attention())
         loss = packed_loss(model, pack(part, device))
         if len(part) > 1 and failing:
             raise torch.OutOfMemoryError("injected")

@@ -25,7 +25,11 @@ def quantised_model(config, recipe, folder):
         bnb_4bit_compute_dtype=recipe.compute_dtype,
     )  # fmt: skip
     model = AutoModelForCausalLM.from_pretrained(
-        folder, quantization_config=quantization, dtype=recipe.compute_dtype, device_map="cpu"
+        folder,
+        quantization_config=quantization,
+        dtype=recipe.compute_dtype,
+        device_map="cpu",
+        attn_implementation=recipe.attention,
     )
     return recipe.attach_adapters(model.requires_grad_(False)).train()
 

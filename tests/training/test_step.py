@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
+from qwen_pipeline.chat.packing import count_trained_tokens, pack, split_rows
 from qwen_pipeline.training import step as step_module
-from qwen_pipeline.training.batches import count_trained_tokens, pack, split_rows
 from qwen_pipeline.training.loop import Trainer
 from qwen_pipeline.training.step import packed_loss
 from training.tiny_training import make_rows, make_trainer
@@ -24,7 +24,7 @@ def gradients(
     )
     trainer.stepper.accumulate(rows)
     vector = torch.cat([p.grad.flatten() for p in trainer.stepper.trained if p.grad is not None]).clone()
-    trainer.optimiser.zero_grad(set_to_none=True)
+    trainer.parts.optimiser.zero_grad(set_to_none=True)
     return vector
 
 
@@ -54,6 +54,7 @@ def test_the_loss_is_that_of_plain_transformers(tiny: Path, tmp_path: Path) -> N
     trainer, rows = make_trainer(tiny, tmp_path), make_rows(4)
     with torch.no_grad():
         ours = float(packed_loss(trainer.model, pack(rows, "cpu"))) / count_trained_tokens(rows)
+        trainer.model.get_base_model().set_attn_implementation("sdpa")
         total = 0.0
         for row in rows:
             ids, labels = torch.tensor([row["input_ids"]]), torch.tensor([row["labels"]])
@@ -88,7 +89,7 @@ def test_an_optimiser_that_runs_out_of_memory_is_tried_again_with_the_same_updat
     outcomes = []
     for fails in (False, True):
         trainer, rows = make_trainer(tiny, tmp_path), make_rows(4)
-        real, calls = trainer.optimiser.step, [0]
+        real, calls = trainer.parts.optimiser.step, [0]
 
         def step(*arguments: Any, real: Any = real, calls: list[int] = calls, fails: bool = fails) -> Any:
             calls[0] += 1
@@ -96,7 +97,7 @@ def test_an_optimiser_that_runs_out_of_memory_is_tried_again_with_the_same_updat
                 raise torch.OutOfMemoryError("out of memory")
             return real(*arguments)
 
-        monkeypatch.setattr(trainer.optimiser, "step", step)
+        monkeypatch.setattr(trainer.parts.optimiser, "step", step)
         trainer.stepper.accumulate(rows)
         trainer.stepper.update()
         outcomes.append(torch.cat([p.detach().flatten() for p in trainer.stepper.trained]))

@@ -8,6 +8,7 @@ import torch
 from peft import PeftModel
 
 from qwen_pipeline.memory.activations import ActivationPolicy
+from qwen_pipeline.model.attention import register_packed_attention
 from qwen_pipeline.model.load import load_quantized_model
 from qwen_pipeline.model.lora import attach_lora
 from qwen_pipeline.model.source import ModelSource
@@ -36,7 +37,12 @@ def make_rows(count: int, seed: int = 0, longest: int = 20) -> list[dict[str, An
 def make_model(directory: Path, parameters: TrainParameters) -> PeftModel:
     """The tiny model in 4 bits with fresh adapters."""
     dtype = torch.bfloat16 if parameters.bf16 else torch.float32
-    base = load_quantized_model(ModelSource(str(directory)), compute_dtype=dtype, device="cpu")
+    base = load_quantized_model(
+        ModelSource(str(directory)),
+        compute_dtype=dtype,
+        device="cpu",
+        attn_implementation=register_packed_attention(),
+    )
     return attach_lora(
         base, r=parameters.lora_r, alpha=parameters.lora_alpha, dropout=parameters.lora_dropout,
         seed=parameters.seed, use_rslora=parameters.use_rslora,

@@ -5,11 +5,12 @@ A dataset's own scanner reads ahead up to the whole file, so that memory would g
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+Table = Any  # a pyarrow.dataset.Dataset, whose module brings pandas when it is imported
 ROWS_PER_BATCH = 1024
 
 
@@ -21,7 +22,7 @@ class RowGroup:
     number: int
 
 
-def row_groups(table: ds.Dataset) -> list[RowGroup]:
+def row_groups(table: Table) -> list[RowGroup]:
     """The row groups of ``table`` in order."""
     return [
         RowGroup(path, number)
@@ -36,7 +37,7 @@ def read_group(group: RowGroup) -> Iterator[pa.RecordBatch]:
         yield from file.iter_batches(ROWS_PER_BATCH, row_groups=[group.number], use_threads=False)
 
 
-def read_batches(table: ds.Dataset, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+def read_batches(table: Table, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
     """The rows of ``table`` in order, in batches of at most ``ROWS_PER_BATCH``, one row group in memory."""
     for path in table.files:
         with pq.ParquetFile(path, pre_buffer=False) as file:

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Sampler
 
+from qwen_pipeline.chat.packing import Row
 from qwen_pipeline.params.train import TrainParameters
-from qwen_pipeline.training.batches import Row
 from qwen_pipeline.training.order import StepOrder
 
 TRAINED_COLUMNS = ("input_ids", "labels", "example_id")
@@ -57,6 +57,13 @@ def select_columns(rows: Any) -> Any:
     if names is None or set(names) <= set(TRAINED_COLUMNS):
         return rows
     return rows.select_columns([name for name in names if name in TRAINED_COLUMNS])
+
+
+def row_lengths(rows: Any) -> list[int]:
+    """Tokens of every row; of an Arrow table only the one column is read."""
+    if hasattr(rows, "column_names"):
+        return [len(ids) for ids in rows["input_ids"]]
+    return [len(row["input_ids"]) for row in rows]
 
 
 def _as_is(rows: list[Row]) -> list[Row]:

@@ -37,6 +37,7 @@ class LossGuard:
         """Whether the last steps are far above the best ones, or no step is finite any more."""
         if self.nonfinite_in_a_row >= NONFINITE_IN_A_ROW:
             return True
+        losses = [loss for loss in losses if math.isfinite(loss)]
         if len(losses) < 2 * RECENT:
             return False
         best = min(fmean(losses[at : at + RECENT]) for at in range(0, len(losses) - RECENT, RECENT))

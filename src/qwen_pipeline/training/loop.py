@@ -1,15 +1,14 @@
 """The training loop: steps in order, and around them checkpoints, guards, validation and figures.
 
-From accelerate come device, autocast and process group; micro-batches, accumulation and recovery are this
-project's (`step.py`). A training is a function of its rows, seed and settings: killed anywhere, it goes on
-from its newest checkpoint to the same adapter.
+Micro-batches, accumulation and recovery are this project's (`step.py`); device and process group come from
+accelerate. A training is a function of its rows, seed and settings: killed anywhere, it goes on from its newest
+checkpoint to the same adapter.
 """
 
 import logging
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import torch
 from peft import PeftModel
 from rich.progress import Progress, TextColumn
 
+from qwen_pipeline.chat.packing import Row
 from qwen_pipeline.errors import NoExamplesError, TrainingDivergedError, TrainingInterruptedError
 from qwen_pipeline.memory.activations import apply_activation_policy
 from qwen_pipeline.memory.measure import MemoryMeter
@@ -24,18 +24,19 @@ from qwen_pipeline.memory.monitor import MemoryMonitor
 from qwen_pipeline.memory.recovery import OutOfMemoryEvent, release_memory
 from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.tracking.reporter import Reporter
-from qwen_pipeline.training.batches import Row
-from qwen_pipeline.training.checkpoint import Checkpoints, adapter_weights, load_adapter_weights
+from qwen_pipeline.training.checkpoint import Checkpoints
 from qwen_pipeline.training.device import compute_dtype_for, training_device
-from qwen_pipeline.training.fetch import fetch_steps
+from qwen_pipeline.training.fetch import fetch_steps, row_lengths
 from qwen_pipeline.training.guards import LossGuard
 from qwen_pipeline.training.interrupt import Interrupt
 from qwen_pipeline.training.optimisers import build_optimiser, build_scheduler
 from qwen_pipeline.training.order import StepOrder
 from qwen_pipeline.training.planning import TrainingPlan
+from qwen_pipeline.training.recorder import Recorder, duration
 from qwen_pipeline.training.report import build_report
-from qwen_pipeline.training.state import TrainingHistory, random_states, restore_random_states
-from qwen_pipeline.training.step import Stepper, StepResult
+from qwen_pipeline.training.snapshot import TrainedParts
+from qwen_pipeline.training.state import TrainingHistory
+from qwen_pipeline.training.step import Stepper
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class Trainer:
         self.model, self.rows, self.validation_rows = model, rows, list(validation_rows)
         self.parameters, self.plan, self.reporter = parameters, plan, reporter
         self.device = training_device()
-        compute_dtype = compute_dtype_for(parameters, self.device)
+        self.compute_dtype = compute_dtype_for(parameters, self.device)
         self.order = StepOrder(
             len(rows),
             parameters.examples_per_step,
@@ -82,25 +83,32 @@ class Trainer:
             parameters.max_steps,
             parameters.seed,
         )
-        self.optimiser = build_optimiser(parameters, [p for p in model.parameters() if p.requires_grad])
-        self.scheduler = build_scheduler(parameters, self.optimiser, self.order.steps)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=compute_dtype == torch.float16)
-        self.history = TrainingHistory(mlflow_run_id=reporter.run_id)
+        optimiser = build_optimiser(parameters, [p for p in model.parameters() if p.requires_grad])
+        scheduler = build_scheduler(parameters, optimiser, self.order.steps)
+        scaler = torch.amp.GradScaler(self.device.type, enabled=self.compute_dtype == torch.float16)
+        self.parts = TrainedParts(model, optimiser, scheduler, scaler)
         self.guard = LossGuard(self.order.steps)
         self.meter = MemoryMeter(self.device)
-        self.monitor = MemoryMonitor(self.meter)
+        self.recorder = Recorder(
+            TrainingHistory(mlflow_run_id=reporter.run_id), parameters, reporter, MemoryMonitor(self.meter),
+            self.guard, self.order.steps, shows_lines=not sys.stderr.isatty(),
+        )  # fmt: skip
         self.checkpoints = Checkpoints(
             checkpoint_folder, total_limit=parameters.save_total_limit, only_model=parameters.save_only_model
         )
         apply_activation_policy(model, plan.policy)
         model.train()
         self.stepper = Stepper(
-            model=model, optimiser=self.optimiser, device=self.device, compute_dtype=compute_dtype,
-            scaler=self.scaler,
+            model=model, optimiser=optimiser, device=self.device, compute_dtype=self.compute_dtype, scaler=scaler,
             max_grad_norm=parameters.max_grad_norm, max_rows=plan.max_rows, max_tokens=plan.max_tokens,
             on_event=self._note_memory,
         )  # fmt: skip
         self._safe: dict[str, Any] = {}
+
+    @property
+    def history(self) -> TrainingHistory:
+        """Figures and events so far."""
+        return self.recorder.history
 
     def run(self) -> dict[str, Any]:
         """Train to the end.
@@ -115,12 +123,7 @@ class Trainer:
         """
         torch.manual_seed(self.parameters.seed)
         self._resume()
-        saves = self.parameters.save_strategy != "no"
-        if saves:
-            needed = self.checkpoints.require_space(self.model)
-            logger.info(
-                "%d optimiser steps; checkpoints take up to %.0f MiB.", self.order.steps, needed / 2**20
-            )
+        self._announce()
         self.meter.reset_peak()
         self._safe = self._state()
         with Interrupt() as interrupt, _progress() as bar:
@@ -128,12 +131,27 @@ class Trainer:
             while self.history.step < self.order.steps and not self._is_patient_out():
                 for rows in self._fetch():
                     self._train_step(rows)
-                    bar.update(task, completed=self.history.step, loss=f"loss {self._last_loss():.3f}")
+                    bar.update(task, completed=self.history.step, loss=f"loss {self.recorder.last_loss:.3f}")
                     if interrupt.asked:
                         self._stop(interrupt.asked)
                     if self._rolled_back or self._is_patient_out():
                         break
         return self._finish()
+
+    def _announce(self) -> None:
+        """Say before the first step what the run will take: steps, tokens, time, disk; check the disk."""
+        left = range(self.history.step + 1, self.order.steps + 1)
+        lengths = row_lengths(self.rows)
+        tokens = sum(lengths[number] for step in left for number in self.order.rows_of(step))
+        disk = ""
+        if self.parameters.save_strategy != "no":
+            needed = self.checkpoints.require_space(self.model)
+            disk = f"; checkpoints take up to {needed / 2**20:.0f} MiB"
+        if not left:
+            return
+        first = [self.rows[number] for number in self.order.rows_of(left[0])]
+        seconds = duration(self.stepper.time_micro_batch(first) * tokens)
+        logger.info("%d optimiser steps over %d tokens, about %s%s.", len(left), tokens, seconds, disk)
 
     def _fetch(self) -> Iterable[list[Row]]:
         self._rolled_back = False
@@ -148,13 +166,13 @@ class Trainer:
         if self.guard.is_finite(result.loss, result.norm):
             self.stepper.update()
         else:
-            self._skip(rows, result)
-        for group in self.optimiser.param_groups:
-            group["lr_used"] = group["lr"]
-        self.scheduler.step()
+            self.stepper.discard()
+            self.recorder.skipped(rows, result)
+        rate = float(self.parts.optimiser.param_groups[0]["lr"])
+        self.parts.scheduler.step()
         self._scale_rate()
         self.history.seconds += time.perf_counter() - start
-        self._record(result)
+        self.recorder.step(result, rate)
         if self.guard.has_diverged(self.history.losses):
             self._roll_back()
             return
@@ -162,48 +180,12 @@ class Trainer:
         if self.parameters.empty_cache_steps and self.history.step % self.parameters.empty_cache_steps == 0:
             release_memory()
 
-    def _skip(self, rows: list[Row], result: StepResult) -> None:
-        """Leave out an update whose loss or gradient is not finite, and name its rows."""
-        self.stepper.discard()
-        names = [str(row["example_id"]) for row in rows]
-        self.history.event("skipped_step", loss=str(result.loss), norm=str(result.norm), example_ids=names)
-        self.reporter.event("skipped_step", step=self.history.step, example_ids=names)
-        logger.warning(
-            "Step %d was left out: its loss or gradient is not finite. Its rows: %s.",
-            self.history.step,
-            ", ".join(names),
-        )
-
     def _scale_rate(self) -> None:
         """Keep the lower rate of a rollback, whatever the scheduler says."""
         if self.history.rate_factor != 1.0:
-            for group, rate in zip(self.optimiser.param_groups, self.scheduler.get_last_lr(), strict=True):
+            rates = self.parts.scheduler.get_last_lr()
+            for group, rate in zip(self.parts.optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * self.history.rate_factor
-
-    def _record(self, result: StepResult) -> None:
-        history, step = self.history, self.history.step
-        history.tokens += result.tokens
-        history.trained_tokens += result.trained_tokens
-        rate = float(self.optimiser.param_groups[0]["lr_used"])
-        history.losses.append(result.loss)
-        history.gradient_norms.append(result.norm)
-        history.learning_rates.append(rate)
-        if self.guard.is_spike(history.losses):
-            history.event("spike", loss=result.loss)
-        if advice := self.guard.find_stall(history.losses, rate):
-            history.event("stall", advice=advice)
-            logger.warning("%s", advice)
-        if step % self.parameters.logging_steps == 0 or step == self.order.steps:
-            speed = history.tokens / max(history.seconds, 1e-9)
-            metrics = {
-                "loss": result.loss,
-                "gradient_norm": result.norm,
-                "learning_rate": rate,
-                "tokens_per_second": speed,
-            }
-            if self.parameters.enable_memory_monitoring:
-                metrics |= self.monitor.sample(step).as_metrics()
-            self.reporter.log_metrics(metrics, step)
 
     def _validate_and_save(self) -> None:
         parameters, step = self.parameters, self.history.step
@@ -225,22 +207,7 @@ class Trainer:
             self.checkpoints.save(step, self.model, self._state())
 
     def _state(self) -> dict[str, Any]:
-        """All that is needed to go on: on the host, independent of what is trained next."""
-        return {
-            "adapter": adapter_weights(self.model),
-            "optimiser": _copied(self.optimiser.state_dict()),
-            "scheduler": _copied(self.scheduler.state_dict()),
-            "scaler": self.scaler.state_dict(),
-            "random": random_states(),
-            "history": _copied(self.history.as_dict()),
-        }
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        load_adapter_weights(self.model, state["adapter"])
-        self.optimiser.load_state_dict(_copied(state["optimiser"]))
-        self.scheduler.load_state_dict(_copied(state["scheduler"]))
-        self.scaler.load_state_dict(state["scaler"])
-        restore_random_states(state["random"])
+        return self.parts.capture(self.history)
 
     def _resume(self) -> None:
         """Go on from the newest checkpoint of the same training, if it was interrupted."""
@@ -249,9 +216,8 @@ class Trainer:
         if found is None:
             return
         folder, state = found
-        self._restore(state)
         run_id = self.history.mlflow_run_id
-        self.history = TrainingHistory.from_dict(state["history"])
+        self.recorder.history = self.parts.restore(state)
         self.history.mlflow_run_id = run_id or self.history.mlflow_run_id
         self.history.event("resumed", checkpoint=folder.name)
         logger.info("Going on from %s, after %d of %d steps.", folder, self.history.step, self.order.steps)
@@ -265,36 +231,21 @@ class Trainer:
                 f"{history.rollbacks} rollbacks; lower learning_rate={self.parameters.learning_rate:g} or "
                 f"max_grad_norm={self.parameters.max_grad_norm:g}, and look at the rows of the skipped steps."
             )
-        at, loss = history.step, history.losses[-1]
-        self._restore(self._safe)
-        self.checkpoints.drop_after(self._safe["history"]["step"])
-        restored = TrainingHistory.from_dict(_copied(self._safe["history"]))
+        restored = self.parts.restore(self._safe)
+        self.checkpoints.drop_after(restored.step)
         restored.events = history.events
         restored.rollbacks, restored.rate_factor = history.rollbacks + 1, history.rate_factor * ROLLBACK_RATE
-        self.history = restored
+        self.recorder.rolled_back(restored, diverged_at=history.step, loss=history.losses[-1])
         self._scale_rate()
         self.guard.nonfinite_in_a_row = 0
         self._rolled_back = True
-        restored.event("rollback", diverged_at=at, loss=str(loss), rate_factor=restored.rate_factor)
-        self.reporter.event("rollback", step=restored.step, diverged_at=at)
-        logger.warning(
-            "The training diverged at step %d; it goes back to step %d at %g of its learning rate.",
-            at,
-            restored.step,
-            restored.rate_factor,
-        )
 
     def _note_memory(self, event: OutOfMemoryEvent) -> None:
         """Keep a recovery, and plan smaller micro-batches from now on."""
-        self.history.event("out_of_memory", **asdict(event))
-        self.reporter.event("out_of_memory", step=self.history.step, **asdict(event))
-        logger.warning("Out of memory at %s tokens: %s, and the step goes on.", event.size, event.action)
+        self.recorder.out_of_memory(event)
         if event.action == "split" and event.size:
             half = -(-event.size // 2)
             self.stepper.max_tokens = min(self.stepper.max_tokens or half, half)
-
-    def _last_loss(self) -> float:
-        return self.history.losses[-1] if self.history.losses else float("nan")
 
     def _is_patient_out(self) -> bool:
         patience = self.parameters.early_stopping_patience
@@ -312,12 +263,15 @@ class Trainer:
             self.history.event("best_model_loaded", best_step=self.history.best_step)
         if self._is_patient_out():
             self.history.event("early_stop")
-        for leak in self.monitor.leaks():
-            self.history.event("memory_leak", message=str(leak))
-            logger.warning("%s", leak)
+        self.recorder.finished()
         self.checkpoints.finish()
         return build_report(
-            self.history, self.parameters, self.plan, self.order, self.meter.read(), self.monitor.history()
+            self.history,
+            self.parameters,
+            self.plan,
+            self.order,
+            self.meter.read(),
+            self.recorder.monitor.history(),
         )
 
 
@@ -325,14 +279,3 @@ def _progress() -> Progress:
     """A bar with time left and loss; none where nobody looks."""
     columns = (*Progress.get_default_columns(), TextColumn("{task.fields[loss]}"))
     return Progress(*columns, disable=not sys.stderr.isatty(), transient=True)
-
-
-def _copied(value: Any) -> Any:
-    """A deep copy with tensors on the host."""
-    if isinstance(value, torch.Tensor):
-        return value.detach().to("cpu", copy=True)
-    if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_copied(item) for item in value)
-    return value

@@ -6,11 +6,12 @@ import torch
 from peft import PeftModel
 from torch import nn
 
+from qwen_pipeline.chat.packing import PackedBatch
 from qwen_pipeline.memory.planned_attention import register_planned_attention
 from qwen_pipeline.memory.trace import MicroBatchShape, StepRecipe
 from qwen_pipeline.memory.transaction import GradientTransaction
+from qwen_pipeline.model.attention import register_packed_attention
 from qwen_pipeline.model.lora import attach_lora
-from qwen_pipeline.training.batches import PackedBatch
 from qwen_pipeline.training.device import autocast
 from qwen_pipeline.training.step import packed_loss
 
@@ -30,30 +31,29 @@ def step_recipe(
     compute_dtype = torch.bfloat16 if bf16 else torch.float32
     return StepRecipe(
         attach_adapters=partial(attach_lora, r=lora_r, alpha=lora_alpha, dropout=lora_dropout),
-        micro_step=partial(run_micro_step, compute_dtype=compute_dtype, masked=not on_gpu),
-        attention=register_planned_attention() if on_gpu else "sdpa",
+        micro_step=partial(run_micro_step, compute_dtype=compute_dtype),
+        attention=register_planned_attention() if on_gpu else register_packed_attention(),
         compute_dtype=compute_dtype,
     )
 
 
-def run_micro_step(
-    model: nn.Module, shape: MicroBatchShape, *, compute_dtype: torch.dtype, masked: bool
-) -> None:
+def run_micro_step(model: nn.Module, shape: MicroBatchShape, *, compute_dtype: torch.dtype) -> None:
     """Forward and backward of one micro-batch as the loop does them, in a transaction.
 
     Args:
         model: A PEFT model, fake or real.
         shape: The micro-batch.
         compute_dtype: Dtype of the products.
-        masked: The attention in use needs a mask of tokens times tokens.
     """
-    tokens = shape.tokens
-    ids = torch.zeros(1, tokens, dtype=torch.int64)
-    positions = torch.cat([torch.arange(length) for length in shape.row_lengths])[None]
-    mask = torch.ones(1, 1, tokens if masked else 1, tokens, dtype=torch.bool)
-    targets = torch.full((tokens,), -100)
-    targets[: shape.labelled_tokens] = 0
-    batch = PackedBatch(ids, positions, mask, targets, ())
+    tokens, lengths = shape.tokens, shape.row_lengths
+    batch = PackedBatch(
+        input_ids=torch.zeros(1, tokens, dtype=torch.int64),
+        position_ids=torch.cat([torch.arange(length) for length in lengths])[None],
+        cu_seqlens=torch.zeros(len(lengths) + 1, dtype=torch.int32),
+        row_lengths=tuple(lengths),
+        targets=torch.zeros(tokens, dtype=torch.int64),
+        labelled_rows=torch.arange(shape.labelled_tokens),
+    )
     assert isinstance(model, PeftModel)
     transaction = GradientTransaction(p for p in model.parameters() if p.requires_grad)
     transaction.begin()

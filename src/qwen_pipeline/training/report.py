@@ -29,7 +29,7 @@ def build_report(
         memory_history: Memory over its steps.
 
     Returns:
-        Plain data; times and run ids are under ``timing`` and ``mlflow_run_id``.
+        Plain data.
     """
     measured = {name: round(value, 4) for name, value in reading.as_metrics("").items()}
     planned = plan_report(plan.memory) if plan.memory else None
@@ -54,7 +54,7 @@ def build_report(
         "best_loss": history.best_loss,
         "best_step": history.best_step,
         "events": history.events,
-        "tokens_per_second": history.tokens / max(history.seconds, 1e-9),
+        "tokens_per_second": history.tokens_per_second,
         "seconds": history.seconds,
         "memory": {
             "measured": measured,

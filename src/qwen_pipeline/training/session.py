@@ -11,6 +11,7 @@ from peft import PeftModel
 from qwen_pipeline.memory.cap import apply_memory_cap
 from qwen_pipeline.memory.measure import MemoryMeter
 from qwen_pipeline.memory.profile import memory_profile
+from qwen_pipeline.model.attention import register_packed_attention
 from qwen_pipeline.model.load import load_quantized_model, load_tokenizer
 from qwen_pipeline.model.lora import attach_lora, save_adapter
 from qwen_pipeline.model.source import ModelSource
@@ -18,6 +19,7 @@ from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.tracking.mlflow_run import MlflowReporter, open_training_run
 from qwen_pipeline.training.checkpoint import Checkpoints
 from qwen_pipeline.training.device import compute_dtype_for, threads_for, training_device
+from qwen_pipeline.training.fetch import row_lengths
 from qwen_pipeline.training.loop import Trainer
 from qwen_pipeline.training.planning import TrainingPlan, plan_training
 
@@ -48,7 +50,7 @@ def train_tracked(
     device = training_device()
     cap = apply_memory_cap(parameters.max_memory_gb, MemoryMeter(device))
     config = _config(base_model)
-    plan = plan_training(parameters, config, [len(ids) for ids in rows["input_ids"]], cap, device)
+    plan = plan_training(parameters, config, row_lengths(rows), cap, device)
     resumed = Checkpoints(checkpoint_folder, total_limit=None, only_model=False).newest()
     run_id = resumed[1]["history"]["mlflow_run_id"] if resumed else None
     with (
@@ -78,7 +80,10 @@ def _config(base_model: ModelSource) -> Any:
 
 def _load(base_model: ModelSource, parameters: TrainParameters, device: torch.device) -> PeftModel:
     model = load_quantized_model(
-        base_model, compute_dtype=compute_dtype_for(parameters, device), device=device
+        base_model,
+        compute_dtype=compute_dtype_for(parameters, device),
+        device=device,
+        attn_implementation=register_packed_attention(),
     )
     return attach_lora(
         model, r=parameters.lora_r, alpha=parameters.lora_alpha, dropout=parameters.lora_dropout,

@@ -27,6 +27,11 @@ class TrainingHistory:
     rate_factor: float = 1.0
     mlflow_run_id: str | None = None
 
+    @property
+    def tokens_per_second(self) -> float:
+        """Tokens that went through the model, by the time spent in steps."""
+        return self.tokens / max(self.seconds, 1e-9)
+
     def event(self, kind: str, **fields: Any) -> None:
         """Keep something that happened at the present step."""
         self.events.append({"kind": kind, "step": self.step, **fields})

@@ -1,5 +1,6 @@
 """One optimiser step: micro-batches that may run out of memory, one gradient, one update."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -7,19 +8,14 @@ import torch
 from peft import PeftModel
 from torch import Tensor
 
+from qwen_pipeline.chat.packing import PackedBatch, Row, count_trained_tokens, halves, pack, split_rows
 from qwen_pipeline.memory.activations import ActivationPolicy, temporary_policy
 from qwen_pipeline.memory.chunked_loss import linear_cross_entropy, score_tokens
 from qwen_pipeline.memory.recovery import OutOfMemoryEvent, run_or_retry, run_or_split
 from qwen_pipeline.memory.transaction import GradientTransaction, OptimizerTransaction
-from qwen_pipeline.training.batches import (
-    PackedBatch,
-    Row,
-    count_trained_tokens,
-    halves,
-    pack,
-    split_rows,
-)
+from qwen_pipeline.model.attention import packed_hidden_states
 from qwen_pipeline.training.device import autocast
+from qwen_pipeline.training.state import random_states, restore_random_states
 
 OnEvent = Callable[[OutOfMemoryEvent], None]
 MOST_FRUGAL = ActivationPolicy(0, offload=True)
@@ -27,19 +23,16 @@ MOST_FRUGAL = ActivationPolicy(0, offload=True)
 
 def last_hidden_states(model: PeftModel, batch: PackedBatch) -> Tensor:
     """Hidden states before the head, ``[T, D]``; rows do not see each other."""
-    hidden: Tensor = model.base_model.model.model(
-        input_ids=batch.input_ids,
-        position_ids=batch.position_ids,
-        attention_mask=batch.mask,
-        use_cache=False,
-    ).last_hidden_state[0]
-    return hidden
+    return packed_hidden_states(
+        model.get_base_model(), batch.input_ids, batch.position_ids, batch.cu_seqlens, batch.row_lengths
+    )
 
 
 def packed_loss(model: PeftModel, batch: PackedBatch) -> Tensor:
     """Summed loss of the trained tokens of one micro-batch; the logits never exist as a whole."""
     head: Tensor = model.get_output_embeddings().weight
-    return linear_cross_entropy(last_hidden_states(model, batch), head, batch.targets)
+    hidden_TD = last_hidden_states(model, batch)
+    return linear_cross_entropy(hidden_TD, head, batch.targets, labelled_rows_N=batch.labelled_rows)
 
 
 @dataclass
@@ -113,6 +106,17 @@ class Stepper:
         tokens = sum(len(row["input_ids"]) for row in rows)
         return StepResult(figures[0], figures[1], trained_tokens, tokens)
 
+    def time_micro_batch(self, rows: Sequence[Row]) -> float:
+        """Seconds a token that the first micro-batch of ``rows`` takes; leaves no gradient and no trace."""
+        part = next(split_rows(rows, self.max_rows, self.max_tokens))
+        states, start = random_states(), time.perf_counter()
+        self.accumulate(part)
+        seconds = time.perf_counter() - start
+        self.optimiser.zero_grad(set_to_none=True)
+        self.scaler.update()
+        restore_random_states(states)
+        return seconds / sum(len(row["input_ids"]) for row in part)
+
     def update(self) -> None:
         """Let the optimiser take the accumulated gradient, and forget it."""
         transaction = OptimizerTransaction(self.optimiser)
@@ -159,5 +163,6 @@ class Stepper:
         batch = pack(rows, self.device)
         with autocast(self.device, self.compute_dtype):
             hidden_TD = last_hidden_states(self.model, batch)
-            scores = score_tokens(hidden_TD, self.model.get_output_embeddings().weight, batch.targets)
+            head = self.model.get_output_embeddings().weight
+            scores = score_tokens(hidden_TD, head, batch.targets, labelled_rows_N=batch.labelled_rows)
         return float(scores.loss.double().sum()), scores.loss.numel()

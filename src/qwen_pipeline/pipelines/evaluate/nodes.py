@@ -5,24 +5,24 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 
 from qwen_pipeline.errors import EvaluationError
 from qwen_pipeline.model.source import ModelSource
 from qwen_pipeline.params.evaluate import EvaluateParameters
 
+Table = Any  # a pyarrow.dataset.Dataset; pyarrow.dataset brings pandas
 Rows = Any  # a datasets.Dataset; Kedro resolves these hints, and datasets is slow to import
 
 
 def evaluate_base(
-    clean: ds.Dataset, tokenized_test: Rows, base_model: ModelSource, parameters: EvaluateParameters
+    clean: Table, tokenized_test: Rows, base_model: ModelSource, parameters: EvaluateParameters
 ) -> dict[str, Any]:
     """Measure the base model once; a new adapter does not change it."""
     return _measure(_open(base_model, None), clean, tokenized_test, base_model, parameters)
 
 
 def evaluate_tuned(
-    clean: ds.Dataset,
+    clean: Table,
     tokenized_test: Rows,
     base_model: ModelSource,
     adapter: Path,
@@ -60,7 +60,7 @@ def evaluate_tuned(
     return report, pa.Table.from_pylist(predictions)
 
 
-def write_page(report: dict[str, Any], predictions: ds.Dataset) -> str:
+def write_page(report: dict[str, Any], predictions: Table) -> str:
     """Render the page."""
     from qwen_pipeline.evaluation.page import render_page
 
@@ -81,7 +81,7 @@ def _open(base_model: ModelSource, adapter: Path | None) -> Any:
 
 
 def _measure(
-    model: Any, clean: ds.Dataset, tokenized_test: Rows, base_model: ModelSource,
+    model: Any, clean: Table, tokenized_test: Rows, base_model: ModelSource,
     parameters: EvaluateParameters,
 ) -> dict[str, Any]:  # fmt: skip
     from qwen_pipeline.evaluation.generation import answer_of, answer_questions
@@ -110,10 +110,10 @@ def _measure(
     return {"scores": scores, "answers": {row["example_id"]: a for row, a in zip(rows, answers, strict=True)}}
 
 
-def _questions(
-    clean: ds.Dataset, tokenized_test: Rows, parameters: EvaluateParameters
-) -> list[dict[str, Any]]:
+def _questions(clean: Table, tokenized_test: Rows, parameters: EvaluateParameters) -> list[dict[str, Any]]:
     """A fixed sample of the test split's conversations."""
+    import pyarrow.dataset as ds
+
     wanted = set(tokenized_test["example_id"])
     rows = clean.to_table(filter=ds.field("split") == "test").to_pylist()
     rows = sorted((row for row in rows if row["example_id"] in wanted), key=lambda row: row["example_id"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -18,39 +19,40 @@ class PackedBatch:
     Attributes:
         input_ids: ``[1, T]`` int64.
         position_ids: ``[1, T]`` int64, restarting at each row.
-        mask: ``[1, 1, T, T]`` bool, true where a token may look: earlier tokens of its own row.
+        cu_seqlens: ``[rows + 1]`` int32, where each row starts, and T.
+        row_lengths: Tokens of each row, on the host.
         targets: ``[T]`` int64, the next token's label; -100 where none is trained.
-        example_ids: The rows.
+        labelled_rows: ``[N]`` int64, positions of ``targets`` that are trained: finding them on a GPU would make
+            the host wait for it.
     """
 
     input_ids: Tensor
     position_ids: Tensor
-    mask: Tensor
+    cu_seqlens: Tensor
+    row_lengths: tuple[int, ...]
     targets: Tensor
-    example_ids: tuple[str, ...]
+    labelled_rows: Tensor
 
 
 def pack(rows: Sequence[Row], device: torch.device | str) -> PackedBatch:
     """Put rows end to end.
 
     Args:
-        rows: ``input_ids``, ``labels`` of the same length, and ``example_id``.
+        rows: ``input_ids`` and ``labels`` of the same length.
         device: Where the tensors go.
     """
     lengths = [len(row["input_ids"]) for row in rows]
     ids = torch.tensor([token for row in rows for token in row["input_ids"]])
-    positions = torch.cat([torch.arange(length) for length in lengths])
-    owner = torch.repeat_interleave(torch.arange(len(rows)), torch.tensor(lengths))
-    total = ids.numel()
-    mask = (owner[:, None] == owner[None, :]) & torch.ones(total, total, dtype=torch.bool).tril()
     targets = torch.tensor([label for row in rows for label in [*row["labels"][1:], IGNORE_INDEX]])
-    return PackedBatch(
-        ids[None].to(device, non_blocking=True),
-        positions[None].to(device, non_blocking=True),
-        mask[None, None].to(device, non_blocking=True),
-        targets.to(device, non_blocking=True),
-        tuple(str(row["example_id"]) for row in rows),
+    tensors = (
+        ids[None],
+        torch.cat([torch.arange(length) for length in lengths])[None],
+        torch.tensor([0, *accumulate(lengths)], dtype=torch.int32),
+        targets,
+        (targets != IGNORE_INDEX).nonzero().squeeze(1),
     )
+    ids, positions, cu_seqlens, targets, labelled = (t.to(device, non_blocking=True) for t in tensors)
+    return PackedBatch(ids, positions, cu_seqlens, tuple(lengths), targets, labelled)
 
 
 def count_trained_tokens(rows: Sequence[Row]) -> int:

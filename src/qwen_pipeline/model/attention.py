@@ -1,0 +1,122 @@
+"""Attention that never crosses from one packed row into the next.
+
+On CUDA with 16-bit products PyTorch's variable-length kernel does it in one call; elsewhere each row goes through
+the ordinary causal attention by itself, which is exact and never builds a mask of tokens times tokens.
+
+Shapes: T tokens of all rows together, H query heads, K key and value heads, D head width.
+"""
+
+import inspect
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+PACKED_ATTENTION = "packed"
+# On a CPU, rows up to this length go through attention faster in float32 than in bfloat16: see benchmarks/LOG.md.
+SHORT_ROW_TOKENS = 128
+
+
+def register_packed_attention() -> str:
+    """Make the attention known to transformers; returns its name for ``attn_implementation``."""
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+    ALL_ATTENTION_FUNCTIONS.register(PACKED_ATTENTION, packed_attention)
+    return PACKED_ATTENTION
+
+
+def has_varlen_kernel(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether PyTorch's variable-length kernel runs here: FlashAttention wants 16 bits and Ampere or newer."""
+    if device.type != "cuda" or dtype not in (torch.float16, torch.bfloat16):
+        return False
+    return torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+def packed_attention(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Any,
+    *,
+    row_lengths: tuple[int, ...],
+    cu_seqlens: Tensor,
+    scaling: float | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    """An attention function of transformers for rows that lie end to end.
+
+    Args:
+        module: The attention layer, not used.
+        query: ``[1, H, T, D]``.
+        key: ``[1, K, T, D]``.
+        value: ``[1, K, T, D]``.
+        attention_mask: Not used: the rows' lengths say it all.
+        row_lengths: Tokens of each row.
+        cu_seqlens: ``[rows + 1]`` int32, where each row starts, and T.
+        scaling: What the products are multiplied with.
+        **kwargs: What other attention functions need; not used.
+
+    Returns:
+        The output ``[1, T, H, D]``, and no weights.
+    """
+    if has_varlen_kernel(query.device, query.dtype):
+        out_THD = _varlen(query, key, value, cu_seqlens, max(row_lengths), scaling)
+        return out_THD.unsqueeze(0), None
+    return _row_by_row(query, key, value, row_lengths, scaling).transpose(1, 2), None
+
+
+def _row_by_row(
+    query: Tensor, key: Tensor, value: Tensor, row_lengths: tuple[int, ...], scaling: float | None
+) -> Tensor:
+    dtype = query.dtype
+    if query.device.type == "cpu" and max(row_lengths) <= SHORT_ROW_TOKENS:
+        query, key, value = query.float(), key.float(), value.float()
+    queries, keys, values = (torch.split(t, list(row_lengths), dim=2) for t in (query, key, value))
+    outputs = [
+        scaled_dot_product_attention(q, k, v, is_causal=True, scale=scaling, enable_gqa=True)
+        for q, k, v in zip(queries, keys, values, strict=True)
+    ]
+    return torch.cat(outputs, dim=2).to(dtype)
+
+
+def _varlen(
+    query: Tensor, key: Tensor, value: Tensor, cu_seqlens: Tensor, longest: int, scaling: float | None
+) -> Tensor:
+    from torch.nn.attention.varlen import varlen_attn
+
+    grouped = (
+        "enable_gqa" in inspect.signature(varlen_attn).parameters
+    )  # else the kernel takes them as they are
+    query_THD, key_TKD, value_TKD = (tensor.transpose(1, 2).squeeze(0) for tensor in (query, key, value))
+    options: dict[str, Any] = {"scale": scaling, "window_size": (-1, 0)} | (
+        {"enable_gqa": True} if grouped else {}
+    )
+    out = varlen_attn(query_THD, key_TKD, value_TKD, cu_seqlens, cu_seqlens, longest, longest, **options)
+    return cast(Tensor, out)
+
+
+def packed_hidden_states(
+    model: Any, input_ids: Tensor, position_ids: Tensor, cu_seqlens: Tensor, row_lengths: tuple[int, ...]
+) -> Tensor:
+    """Hidden states before the head of rows that lie end to end.
+
+    Args:
+        model: A causal model of transformers loaded with this attention; inside a PEFT model, its base.
+        input_ids: ``[1, T]``.
+        position_ids: ``[1, T]``, restarting at each row.
+        cu_seqlens: ``[rows + 1]`` int32.
+        row_lengths: Tokens of each row.
+
+    Returns:
+        ``[T, width]``.
+    """
+    hidden: Tensor = model.model(
+        input_ids=input_ids,
+        position_ids=position_ids,
+        use_cache=False,
+        row_lengths=row_lengths,
+        cu_seqlens=cu_seqlens,
+    ).last_hidden_state[0]
+    return hidden

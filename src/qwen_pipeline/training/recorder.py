@@ -1,0 +1,135 @@
+"""Keeps the figures of a training, tells them on, and warns a user of what they show."""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+from qwen_pipeline.chat.packing import Row
+from qwen_pipeline.memory.monitor import MemoryMonitor
+from qwen_pipeline.memory.recovery import OutOfMemoryEvent
+from qwen_pipeline.params.train import TrainParameters
+from qwen_pipeline.tracking.reporter import Reporter
+from qwen_pipeline.training.guards import LossGuard
+from qwen_pipeline.training.state import TrainingHistory
+from qwen_pipeline.training.step import StepResult
+
+logger = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_LINES = 60.0  # of progress, where no bar is shown
+
+
+@dataclass
+class Recorder:
+    """Figures and events of a training: into its history, to the tracker, and where they matter to the log.
+
+    Attributes:
+        history: What is kept in checkpoints and in the report.
+        parameters: ``logging_steps`` and ``enable_memory_monitoring``.
+        reporter: The tracker.
+        monitor: Memory over time.
+        guard: Finds spikes and stalls.
+        steps: Optimiser steps of the whole training.
+        shows_lines: Log the progress once a minute, as where no bar is shown.
+    """
+
+    history: TrainingHistory
+    parameters: TrainParameters
+    reporter: Reporter
+    monitor: MemoryMonitor
+    guard: LossGuard
+    steps: int
+    shows_lines: bool
+    _last_line: float = field(default_factory=time.monotonic)
+
+    @property
+    def last_loss(self) -> float:
+        """Loss of the last step; NaN before the first."""
+        return self.history.losses[-1] if self.history.losses else float("nan")
+
+    def step(self, result: StepResult, rate: float) -> None:
+        """Keep the figures of the step that was just taken, at learning rate ``rate``."""
+        history = self.history
+        history.tokens += result.tokens
+        history.trained_tokens += result.trained_tokens
+        history.losses.append(result.loss)
+        history.gradient_norms.append(result.norm)
+        history.learning_rates.append(rate)
+        if self.guard.is_spike(history.losses):
+            history.event("spike", loss=result.loss)
+        if advice := self.guard.find_stall(history.losses, rate):
+            history.event("stall", advice=advice)
+            logger.warning("%s", advice)
+        if history.step % self.parameters.logging_steps == 0 or history.step == self.steps:
+            self._report(result, rate)
+        self._line(result)
+
+    def skipped(self, rows: Sequence[Row], result: StepResult) -> None:
+        """A step was left out because its loss or gradient is not finite: name its rows."""
+        names = [str(row["example_id"]) for row in rows]
+        self.history.event("skipped_step", loss=str(result.loss), norm=str(result.norm), example_ids=names)
+        self.reporter.event("skipped_step", step=self.history.step, example_ids=names)
+        logger.warning(
+            "Step %d was left out: its loss or gradient is not finite. Its rows: %s.",
+            self.history.step,
+            ", ".join(names),
+        )
+
+    def out_of_memory(self, event: OutOfMemoryEvent) -> None:
+        """Running out of memory was recovered from."""
+        self.history.event("out_of_memory", **asdict(event))
+        self.reporter.event("out_of_memory", step=self.history.step, **asdict(event))
+        logger.warning("Out of memory at %s tokens: %s, and the step goes on.", event.size, event.action)
+
+    def rolled_back(self, history: TrainingHistory, diverged_at: int, loss: float) -> None:
+        """The training goes on from an earlier state, with ``history``."""
+        self.history = history
+        history.event("rollback", diverged_at=diverged_at, loss=str(loss), rate_factor=history.rate_factor)
+        self.reporter.event("rollback", step=history.step, diverged_at=diverged_at)
+        logger.warning(
+            "The training diverged at step %d; it goes back to step %d at %g of its learning rate.",
+            diverged_at,
+            history.step,
+            history.rate_factor,
+        )
+
+    def finished(self) -> None:
+        """Look for leaks."""
+        for leak in self.monitor.leaks():
+            self.history.event("memory_leak", message=str(leak))
+            logger.warning("%s", leak)
+
+    def _report(self, result: StepResult, rate: float) -> None:
+        metrics = {
+            "loss": result.loss,
+            "gradient_norm": result.norm,
+            "learning_rate": rate,
+            "tokens_per_second": self.history.tokens_per_second,
+        }
+        if self.parameters.enable_memory_monitoring:
+            metrics |= self.monitor.sample(self.history.step).as_metrics()
+        self.reporter.log_metrics(metrics, self.history.step)
+
+    def _line(self, result: StepResult) -> None:
+        now = time.monotonic()
+        if not self.shows_lines or now - self._last_line < SECONDS_BETWEEN_LINES:
+            return
+        self._last_line = now
+        step = self.history.step
+        left = self.history.seconds / step * (self.steps - step)
+        logger.info(
+            "Step %d of %d: loss %.3f, %.0f tokens/s, %s left.",
+            step,
+            self.steps,
+            result.loss,
+            self.history.tokens_per_second,
+            duration(left),
+        )
+
+
+def duration(seconds: float) -> str:
+    """A time as a person says it: 40 s, 12 min, 3 h 20 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,40 @@
+"""What a training tells on the way."""
+
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+
+from qwen_pipeline.training.recorder import duration
+from training.tiny_training import make_rows, make_trainer
+
+
+def test_timing_a_micro_batch_leaves_no_gradient_and_no_trace(tiny: Path, tmp_path: Path) -> None:
+    trainer, rows = make_trainer(tiny, tmp_path, lora_dropout=0.1), make_rows(4)
+    before = torch.get_rng_state()
+    assert trainer.stepper.time_micro_batch(rows) > 0
+    assert torch.equal(before, torch.get_rng_state())
+    assert all(parameter.grad is None for parameter in trainer.stepper.trained)
+
+
+def test_steps_tokens_time_and_disk_are_told_before_the_first_step(
+    tiny: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = make_rows(8)
+    with caplog.at_level(logging.INFO):
+        make_trainer(tiny, tmp_path, rows, save_strategy="epoch", num_epochs=1).run()
+    tokens = sum(len(row["input_ids"]) for row in rows)
+    told = next(message for message in caplog.messages if "optimiser steps" in message)
+    assert told.startswith(f"2 optimiser steps over {tokens} tokens, about ")
+    assert "checkpoints take up to" in told
+
+
+def test_durations_read_as_a_person_says_them() -> None:
+    assert [duration(s) for s in (4.2, 89, 90, 3600, 12_000)] == [
+        "4 s",
+        "89 s",
+        "2 min",
+        "60 min",
+        "3 h 20 min",
+    ]
