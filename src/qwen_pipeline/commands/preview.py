@@ -30,10 +30,11 @@ def preview(env: str | None, params: dict[str, Any], split: str, rows: int) -> N
     from qwen_pipeline.model.source import ModelSource
 
     _, groups = read_groups(env, params)
+    session: Any
     with KedroSession.create(Path.cwd(), env=env, runtime_params=params) as session:
         session.run(pipeline_names=["tokenize"], runner=IncrementalRunner())
     with KedroSession.create(Path.cwd(), env=env, runtime_params=params) as session:
-        tokenized = session.load_context().catalog.load(f"tokenized_{split}")  # type: ignore[attr-defined]
+        tokenized = session.load_context().catalog.load(f"tokenized_{split}")
     settings = groups["tokenize"]
     tokenizer = load_tokenizer(ModelSource(settings["model_name"]), **settings["tokenizer_kwargs"])
     console = Console(soft_wrap=True, highlight=False)
