@@ -15,7 +15,14 @@ from qwen_pipeline.commands.project import one_sentence
 from qwen_pipeline.commands.status import status
 
 RUNNER = "qwen_pipeline.incremental.runner.IncrementalRunner"
-FORCE = click.Option(["--force"], default="", help="Run although current: all, or stages joined by +.")
+FORCE = click.Option(
+    ["--force"],
+    default="",
+    is_flag=False,
+    flag_value="all",
+    metavar="[STAGE]",
+    help="Run although current: everything, or the stages named, joined by +.",
+)
 DRY_RUN = click.Option(["--dry-run"], is_flag=True, help="Only say what would run, and why.")
 YES = click.Option(["--yes"], is_flag=True, help="Do not ask before a long stage runs again.")
 

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow.dataset as ds
-
 from qwen_pipeline.errors import NoExamplesError
 from qwen_pipeline.incremental.workspace import work_directory
 from qwen_pipeline.params.clean import CleanParameters
@@ -16,13 +14,15 @@ from qwen_pipeline.text.clean_table import clean_table
 from qwen_pipeline.text.data_page import render_data_page
 from qwen_pipeline.text.quality import QualityRules
 
+Table = Any  # a pyarrow.dataset.Dataset; Kedro resolves these hints, and pyarrow.dataset brings pandas
+
 ROWS_PER_BATCH = 1024
 logger = logging.getLogger(__name__)
 
 
 def clean_examples(
-    ingested_examples: ds.Dataset,
-    ingest_rejects: ds.Dataset,
+    ingested_examples: Table,
+    ingest_rejects: Table,
     ingest_report: Mapping[str, Any],
     parameters: CleanParameters,
 ) -> tuple[Path, Path, Path, dict[str, Any]]:
@@ -53,7 +53,7 @@ def clean_examples(
     return tables.examples, tables.rejects, tables.duplicates, report
 
 
-def draw_data_page(clean_examples: ds.Dataset, data_report: Mapping[str, Any]) -> str:
+def draw_data_page(clean_examples: Table, data_report: Mapping[str, Any]) -> str:
     """Pictures of the data and of what became of it, as one HTML page."""
     columns = clean_examples.to_batches(columns=["messages"], batch_size=ROWS_PER_BATCH, batch_readahead=1)
     return render_data_page(columns, data_report)

@@ -5,24 +5,24 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 
 from qwen_pipeline.errors import EvaluationError
 from qwen_pipeline.model.source import ModelSource
 from qwen_pipeline.params.evaluate import EvaluateParameters
 
+Table = Any  # a pyarrow.dataset.Dataset; pyarrow.dataset brings pandas
 Rows = Any  # a datasets.Dataset; Kedro resolves these hints, and datasets is slow to import
 
 
 def evaluate_base(
-    clean: ds.Dataset, tokenized_test: Rows, base_model: ModelSource, parameters: EvaluateParameters
+    clean: Table, tokenized_test: Rows, base_model: ModelSource, parameters: EvaluateParameters
 ) -> dict[str, Any]:
     """Measure the base model once; a new adapter does not change it."""
     return _measure(base_model, None, _held_out(clean, tokenized_test, parameters), parameters)
 
 
 def evaluate_tuned(
-    clean: ds.Dataset,
+    clean: Table,
     tokenized_test: Rows,
     base_model: ModelSource,
     adapter: Path,
@@ -50,7 +50,7 @@ def evaluate_tuned(
     return report, pa.Table.from_pylist(predictions)
 
 
-def write_page(report: dict[str, Any], predictions: ds.Dataset, train_report: dict[str, Any]) -> str:
+def write_page(report: dict[str, Any], predictions: Table, train_report: dict[str, Any]) -> str:
     """Render the page and add it to the training's run."""
     from qwen_pipeline.evaluation.page import render_page
     from qwen_pipeline.tracking.mlflow_run import log_evaluation
@@ -83,8 +83,10 @@ def _measure(
         return measure_model(model, load_tokenizer(base_model, padding_side="left"), held_out, parameters)
 
 
-def _held_out(clean: ds.Dataset, tokenized_test: Rows, parameters: EvaluateParameters) -> Any:
+def _held_out(clean: Table, tokenized_test: Rows, parameters: EvaluateParameters) -> Any:
     """The test split's rows and conversations, and a fixed sample of questions."""
+    import pyarrow.dataset as ds
+
     from qwen_pipeline.evaluation.measure import HeldOut
 
     if not len(tokenized_test):
