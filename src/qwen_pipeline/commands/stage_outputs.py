@@ -1,7 +1,6 @@
 """What a stage left in the catalog, for commands that only look at it."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from qwen_pipeline.errors import VersionError
@@ -18,22 +17,22 @@ def load_outputs(env: str | None, params: dict[str, Any], names: Sequence[str]) 
     Raises:
         VersionError: A stage has left nothing yet; the message names it.
     """
-    from kedro.framework.session import KedroSession
     from kedro.io import DatasetError
 
-    with KedroSession.create(Path.cwd(), env=env, runtime_params=params) as session:
-        context: Any = session.load_context()  # type: ignore[attr-defined]
-        loaded = []
-        for name in names:
-            try:
-                loaded.append(context.catalog.load(name))
-            except DatasetError as error:
-                if context.catalog.exists(name):
-                    raise
-                raise VersionError(
-                    f"{name} has not been made yet; run: kedro run --pipeline {_maker(name)}"
-                ) from error
-        return tuple(loaded)
+    from qwen_pipeline.commands.catalog import open_catalog
+
+    catalog: Any = open_catalog(env, params)
+    loaded = []
+    for name in names:
+        try:
+            loaded.append(catalog.load(name))
+        except DatasetError as error:
+            if catalog.exists(name):
+                raise
+            raise VersionError(
+                f"{name} has not been made yet; run: kedro run --pipeline {_maker(name)}"
+            ) from error
+    return tuple(loaded)
 
 
 def stale_reason(env: str | None, params: dict[str, Any], name: str) -> str | None:
@@ -49,10 +48,10 @@ def stale_reason(env: str | None, params: dict[str, Any], name: str) -> str | No
     from qwen_pipeline.commands.catalog import open_catalog
     from qwen_pipeline.incremental.runner import IncrementalRunner
 
-    runner, catalog = IncrementalRunner(), open_catalog(env, params)
-    decisions = runner.plan(catalog).foresee(pipelines["__default__"].to_outputs(name).nodes)
-    runner.remember()
-    return next((f"{one.node}: {one.reason}" for one in decisions if one.action != "current"), None)
+    nodes = pipelines["__default__"].to_outputs(name).nodes
+    decisions = IncrementalRunner().plan(open_catalog(env, params)).foresee(nodes)
+    stale = (f"{one.node}: {one.reason}" for one in decisions if one.action != "current")
+    return next(stale, None)
 
 
 def _maker(name: str) -> str:
