@@ -27,6 +27,7 @@ _WORD = 2  # the same in a language with an alphabet of its own
 _OTHER, _ASCII_LETTER, _IDEOGRAPH, _LETTER = range(4)
 _MEETING = np.zeros(16, np.int64)  # by first kind times 4 plus second
 _MEETING[[_ASCII_LETTER * 4 + _IDEOGRAPH, _IDEOGRAPH * 4 + _ASCII_LETTER]] = 6
+_MEETING[_OTHER * 4 + _LETTER] = 8  # most accents stand inside a word
 _MEETING[[_LETTER * 4 + _IDEOGRAPH, _IDEOGRAPH * 4 + _LETTER]] = 28
 
 Costs = npt.NDArray[np.uint8]
@@ -46,7 +47,8 @@ def bits_of(text: str, languages: tuple[str, ...]) -> dict[str, float]:
     """
     units = units_of(text)
     kinds = _kinds()[units]
-    meeting = int(_MEETING[kinds[:-1] * 4 + kinds[1:]].sum()) if len(units) > 1 else 0
+    before = np.concatenate([[_OTHER], kinds[:-1]]) if len(units) else kinds
+    meeting = int(_MEETING[before * 4 + kinds].sum())
     totals = _costs_in_all(languages)[:, units].sum(axis=1, dtype=np.int64) + meeting
     return dict(zip(languages, (totals / BITS).tolist(), strict=True))
 
