@@ -65,7 +65,9 @@ def read(data: bytes, candidate: Candidate, at_end: bool = False) -> Reading | N
             if not (at_end and is_cut_character(error)):
                 continue
             text = data[: error.start].decode(name)
-        return Reading(text, name) if candidate is UTF8 else _reading(text, name, candidate)
+        if candidate is UTF8:
+            return Reading(text, name)
+        return reading_of(text, name, candidate.usual_languages)
     return None
 
 
@@ -75,9 +77,10 @@ def is_clean(data: bytes, candidate: Candidate, at_end: bool = False) -> bool:
     return reading is not None and not reading.strange
 
 
-def _reading(text: str, name: str, candidate: Candidate) -> Reading:
+def reading_of(text: str, name: str, languages: tuple[str, ...]) -> Reading:
+    """How usual a text's characters are in some languages; ``name`` is the encoding that it was read from."""
     units = units_of(text)
-    excess = _excess(candidate.usual_languages)[units]
+    excess = _excess(languages)[units]
     high = int(np.count_nonzero(units >= 0x80))
     mean = int(excess.sum(dtype=np.int64)) / high if high else 0.0
     halves = np.concatenate([excess, np.zeros(-len(excess) % WINDOW, np.int8)])
