@@ -12,13 +12,13 @@ from qwen_pipeline.text.encoding_guess import is_cut_character
 from qwen_pipeline.text.language_costs import cheapest_costs, units_of
 
 WINDOW = 8  # characters
-_AROUND = 12  # characters on both sides of a strange window that are looked at with it
+_AROUND = 8  # characters on both sides of a strange window that are looked at with it
 _USUAL = 50  # quarter bits: above what nearly every character of right text costs
 _STEP = 4
 _MOST = 7  # so that a window's sum stays within eight bits
-# A window's sum above which it is looked at. In right Chinese text one window in 10,000 is above 2 and hardly one
+# A window's sum above which it is looked at. In right Chinese text one window in 10,000 is above 2 and none was
 # above 8; in text read wrongly half of all windows are above 18. Source: measured on the decoding benchmark's texts.
-_WORST = 9
+_WORST = 12
 _ENOUGH, _CERTAIN = 16, -2.2  # right Chinese text has -3.2 on average; no 16 characters read wrongly came below -1
 _SOME, _LIKELY = 4, -0.5
 

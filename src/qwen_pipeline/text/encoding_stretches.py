@@ -22,6 +22,7 @@ _BITS_PER_BYTE_OF_JUNK = 9.0
 _BITS_OF_A_FEW_FAULTS = 150
 _JUNK_SAMPLE = 240
 _TINY_BYTES = 32
+_TOO_FEW_TO_RANK = 256
 _MOST_STRANGE = 0.1
 _BITS_FOR_UTF8 = 10.0  # by which a line must be cheaper in UTF-8 than in the encoding at hand
 _NARROW = tuple(found for found in MIXABLE if found not in WIDE)
@@ -207,6 +208,8 @@ def _is_tiny(piece: _Piece) -> bool:
 
 def _candidates_for(piece: bytes, *known: Candidate | None) -> list[Candidate]:
     """Which encodings to search among: the wide ones only where something speaks for them."""
+    if len(piece) <= _TOO_FEW_TO_RANK:
+        return list(dict.fromkeys([*(found for found in known if found not in (None, *UTF32)), *MIXABLE]))
     wide = len(piece) <= PIECE_BYTES[1] or any(found in WIDE for found in known) or b"\0" in piece
     likely = [guess.candidate for guess in rank(sample_of(piece), MIXABLE)[:2]]
     mixable = [found for found in MIXABLE if found not in WIDE or wide or found in likely]

@@ -83,7 +83,7 @@ def _meeting_costs() -> npt.NDArray[np.int64]:
 @cache
 def language_names() -> tuple[str, ...]:
     """All languages that the figures cover."""
-    return tuple(_figures())
+    return tuple(figures())
 
 
 @cache
@@ -91,7 +91,7 @@ def costs_in(language: str) -> Costs:
     """The cost of each UTF-16 code unit in a language, shape [65536], in quarter bits."""
     costs = np.minimum(_plain_costs(), _cheapest_anywhere().astype(np.int16) + _FOREIGN).astype(np.int16)
     extra = _extra(language)
-    for cost, chars in _figures()[language].items():
+    for cost, chars in figures()[language].items():
         costs[units_of(chars)] = min(int(cost) + extra, _RARE_IDEOGRAPH)
     costs[:0x80] = _ascii_costs()
     return np.clip(costs, 0, 255).astype(np.uint8)
@@ -119,7 +119,7 @@ def _extra(language: str) -> int:
 
 
 @cache
-def _figures() -> dict[str, dict[str, str]]:
+def figures() -> dict[str, dict[str, str]]:
     """Characters by cost in quarter bits, for each language. Source: tools/build_character_costs.py."""
     source = files("qwen_pipeline.text").joinpath("character_costs.json")
     found: dict[str, dict[str, str]] = json.loads(source.read_text(encoding="utf-8"))
@@ -129,8 +129,8 @@ def _figures() -> dict[str, dict[str, str]]:
 @cache
 def _cheapest_anywhere() -> Costs:
     costs = np.full(65536, 255 - _FOREIGN, np.uint8)
-    for name, figures in _figures().items():
-        for cost, chars in figures.items():
+    for name, groups in figures().items():
+        for cost, chars in groups.items():
             units = units_of(chars)
             costs[units] = np.minimum(costs[units], min(int(cost) + _extra(name), 200))
     return costs
