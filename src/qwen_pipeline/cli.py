@@ -7,13 +7,23 @@ import click
 from kedro import KedroDeprecationWarning
 from kedro.framework.cli.project import run as kedro_run
 
+from qwen_pipeline.commands.chat import chat
 from qwen_pipeline.commands.compare import compare
 from qwen_pipeline.commands.doctor import doctor
+from qwen_pipeline.commands.memory_plan import memory_plan
+from qwen_pipeline.commands.preview import preview
 from qwen_pipeline.commands.project import one_sentence
 from qwen_pipeline.commands.status import status
 
 RUNNER = "qwen_pipeline.incremental.runner.IncrementalRunner"
-FORCE = click.Option(["--force"], default="", help="Run although current: all, or stages joined by +.")
+FORCE = click.Option(
+    ["--force"],
+    default="",
+    is_flag=False,
+    flag_value="all",
+    metavar="[STAGE]",
+    help="Run although current: everything, or the stages named, joined by +.",
+)
 DRY_RUN = click.Option(["--dry-run"], is_flag=True, help="Only say what would run, and why.")
 YES = click.Option(["--yes"], is_flag=True, help="Do not ask before a long stage runs again.")
 
@@ -40,5 +50,5 @@ def run(**options: Any) -> Any:
 cli.add_command(
     click.Command("run", params=[*kedro_run.params, FORCE, DRY_RUN, YES], callback=run, help=run.__doc__)
 )
-for command in (compare, doctor, status):
+for command in (chat, compare, doctor, memory_plan, preview, status):
     cli.add_command(command)

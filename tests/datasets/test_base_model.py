@@ -13,9 +13,22 @@ def test_it_hands_on_where_the_model_is() -> None:
     assert BaseModelDataset("owner/name", "v1").load() == ModelSource("owner/name", "v1")
 
 
-def test_its_fingerprint_is_that_of_the_model(tmp_path: Path) -> None:
+def test_every_byte_of_a_folder_counts_and_its_place_does_not(tmp_path: Path) -> None:
     folder = write_tiny_model(tmp_path / "model")
-    assert BaseModelDataset(str(folder)).fingerprint() == ModelSource(str(folder)).fingerprint()
+    before = BaseModelDataset(str(folder)).fingerprint()
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(before)
+    moved = folder.rename(tmp_path / "moved")
+    assert BaseModelDataset(str(moved)).fingerprint() == before
+    weights = moved / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    after = BaseModelDataset(str(moved)).fingerprint()
+    assert {name for name in before if before[name] != after[name]} == {"model.safetensors"}
+
+
+def test_the_demo_is_known_by_its_recipe() -> None:
+    assert BaseModelDataset("demo").fingerprint() == ModelSource("demo").fingerprint()
 
 
 def test_a_folder_exists_only_if_it_does(tmp_path: Path) -> None:

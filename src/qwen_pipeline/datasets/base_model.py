@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from kedro.io import AbstractDataset, DatasetError
 
+from qwen_pipeline.incremental.content import file_digests, files_below
 from qwen_pipeline.model.source import ModelSource
 
 
@@ -40,8 +41,26 @@ class BaseModelDataset(AbstractDataset[NoReturn, ModelSource]):
         raise DatasetError("The base model is an input; no node can save it.")
 
     def fingerprint(self) -> dict[str, str]:
-        """Key to digest of the model's content, without torch."""
-        return self._source.fingerprint()
+        """What identifies the model's content, without torch.
+
+        Of a folder every byte of every visible file counts; a file that keeps size, times and inode is
+        read once.
+
+        Raises:
+            ModelSourceError: The folder is not a whole model, or the hub cannot be reached.
+        """
+        if self._source.kind != "directory":
+            return self._source.fingerprint()
+        folder, digests = self._source.directory(), file_digests()
+        return {
+            name: digests.of(folder / name, stat)
+            for name, stat in files_below(folder)
+            if not any(part.startswith(".") for part in name.split("/"))
+        }
+
+    def part_label(self, part: str) -> str:
+        """A part of the fingerprint as people know it."""
+        return f"{self._source.name}/{part}"
 
     def _exists(self) -> bool:
         return self._source.kind != "directory" or self._source.path.is_dir()

@@ -5,17 +5,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qwen_pipeline.datasets.versioned import AtomicDataset
+from qwen_pipeline.incremental.workspace import is_work
 
 if TYPE_CHECKING:
     import datasets
+
+
+def _place(data: Path, path: Path) -> None:
+    """Move a folder that the running node made, copy any other."""
+    if is_work(data):
+        shutil.move(data, path)
+    else:
+        shutil.copytree(data, path)
 
 
 class FolderDataset(AtomicDataset[Path, Path]):
     """A finished folder, moved or copied into its version; loads the version's path."""
 
     def write(self, data: Path, path: Path) -> None:
-        """Copy the folder; its files are linked where the disk allows it."""
-        shutil.copytree(data, path)
+        """Put the folder in place."""
+        _place(data, path)
 
     def read(self, path: Path) -> Path:
         """The version's folder."""
@@ -26,8 +35,8 @@ class TokenizedDataset(AtomicDataset[Path, "datasets.Dataset"]):
     """A folder in the on-disk layout of Hugging Face ``datasets``; loads it memory-mapped."""
 
     def write(self, data: Path, path: Path) -> None:
-        """Copy the finished folder."""
-        shutil.copytree(data, path)
+        """Put the finished folder in place."""
+        _place(data, path)
 
     def read(self, path: Path) -> "datasets.Dataset":
         """Open the rows."""

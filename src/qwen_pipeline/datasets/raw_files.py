@@ -4,14 +4,16 @@ kedro-datasets' PartitionedDataset would do the listing; the fallback to the bun
 errors for a directory that the user named are this project's.
 """
 
-import hashlib
 import logging
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from kedro.io import AbstractDataset
 
 from qwen_pipeline.errors import DataError
+from qwen_pipeline.incremental.content import file_digests, files_below
 from qwen_pipeline.text.raw_file import RawFile
 
 logger = logging.getLogger(__name__)
@@ -40,9 +42,19 @@ class RawFilesDataset(AbstractDataset[None, dict[str, RawFile]]):
         return find_raw_files(self._path, self._samples)
 
     def fingerprint(self) -> dict[str, str]:
-        """Content digest of each file, by name."""
-        files = _list_files(_directory(self._path, self._samples))
-        return {name: hashlib.sha256(file()).hexdigest() for name, file in files.items()}
+        """Content digest of each file, by name; one that keeps size, times and inode is read once.
+
+        Raises:
+            DataError: The directory was named by the user and is missing or holds no file.
+        """
+        directory, digests = _directory(self._path, self._samples), file_digests()
+        return {name: digests.of(directory / name, stat) for name, stat in _visible(directory)}
+
+    def part_label(self, part: str) -> str:
+        """A file as people know it: with its directory, from the working directory if that holds it."""
+        path = _directory(self._path, self._samples) / part
+        here = Path.cwd()
+        return (path.relative_to(here) if here in path.parents else path).as_posix()
 
     def save(self, data: None) -> None:
         """Refuse: these files are the user's."""
@@ -65,7 +77,7 @@ def find_raw_files(path: Path, samples: Path) -> dict[str, RawFile]:
 
 
 def _directory(path: Path, samples: Path) -> Path:
-    if path.is_dir() and _list_files(path):
+    if path.is_dir() and next(_visible(path), None):
         return path
     if path.as_posix().endswith(DEFAULT):
         return samples
@@ -76,9 +88,10 @@ def _directory(path: Path, samples: Path) -> Path:
 
 
 def _list_files(directory: Path) -> dict[str, RawFile]:
-    found = sorted(path for path in directory.rglob("*") if path.is_file())
-    visible = [p for p in found if not any(part.startswith(".") for part in p.relative_to(directory).parts)]
-    return {
-        p.relative_to(directory).as_posix(): RawFile(p.relative_to(directory).as_posix(), p, p.stat().st_size)
-        for p in visible
-    }
+    return {name: RawFile(name, directory / name, stat.st_size) for name, stat in _visible(directory)}
+
+
+def _visible(directory: Path) -> Iterator[tuple[str, os.stat_result]]:
+    for name, stat in files_below(directory):
+        if not any(part.startswith(".") for part in name.split("/")):
+            yield name, stat

@@ -6,28 +6,33 @@ may be larger than memory.
 
 import shutil
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import pyarrow as pa
-import pyarrow.dataset as ds
-import pyarrow.parquet as pq
+from kedro_datasets._typing import TablePreview
 
 from qwen_pipeline.datasets.versioned import AtomicDataset
+from qwen_pipeline.incremental.workspace import is_work
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 TableLike: TypeAlias = Any  # pa.Table | pa.RecordBatchReader | Iterable[pa.RecordBatch] | Path
 
 
-class ParquetTableDataset(AtomicDataset[TableLike, ds.Dataset]):
+class ParquetTableDataset(AtomicDataset[TableLike, "ds.Dataset"]):
     """One Parquet file a version.
 
     Saves a ``pyarrow.Table``, a ``RecordBatchReader``, an iterable of record batches, or the ``Path`` of a
-    finished Parquet file, which is moved into place. Loads a ``pyarrow.dataset.Dataset``.
+    finished Parquet file (moved into place if the running node made it). Loads a ``pyarrow.dataset.Dataset``.
     """
 
     def write(self, data: TableLike, path: Path) -> None:
         """Write one Parquet file."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
         if isinstance(data, Path):
-            shutil.move(data, path)
+            (shutil.move if is_work(data) else shutil.copyfile)(data, path)
             return
         if isinstance(data, pa.Table):
             pq.write_table(data, path, compression="zstd")
@@ -39,6 +44,23 @@ class ParquetTableDataset(AtomicDataset[TableLike, ds.Dataset]):
             for batch in batches:
                 writer.write_batch(batch)
 
-    def read(self, path: Path) -> ds.Dataset:
+    def read(self, path: Path) -> "ds.Dataset":
         """Open the file; nothing is read until batches are asked for."""
+        import pyarrow.dataset as ds  # brings pandas: not for a command that only looks at versions
+
         return ds.dataset(path, format="parquet")
+
+    def preview(self, nrows: int = 5) -> TablePreview:
+        """The first rows, for Kedro-Viz."""
+        import pyarrow.parquet as pq
+
+        batch = next(pq.ParquetFile(self._get_load_path()).iter_batches(batch_size=nrows), None)
+        rows = batch.to_pylist() if batch is not None else []
+        columns = list(rows[0]) if rows else []
+        data = [[_shown(row[name]) for name in columns] for row in rows]
+        return TablePreview({"index": list(range(len(rows))), "columns": columns, "data": data})
+
+
+def _shown(value: Any) -> Any:
+    """A cell as JSON can hold it; nested values as text."""
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

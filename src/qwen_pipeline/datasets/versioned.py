@@ -1,18 +1,33 @@
-"""Versions that are whole or not there: written beside, flushed to disk, then renamed.
+"""Versions that are whole or not there: written beside, flushed to disk, sealed, then renamed.
 
 Kedro loads the lexically latest version folder, so a half-written one would shadow a good one. Every
-dataset of this project therefore writes into a hidden sibling first; the rename is the last act.
+dataset of this project therefore writes into a hidden sibling first. In an incremental run the renames
+of all outputs of a node come together, after the last of them is whole.
 """
 
-import os
+import json
 import shutil
 from abc import abstractmethod
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from kedro.io import AbstractDataset, AbstractVersionedDataset, Version
+from kedro_datasets._typing import HTMLPreview, JSONPreview
 
 from qwen_pipeline.errors import VersionError
+from qwen_pipeline.incremental.content import files_below
+from qwen_pipeline.incremental.durable import flush_folder, flush_tree
+from qwen_pipeline.incremental.publication import (
+    clear_leftovers,
+    current_publication,
+    discard,
+    partial_beside,
+    staged_beside,
+    unpublished,
+)
+from qwen_pipeline.incremental.seal import damage_of, make_seal, read_seal, write_seal
+from qwen_pipeline.incremental.workspace import ledger_above
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -27,9 +42,21 @@ class AtomicDataset(AbstractVersionedDataset[In, Out]):
         filepath: str,
         version: Version | None = None,
         metadata: dict[str, Any] | None = None,
+        volatile: Sequence[str] = (),
     ) -> None:
+        """Name the place of the versions.
+
+        Args:
+            filepath: Folder of the versions; the data in each has its name too.
+            version: The versions to load and to save.
+            metadata: For Kedro-Viz and the like.
+            volatile: Dotted keys of a JSON document that say when or how fast, not what: a version that
+                differs from the last only in them counts as equal.
+        """
         self.metadata = metadata
-        super().__init__(PurePosixPath(filepath), version)
+        self._volatile = tuple(volatile)
+        self._whole: tuple[Any, ...] = ()
+        super().__init__(PurePosixPath(filepath), version or Version(None, None))
 
     @abstractmethod
     def write(self, data: In, path: Path) -> None:
@@ -40,41 +67,124 @@ class AtomicDataset(AbstractVersionedDataset[In, Out]):
         """Read what :meth:`write` wrote."""
 
     def save(self, data: In) -> None:
-        """Write a new version.
+        """Write a new version; in an incremental run it appears when the node's other outputs do.
 
         Raises:
             VersionError: The folder cannot be written, or the disk is full.
         """
-        target = Path(self._get_save_path())
-        folder = target.parent if self._version else target
-        partial = folder.with_name(f".partial-{os.getpid()}-{folder.name}")
+        folder = self.version_folder(str(self.resolve_save_version()))
+        self._get_save_path()  # Kedro's own check that the version is new
+        publication = current_publication()
+        staged = staged_beside(folder) if publication else partial_beside(folder)
         try:
-            shutil.rmtree(partial, ignore_errors=True)
-            inner = partial / target.name if self._version else partial
-            inner.parent.mkdir(parents=True, exist_ok=True)
-            self.write(data, inner)
-            _flush(partial)
-            partial.rename(folder)
-            _flush_folder(folder.parent)
+            shutil.rmtree(staged, ignore_errors=True)
+            staged.mkdir(parents=True)
+            self.write(data, staged / self._filepath.name)
+            write_seal(staged, make_seal(staged, self._volatile))
+            flush_tree(staged)
+            if publication:
+                publication.hold(folder)
+            else:
+                staged.rename(folder)
+                flush_folder(folder.parent)
         except OSError as failure:
-            shutil.rmtree(partial, ignore_errors=True)
+            shutil.rmtree(staged, ignore_errors=True)
             raise VersionError(
                 f"{self._filepath} cannot be written: {failure.strerror or failure}. "
                 "Make room or give this user the right to write there; the version before stays in force."
             ) from failure
+        self._cached_load_version = folder.name
 
     def load(self) -> Out:
-        """Read the version in force."""
+        """Read the version in force.
+
+        Raises:
+            VersionError: Its files are not what was written.
+        """
+        if damage := self.damage(verify=True):
+            raise VersionError(
+                f"{self._filepath} {damage} (version {self.resolve_load_version()}). "
+                "Run kedro run: it is made again, or an equal version is taken back."
+            )
         return self.read(Path(self._get_load_path()))
+
+    @property
+    def versions_folder(self) -> Path:
+        """Where the versions are."""
+        return Path(self._filepath)
+
+    def version_folder(self, version: str) -> Path:
+        """The folder of one version."""
+        return Path(self._get_versioned_path(version)).parent
+
+    def newest_version(self) -> str | None:
+        """The newest version there is, whatever version is to be loaded."""
+        found = self._get_versions()
+        return Path(found[0]).parent.name if found else None
+
+    def load_version(self) -> str | None:
+        """The version that would be loaded; ``None`` where there is none."""
+        if self._version and self._version.load:
+            return str(self._version.load)
+        return self._cached_load_version or self.newest_version()
+
+    def digest(self, version: str) -> str | None:
+        """Content digest of a version without its volatile parts, as sealed."""
+        seal = read_seal(self.version_folder(version))
+        return seal.digest if seal else None
+
+    def staged_digest(self, version: str) -> str | None:
+        """Content digest of a version that is not published yet."""
+        seal = read_seal(staged_beside(self.version_folder(version)))
+        return seal.digest if seal else None
+
+    def damage(self, version: str | None = None, verify: bool = False) -> str | None:
+        """What is wrong with a version (by default the one to be loaded), in words.
+
+        A version without a seal was made by another program; nothing is known of it.
+        """
+        version = version or self.load_version()
+        if version is None:
+            return None
+        folder = self.version_folder(version)
+        if self._whole and self._whole == _state(folder):  # verified in this process, and not touched since
+            return None
+        seal = read_seal(folder)
+        found = damage_of(folder, seal, verify) if seal else None
+        if found is None and verify:
+            self._whole = _state(folder)
+        return found
+
+    def clear_leftovers(self) -> None:
+        """Remove what killed runs left; only under the project's lock."""
+        clear_leftovers(self.versions_folder)
+
+    def link_version(self, old: str, new: str) -> None:
+        """Stage an old version once more as a new one, by hard links where the disk has them."""
+        target = staged_beside(self.version_folder(new))
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(self.version_folder(old), target, copy_function=_link)
+        flush_tree(target)
+        publication = current_publication()
+        if publication:
+            publication.hold(self.version_folder(new))
+        self._clear_version_cache()
+
+    def remove_version(self, version: str) -> None:
+        """Remove one version."""
+        discard(self.version_folder(version))
+
+    def _get_versions(self) -> list[str]:
+        hidden = unpublished(ledger_above(Path(self._filepath).absolute()))
+        found: list[str] = super()._get_versions()
+        return [path for path in found if str(Path(path).parent.absolute()) not in hidden]
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath, "version": self._version}
 
     def _exists(self) -> bool:
-        try:
-            return Path(self._get_load_path()).exists()
-        except Exception:  # Kedro raises its own error where there is no version yet
-            return False
+        version = self.load_version()
+        return version is not None and Path(self._get_versioned_path(version)).exists()
 
 
 class AtomicFileDataset(AtomicDataset[Any, Any]):
@@ -87,6 +197,7 @@ class AtomicFileDataset(AtomicDataset[Any, Any]):
           filepath: data/08_reporting/train_report.json
           versioned: true
           dataset: {type: json.JSONDataset}
+          volatile: [seconds, memory.measured]
     """
 
     def __init__(
@@ -96,9 +207,13 @@ class AtomicFileDataset(AtomicDataset[Any, Any]):
         dataset: dict[str, Any],
         version: Version | None = None,
         metadata: dict[str, Any] | None = None,
+        volatile: Sequence[str] = (),
     ) -> None:
-        super().__init__(filepath=filepath, version=version, metadata=metadata)
+        super().__init__(filepath=filepath, version=version, metadata=metadata, volatile=volatile)
         self._inner = dataset
+        shown = {"json.JSONDataset": self._preview_json, "text.TextDataset": self._preview_page}
+        if dataset.get("type") in shown:  # Kedro-Viz reads the kind from the annotation of `preview`
+            self.preview = shown[dataset["type"]]
 
     def write(self, data: Any, path: Path) -> None:
         """Let the inner dataset write the file."""
@@ -108,21 +223,24 @@ class AtomicFileDataset(AtomicDataset[Any, Any]):
         """Let the inner dataset read the file."""
         return self._at(path).load()
 
+    def _preview_json(self) -> JSONPreview:
+        return JSONPreview(json.dumps(self.load(), ensure_ascii=False))
+
+    def _preview_page(self) -> HTMLPreview:
+        return HTMLPreview(str(self.load()))
+
     def _at(self, path: Path) -> AbstractDataset[Any, Any]:
         return AbstractDataset.from_config(path.name, {**self._inner, "filepath": path.as_posix()})
 
 
-def _flush(path: Path) -> None:
-    """Make sure that every file below ``path`` is on the disk before the rename names it."""
-    for found in [path, *path.rglob("*")]:
-        if found.is_file():
-            with found.open("rb") as stream:
-                os.fsync(stream.fileno())
+def _state(folder: Path) -> tuple[Any, ...]:
+    """What changes when a file of a version is touched."""
+    stats = ((name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for name, s in files_below(folder))
+    return (str(folder), *stats) if folder.is_dir() else ()
 
 
-def _flush_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _link(source: str, target: str) -> None:
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        Path(target).hardlink_to(source)
+    except OSError:  # another file system, or one without hard links
+        shutil.copy2(source, target)

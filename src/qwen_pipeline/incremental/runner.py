@@ -1,11 +1,11 @@
-"""Run only the nodes whose code, parameters or inputs changed, and say why."""
+"""Run only the nodes whose code, parameters, inputs or libraries changed, and say why."""
 
 import logging
 import shutil
 import sys
 import time
-from datetime import UTC, datetime
-from pathlib import Path
+from collections import Counter
+from itertools import chain
 from typing import Any
 
 from kedro.io import CatalogProtocol
@@ -14,15 +14,21 @@ from kedro.pipeline.node import Node
 from kedro.runner import SequentialRunner, Task
 from pluggy import PluginManager
 
-from qwen_pipeline.errors import LongRunRefusedError
-from qwen_pipeline.incremental.fingerprint import code_digests, digest_of, digest_path, library_versions
-from qwen_pipeline.incremental.ledger import Ledger, Record, reason_to_run
-from qwen_pipeline.incremental.workspace import entered
-from qwen_pipeline.params.fields import run_time_fields
+from qwen_pipeline.errors import LongRunRefusedError, ParameterError, VersionError
+from qwen_pipeline.incremental.attempts import Attempts
+from qwen_pipeline.incremental.code import CodeReader
+from qwen_pipeline.incremental.commit import Made, commit_outputs, take_back, versions_read
+from qwen_pipeline.incremental.content import file_digests
+from qwen_pipeline.incremental.depends import DependencyReader
+from qwen_pipeline.incremental.ledger import Ledger
+from qwen_pipeline.incremental.lock import project_lock
+from qwen_pipeline.incremental.plan import Decision, Planner, stage_of
+from qwen_pipeline.incremental.publication import held_outputs
+from qwen_pipeline.incremental.viz_events import note_skipped
+from qwen_pipeline.incremental.workspace import WORK, entered, ledger_folder
 
 logger = logging.getLogger(__name__)
 
-DATA = Path("data")
 LONG_SECONDS = 600.0
 
 
@@ -30,7 +36,8 @@ class IncrementalRunner(SequentialRunner):
     """A sequential runner that skips what is current.
 
     Args:
-        force: ``all``, or names of stages joined by ``+``, that run whether current or not.
+        is_async: Load and save in threads, as Kedro's own runner does.
+        force: ``all``, or names of stages joined by ``+`` or ``,``, that run whether current or not.
         dry_run: Only say what would run.
         yes: Do not ask before a node whose last run took over ten minutes runs again.
     """
@@ -40,11 +47,25 @@ class IncrementalRunner(SequentialRunner):
     ) -> None:
         super().__init__(is_async=is_async)
         self._yes = yes
-        self._force = set(force.split("+")) - {""}
+        self._force = set(force.replace(",", "+").split("+")) - {""}
         self._dry_run = dry_run
-        self._ledger = Ledger(DATA / ".ledger")
-        self._libraries = library_versions()
-        self._made: dict[str, str] = {}  # digests of what this run made, by dataset
+        self._ledger = Ledger(ledger_folder())
+        self._attempts = Attempts(self._ledger)
+
+    def __str__(self) -> str:
+        """What Kedro-Viz looks for, to show the last run's status: it knows one runner by its text."""
+        return f"<{type(self).__name__}, a kedro.runner.sequential_runner.SequentialRunner object>"
+
+    def plan(self, catalog: CatalogProtocol[Any, Any], verify: bool = False) -> Planner:
+        """A planner over this project's records."""
+        self._code = CodeReader(self._ledger.folder / "code.json")
+        return Planner(self._ledger, DependencyReader(catalog, self._code), self._force, verify)
+
+    def remember(self) -> None:
+        """Keep the digests that were computed, so that the next command does not read again."""
+        if self._ledger.folder.is_dir():
+            self._code.save()
+            file_digests().save()
 
     def _run(
         self,
@@ -53,125 +74,196 @@ class IncrementalRunner(SequentialRunner):
         hook_manager: PluginManager | None = None,
         run_id: str | None = None,
     ) -> None:
-        work = DATA / ".work"
+        self._require_known(pipeline)
+        planner = self.plan(catalog)
+        if self._dry_run:
+            for decision in planner.foresee(pipeline.nodes):
+                logger.info("%s: %s", decision.node, _foreseen(decision))
+            self.remember()
+            return
+        with project_lock(self._ledger.folder / "lock"):
+            self._clean(catalog)
+            for node in pipeline.nodes:  # an edit while something runs is noticed by the next run
+                planner.read_code(node)
+            self._run_stale(_Run(pipeline, catalog, hook_manager, run_id, planner))
+            self._clean_work()
+            self.remember()
+
+    def _run_stale(self, run: "_Run") -> None:
+        self._tell_stale_inputs(run)
+        load_counts = Counter(chain.from_iterable(node.inputs for node in run.pipeline.nodes))
+        done: set[Node] = set()
+        for node in run.pipeline.nodes:
+            try:
+                self._bring_up_to_date(node, run)
+            except Exception:
+                self._suggest_resume_scenario(run.pipeline, done, run.catalog)
+                raise
+            done.add(node)
+            self._release_datasets(node, run.catalog, load_counts, run.pipeline)
+
+    def _bring_up_to_date(self, node: Node, run: "_Run") -> None:
+        decision = run.planner.decide(node)
+        if decision.action == "take back" and self._take_back(node, decision, run):
+            return
+        if decision.action == "current" and decision.record:
+            logger.info("%s: current (version %s)", node.name, decision.record.version)
+            note_skipped(run.hook_manager, node, decision.record.seconds)
+            return
+        if decision.action == "take back":  # it turned out to be damaged
+            decision = run.planner.decide(node)
+        self._make_inputs_whole(node, run)
+        self._confirm(decision)
+        logger.info("%s: running, because %s", node.name, decision.reason)
+        self._execute(node, decision, run)
+
+    def _execute(self, node: Node, decision: Decision, run: "_Run") -> None:
+        fingerprint = decision.depends.fingerprint
+        work = self._ledger.folder.parent / WORK / node.name
+        self._attempts.begin(node.name, fingerprint)
+        start = time.monotonic()
+        read = versions_read(node.inputs, run.catalog)
+        try:
+            with held_outputs() as held, entered(work, fingerprint):
+                Task(
+                    node, run.catalog, self._is_async, hook_manager=run.hook_manager, run_id=run.run_id
+                ).execute()
+                seconds = self._attempts.seconds(node.name, time.monotonic() - start)
+                made = Made(node, decision, read, seconds)
+                commit_outputs(made, self._ledger, run.catalog, held, run.run_id)
+        except BaseException:
+            self._attempts.stopped(node.name, time.monotonic() - start)
+            raise
+        self._attempts.end(node.name)
         shutil.rmtree(work, ignore_errors=True)
-        changed = False
-        for node in pipeline.nodes:
-            depends = self._depends(node, catalog)
-            reason = self._reason(node, depends, catalog)
-            stage = (node.namespace or node.name).partition(".")[0]
-            if reason is None:
-                logger.info("%s: current", node.name)
-                self._remember(self._ledger.read(node.name))
+        logger.info("%s: done in %.1f s", node.name, time.monotonic() - start)
+
+    def _take_back(self, node: Node, decision: Decision, run: "_Run") -> bool:
+        """Publish an older version again; false where its bytes are not what was written."""
+        old = decision.record
+        if old is None:
+            return False
+        for name, output in old.outputs.items():
+            if words := run.catalog[name].damage(output.version, verify=True):
+                run.planner.mark_damaged(name, output.version, words)
+                return False
+        take_back(old, decision, self._ledger, run.catalog)
+        logger.info("%s: version %s taken back, because %s", node.name, old.version, decision.reason)
+        note_skipped(run.hook_manager, node, old.seconds)
+        return True
+
+    def _make_inputs_whole(self, node: Node, run: "_Run") -> None:
+        """Read the inputs' bytes before they are served; what is damaged is made again.
+
+        Raises:
+            VersionError: An input is missing or damaged, and nothing in this run makes it.
+        """
+        for name in dict.fromkeys(node.inputs):
+            dataset = run.catalog[name]
+            if not hasattr(dataset, "newest_version"):
                 continue
-            if self._dry_run:
-                logger.info("%s: %s run: %s", node.name, "may" if changed else "would", reason)
-                changed = True
+            words = dataset.damage(verify=True) if dataset.load_version() else "is not there yet"
+            if words is None:
                 continue
-            logger.info("%s: running, because %s", node.name, reason)
-            self._confirm(node, reason)
-            start = time.monotonic()
-            with entered(work / node.name, digest_of(depends)):
-                Task(node, catalog, self._is_async, hook_manager=hook_manager, run_id=run_id).execute()
-            self._record(node, depends, catalog, time.monotonic() - start)
-            logger.info("%s: done in %.1f s", stage, time.monotonic() - start)
-        shutil.rmtree(work, ignore_errors=True)
+            producer = run.producers.get(name)
+            if producer is None or (dataset._version and dataset._version.load):
+                raise VersionError(
+                    f"{name} {words}, and this run does not make it; run kedro run --pipeline "
+                    f"{stage_of(node)} without a slice such as --from-nodes or --tags."
+                )
+            logger.warning("%s %s: %s makes it again", name, words, producer.name)
+            run.planner.mark_damaged(name, str(dataset.load_version()), words)
+            self._bring_up_to_date(producer, run)
 
-    def status(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> list[dict[str, Any]]:
-        """Each node's state, ``current`` or ``stale``, with the reason and the time of its last run."""
-        rows = []
-        for node in pipeline.nodes:
-            reason = self._reason(node, self._depends(node, catalog), catalog)
-            record = self._ledger.read(node.name) or Record(node.name, {})
-            self._remember(record)
-            rows.append(
-                {
-                    "node": node.name,
-                    "state": "stale" if reason else "current",
-                    "reason": reason,
-                    "finished": record.finished,
-                    "seconds": record.seconds,
-                    "outputs": record.outputs,
-                }
-            )
-        return rows
-
-    def _remember(self, record: Record | None) -> None:
-        """Take the digests of a node's recorded outputs as they stand, without reading the outputs again."""
-        for name, output in (record.outputs if record else {}).items():
-            self._made.setdefault(name, output["digest"])
-
-    def _confirm(self, node: Node, reason: str) -> None:
-        """Ask before a node whose last run was long runs again.
+    def _confirm(self, decision: Decision) -> None:
+        """Ask before a node whose last run was long runs again; one that was begun was confirmed then.
 
         Raises:
             LongRunRefusedError: The user declined, or there is nobody to ask and ``--yes`` is missing.
         """
-        record = self._ledger.read(node.name)
+        record = decision.record
         if self._yes or record is None or record.seconds < LONG_SECONDS:
             return
-        minutes = record.seconds / 60
-        told = f"{node.name} took {minutes:.0f} minutes last time and would run again, because {reason}."
+        if self._attempts.was_begun(decision.node, decision.depends.fingerprint):
+            return
+        told = (
+            f"{decision.node} took {record.seconds / 60:.0f} minutes last time and would run again, "
+            f"because {decision.reason}."
+        )
         if sys.stdin.isatty() and input(f"{told} Run it? [y/N] ").strip().lower() in ("y", "yes"):
             return
-        raise LongRunRefusedError(f"{told} Add --yes to run it, or undo the change.")
+        raise LongRunRefusedError(
+            f"{told} Add --yes to run it, repeat the --params it was made with, "
+            f"or keep it after a refactoring with kedro accept {decision.node.partition('.')[0]}."
+        )
 
-    def _reason(
-        self, node: Node, depends: dict[str, dict[str, Any]], catalog: CatalogProtocol[Any, Any]
-    ) -> str | None:
-        stage = (node.namespace or node.name).partition(".")[0]
-        if self._force & {"all", stage, node.name}:
-            return "it was forced"
-        record = self._ledger.read(node.name)
-        missing = [
-            name
-            for name, output in (record.outputs if record else {}).items()
-            if not _is_there(catalog[name], output["version"])
-        ]
-        return reason_to_run(record, depends, missing)
+    def _tell_stale_inputs(self, run: "_Run") -> None:
+        """A slice (``--from-nodes``, ``--tags``) reads what is there: say so where that is stale."""
+        outside = [node for node in _whole_pipeline().nodes if node not in run.pipeline.nodes]
+        wanted = run.pipeline.inputs()
+        if not any(set(node.outputs) & wanted for node in outside):
+            return
+        needed = _whole_pipeline().to_outputs(
+            *(name for node in outside for name in node.outputs if name in wanted)
+        )
+        for decision in self.plan(run.catalog).foresee(needed.nodes):
+            if decision.action != "current":
+                logger.warning(
+                    "%s is stale (%s), and this run leaves it as it is: what is made from it is stale too. "
+                    "Run without --from-nodes, --nodes or --tags to bring it up to date.",
+                    decision.node,
+                    decision.reason,
+                )
 
-    def _depends(self, node: Node, catalog: CatalogProtocol[Any, Any]) -> dict[str, dict[str, Any]]:
-        parameters: dict[str, Any] = {}
-        inputs: dict[str, Any] = {}
-        for name in node.inputs:
-            if name.startswith("params:"):
-                group = catalog.load(name)
-                values = group.model_dump(mode="json", exclude=set(run_time_fields(type(group))))
-                stage = name.removeprefix("params:")
-                parameters |= {f"{stage}.{key}": value for key, value in values.items()}
-            else:
-                inputs[name] = self._input_digest(name, catalog)
-        code = code_digests(node.func.__module__)
-        return {"code": code, "parameters": parameters, "inputs": inputs, "libraries": self._libraries}
+    def _clean(self, catalog: CatalogProtocol[Any, Any]) -> None:
+        """Put right what a killed run left."""
+        self._ledger.recover()
+        for name in catalog:
+            if not name.startswith("params:") and hasattr(dataset := catalog[name], "clear_leftovers"):
+                dataset.clear_leftovers()
+        self._clean_work()
 
-    def _input_digest(self, name: str, catalog: CatalogProtocol[Any, Any]) -> str:
-        dataset = catalog[name]
-        if hasattr(dataset, "fingerprint"):
-            return digest_of(dataset.fingerprint())
-        return self._made.get(name) or _content_digest(dataset)
+    def _clean_work(self) -> None:
+        shutil.rmtree(self._ledger.folder.parent / WORK, ignore_errors=True)
 
-    def _record(
-        self,
-        node: Node,
-        depends: dict[str, dict[str, Any]],
-        catalog: CatalogProtocol[Any, Any],
-        seconds: float,
+    def _require_known(self, pipeline: Pipeline) -> None:
+        """Refuse to force what does not exist.
+
+        Raises:
+            ParameterError: No stage and no node has that name.
+        """
+        known = {"all", *(node.name for node in pipeline.nodes), *map(stage_of, pipeline.nodes)}
+        if unknown := sorted(self._force - known):
+            stages = dict.fromkeys(stage_of(node) for node in pipeline.nodes)
+            raise ParameterError(
+                f"--force {unknown[0]}: no stage of this run has that name; use all, or {', '.join(stages)}."
+            )
+
+
+class _Run:
+    """What belongs to one call of the runner."""
+
+    def __init__(
+        self, pipeline: Pipeline, catalog: Any, hook_manager: Any, run_id: str | None, planner: Planner
     ) -> None:
-        outputs = {}
-        for name in node.outputs:
-            dataset: Any = catalog[name]
-            digest = _content_digest(dataset)
-            self._made[name] = digest
-            outputs[name] = {"version": str(dataset.resolve_load_version()), "digest": digest}
-        finished = datetime.now(UTC).isoformat(timespec="seconds")
-        self._ledger.write(Record(node.name, depends, outputs, finished, round(seconds, 2)))
+        self.pipeline, self.catalog, self.hook_manager = pipeline, catalog, hook_manager
+        self.run_id, self.planner = run_id, planner
+        self.producers: dict[str, Node] = {name: node for node in pipeline.nodes for name in node.outputs}
 
 
-def _content_digest(dataset: Any) -> str:
-    if not dataset.exists():
-        return "missing"
-    return digest_path(Path(dataset._get_load_path()))
+def _foreseen(decision: Decision) -> str:
+    if decision.action == "current":
+        return "current"
+    if decision.action == "take back" and decision.record:
+        return f"would take back version {decision.record.version}: {decision.reason}"
+    return f"{'would' if decision.certain else 'may'} run: {decision.reason}"
 
 
-def _is_there(dataset: Any, version: str) -> bool:
-    return dataset.exists() and str(dataset.resolve_load_version()) == version
+def _whole_pipeline() -> Pipeline:
+    """All stages of the project; nothing outside of one."""
+    from kedro.framework.project import pipelines
+
+    try:
+        return pipelines.get("__default__") or Pipeline([])
+    except Exception:  # there is no project: the runner is used by itself
+        return Pipeline([])

@@ -3,15 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-from pyarrow.dataset import Dataset
-
 from qwen_pipeline.incremental.workspace import work_directory
 from qwen_pipeline.model.source import ModelSource
 from qwen_pipeline.params.tokenize import TokenizeParameters
 
+Table = Any  # a pyarrow.dataset.Dataset; Kedro resolves these hints, and pyarrow.dataset brings pandas
+
 
 def tokenize_examples(
-    clean_examples: Dataset, base_model: ModelSource, parameters: TokenizeParameters
+    clean_examples: Table, base_model: ModelSource, parameters: TokenizeParameters
 ) -> tuple[Path, Path, Path, Path, dict[str, Any]]:
     """Encode every clean example with the base model's tokenizer and template.
 

@@ -1,0 +1,112 @@
+"""What a node depends on now: read from its code, its parameters and its inputs."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from qwen_pipeline.incremental.code import CodeReader
+from qwen_pipeline.incremental.content import digest_bytes, file_digests, files_below
+from qwen_pipeline.incremental.libraries import library_versions
+from qwen_pipeline.incremental.record import Depends
+from qwen_pipeline.params.fields import run_time_fields
+
+MISSING = "missing"
+WIRING = "the node's place in the pipeline"
+
+
+class DependencyReader:
+    """Reads what nodes depend on; code is read once, so that an edit during a run is noticed by the next.
+
+    Attributes:
+        assumed: Digests of outputs that a plan foresees, by dataset.
+        labels: Readable names of inputs met so far.
+    """
+
+    def __init__(self, catalog: Any, code: CodeReader) -> None:
+        self.catalog = catalog
+        self.assumed: dict[str, str] = {}
+        self.labels: dict[str, str] = {}
+        self._reader = code
+        self._code: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
+
+    def read_code(self, node: Any) -> tuple[dict[str, str], dict[str, str]]:
+        """Digests of a node's code, and versions of the libraries it imports."""
+        if node.name not in self._code:
+            digests, imported = self._reader.read(node.func)
+            wiring = repr(
+                (node.func.__qualname__ if hasattr(node.func, "__qualname__") else "", node._inputs)
+            )
+            digests[WIRING] = hashlib.sha256(wiring.encode()).hexdigest()[:32]
+            self._code[node.name] = digests, library_versions(imported)
+        return self._code[node.name]
+
+    def read(self, node: Any) -> Depends:
+        """Everything that a node depends on now."""
+        parameters: dict[str, Any] = {}
+        inputs: dict[str, str] = {}
+        for name in dict.fromkeys(node.inputs):
+            if name == "parameters" or name.startswith("params:"):
+                prefix = name.partition(":")[2]
+                parameters |= flat_values(self.catalog.load(name), prefix)
+            elif name in self.assumed:
+                inputs[name] = self.assumed[name]
+            else:
+                inputs |= self._inputs(name)
+        code, libraries = self.read_code(node)
+        return Depends(parameters, inputs, code, libraries)
+
+    def _inputs(self, name: str) -> dict[str, str]:
+        dataset = self.catalog[name]
+        if hasattr(dataset, "fingerprint"):
+            parts: Mapping[str, str] = dataset.fingerprint()
+            label = getattr(dataset, "part_label", lambda part: f"{name}/{part}")
+            self.labels |= {f"{name}/{part}": label(part) for part in parts}
+            return {f"{name}/{part}": digest for part, digest in parts.items()}
+        return {name: digest_of_dataset(dataset)}
+
+
+def digest_of_dataset(dataset: Any, version: str | None = None) -> str:
+    """Content digest of what a dataset would load, or of one of its versions.
+
+    A dataset of this project answers from its seal; any other file or folder is read (once, while it
+    keeps size, times and inode).
+    """
+    if hasattr(dataset, "newest_version"):
+        version = version or dataset.load_version()
+        if version is None:
+            return MISSING
+        sealed: str | None = dataset.digest(version)
+        return sealed or _digest_of_path(Path(dataset.version_folder(version)))
+    if not hasattr(dataset, "_filepath"):
+        return MISSING
+    try:
+        return _digest_of_path(Path(dataset._get_load_path()))
+    except AttributeError:
+        return _digest_of_path(Path(dataset._filepath))
+    except Exception:  # Kedro raises its own error where there is no version yet
+        return MISSING
+
+
+def flat_values(value: Any, prefix: str) -> dict[str, Any]:
+    """Parameters by dotted name, as plain data, run-time fields left out."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json", exclude=set(run_time_fields(type(value))))
+    if not isinstance(value, Mapping):
+        return {prefix: value}
+    found: dict[str, Any] = {}
+    for key, item in value.items():
+        found |= flat_values(item, f"{prefix}.{key}" if prefix else str(key))
+    return found or {prefix: {}}
+
+
+def _digest_of_path(path: Path) -> str:
+    digests = file_digests()
+    if path.is_file():
+        return digests.of(path)
+    if not path.is_dir():
+        return MISSING
+    found = [(name, digests.of(path / name, stat)) for name, stat in files_below(path)]
+    return digest_bytes(repr(found).encode())

@@ -1,0 +1,54 @@
+"""Writing that survives a kill and a power cut: beside, to the disk, renamed."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Replace a JSON file in one step.
+
+    Raises:
+        OSError: The disk is full or the folder cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    try:
+        with partial.open("w", encoding="utf-8") as stream:
+            stream.write(json.dumps(content, ensure_ascii=False))
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    flush_folder(path.parent)
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file's content; ``None`` where it is missing or damaged."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def flush_tree(path: Path) -> None:
+    """Make sure that every file and folder below ``path`` is on the disk before a rename names it."""
+    for folder, _, files in os.walk(path):
+        for name in files:
+            with Path(folder, name).open("rb") as stream:
+                os.fsync(stream.fileno())
+        flush_folder(Path(folder))
+
+
+def flush_folder(path: Path) -> None:
+    """Make the names inside ``path`` durable; Windows has no such call and needs none."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
