@@ -27,7 +27,7 @@ def render_page(
         train_report: ``train_report``, for the curves.
     """
     environment = Environment(loader=PackageLoader("qwen_pipeline.evaluation", "templates"), autoescape=True)
-    ranked = sorted(predictions, key=lambda row: -row["tuned_character_f"])
+    ranked = sorted(predictions, key=lambda row: -row["tuned_chrf"])
     cut = ranked if len(ranked) <= 2 * SHOWN else [*ranked[:SHOWN], *ranked[-SHOWN:]]
     return environment.get_template("page.html").render(
         report=report,
@@ -110,8 +110,8 @@ def _charts(predictions: Sequence[Mapping[str, Any]], train: Mapping[str, Any]) 
         _memory_chart(train.get("memory", {})),
         histogram(
             [
-                ("base", [row["base_character_f"] for row in predictions]),
-                ("tuned", [row["tuned_character_f"] for row in predictions]),
+                ("base", [row["base_chrf"] for row in predictions]),
+                ("tuned", [row["tuned_chrf"] for row in predictions]),
             ],
             "chrF", "answers by likeness · 回答相似度分布",
         ),
