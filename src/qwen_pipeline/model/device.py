@@ -28,11 +28,11 @@ def half_precision(device: torch.device) -> torch.dtype:
 
 
 def autocast(device: torch.device, compute_dtype: torch.dtype) -> AbstractContextManager[None]:
-    """Products in ``compute_dtype`` while the block runs; float32 changes nothing, nor does float16 on a CPU.
+    """Products in ``compute_dtype`` while the block runs; float32 changes nothing.
 
     Not accelerate's own: its precision is one for the life of a process, and a notebook trains more than once.
     """
-    lowers = compute_dtype == torch.bfloat16 or (compute_dtype == torch.float16 and device.type == "cuda")
+    lowers = compute_dtype != torch.float32
     return torch.autocast(device.type, dtype=compute_dtype if lowers else torch.bfloat16, enabled=lowers)
 
 
