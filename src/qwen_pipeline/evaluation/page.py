@@ -134,7 +134,8 @@ def _memory_chart(memory: Mapping[str, Any]) -> Markup:
         for name, title in names.items()
     ]
     lines = [line for line in lines if line[1]]
-    planned = (memory.get("planned") or {}).get("reserved_gib")
+    on_gpu = any("gpu_reserved_gib" in row for row in over_time)
+    planned = (memory.get("planned") or {}).get("reserved_gib" if on_gpu else "process_gib")
     if planned and over_time:
         lines.append(("planned", [(over_time[0]["step"], planned), (over_time[-1]["step"], planned)]))
     return line_chart(lines, "step", "memory, GiB · 内存与显存")

@@ -21,7 +21,11 @@ def compute_device() -> torch.device:
 
 def half_precision(device: torch.device) -> torch.dtype:
     """Bfloat16, or float16 on a card that only emulates bfloat16."""
-    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+    if (
+        device.type == "cuda"
+        and torch.cuda.is_available()
+        and not torch.cuda.is_bf16_supported(including_emulation=False)
+    ):
         logger.warning("This card has no bfloat16; the run computes in float16.")
         return torch.float16
     return torch.bfloat16
