@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from qwen_pipeline.errors import MemoryPlanError
-from qwen_pipeline.memory.cap import CONTEXT_GIB, apply_memory_cap, planned_cap
+from qwen_pipeline.memory.cap import CONTEXT_GIB, CPU_KERNELS_GIB, apply_memory_cap, planned_cap
 from qwen_pipeline.memory.measure import GIB, MemoryMeter, host_memory_bytes
 
 
@@ -65,7 +65,7 @@ def test_on_a_cpu_the_plan_alone_keeps_to_the_limit():
     resident_gib = host_memory_bytes()[0] / GIB
     cap = apply_memory_cap(4.0, MemoryMeter("cpu"))
     assert not cap.enforced
-    assert cap.context_gib == pytest.approx(resident_gib, rel=0.05)
+    assert cap.context_gib == pytest.approx(resident_gib + CPU_KERNELS_GIB, rel=0.05)
 
 
 def test_on_a_cpu_a_cap_that_only_the_libraries_fit_into_is_refused():

@@ -15,6 +15,9 @@ from qwen_pipeline.memory.measure import GIB, MemoryMeter, host_memory_bytes
 # 0.3 GiB (consumer cards) to 0.55 GiB (data centre cards) are usual. Source: nvidia-smi readings published
 # with PyTorch 2.x; the value measured on the card replaces it.
 CONTEXT_GIB = 0.5
+# On a CPU oneDNN builds a kernel for every shape it meets and keeps it. Measured on the demo's training: resident
+# memory grew by 0.55 GiB beyond the planned tensors (benchmarks/LOG.md).
+CPU_KERNELS_GIB = 0.55
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ def planned_cap(
         max_memory_gb: The user's cap, GiB.
         device_type: ``cuda`` or ``cpu``.
         context_gib: The context's size if it has been measured; otherwise `CONTEXT_GIB`, and on a CPU what
-            this process holds now.
+            this process holds now and what oneDNN will.
 
     Raises:
         MemoryPlanError: The context alone takes the whole cap.
@@ -62,7 +65,7 @@ def planned_cap(
 
 
 def _usual_context_gib(device_type: str) -> float:
-    return CONTEXT_GIB if device_type == "cuda" else host_memory_bytes()[0] / GIB
+    return CONTEXT_GIB if device_type == "cuda" else host_memory_bytes()[0] / GIB + CPU_KERNELS_GIB
 
 
 def apply_memory_cap(max_memory_gb: float, meter: MemoryMeter) -> MemoryCap:

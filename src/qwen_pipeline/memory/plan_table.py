@@ -19,7 +19,7 @@ _TITLES = {
     "workspace": "Workspace of a layer, dequantised weights included",
     "libraries": "cuBLAS workspace",
     "fragmentation": "Allocator: reserved, not used",
-    "context": "CUDA context, or libraries on a CPU",
+    "context": "CUDA context, or libraries and their kernels on a CPU",
 }
 
 
