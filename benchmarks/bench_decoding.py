@@ -78,7 +78,9 @@ def generated_accuracy(writer: Writer, rounds: int) -> dict[str, str]:
         for size in LENGTHS:
             texts = [writer.encodable(language, size, encoding) for _ in range(rounds)]
             right.append(sum(decode(text.encode(encoding)).text == text for text in texts) / rounds)
-        rows[encoding] = " ".join(f"@{size} {100 * part:.1f}" for size, part in zip(LENGTHS, right, strict=True))
+        rows[encoding] = " ".join(
+            f"@{size} {100 * part:.1f}" for size, part in zip(LENGTHS, right, strict=True)
+        )
     return rows
 
 
@@ -158,7 +160,9 @@ def labelled(folder: Path) -> None:
     spec.loader.exec_module(scorer)
     decoders = {"this project": lambda data: decode(data).text, **scorer.anchors()}
     scores = {name: scorer.score(function) for name, function in decoders.items()}
-    keys = sorted(scores["this project"][0], key=lambda key: (key.split(" @")[0], int(key.partition(" @")[2] or 0)))
+    keys = sorted(
+        scores["this project"][0], key=lambda key: (key.split(" @")[0], int(key.partition(" @")[2] or 0))
+    )
     print("| % exact | rows | " + " | ".join(scores) + " |\n|---|---|" + "---|" * len(scores))
     for key in keys:
         shares = [f"{100 * cells[key][0] / cells[key][1]:.1f}" for cells, _ in scores.values()]

@@ -8,13 +8,21 @@ from hypothesis import strategies as st
 
 from qwen_pipeline.text.decode import decode
 
-SIMPLIFIED = "你好，这个问题的答案是：我们可以在这里看到时间和地方。训练之前先检查数据，再决定学习率和批次大小。"
-TRADITIONAL = "這個問題的答案是：我們可以在這裡看到時間和地方，謝謝你的來信。訓練之前先檢查資料，再決定學習率。"
+SIMPLIFIED = (
+    "你好，这个问题的答案是：我们可以在这里看到时间和地方。训练之前先检查数据，再决定学习率和批次大小。"
+)
+TRADITIONAL = (
+    "這個問題的答案是：我們可以在這裡看到時間和地方，謝謝你的來信。訓練之前先檢查資料，再決定學習率。"
+)
 JAPANESE = "この質問の答えは簡単です。まずデータを確認して、それから学習率を決めてください。メモリが足りないときは小さくします。"
-KOREAN = "이 질문의 답은 간단합니다. 먼저 데이터를 확인하고 학습률을 정하세요. 메모리가 부족하면 줄이면 됩니다."
+KOREAN = (
+    "이 질문의 답은 간단합니다. 먼저 데이터를 확인하고 학습률을 정하세요. 메모리가 부족하면 줄이면 됩니다."
+)
 FRENCH = "La mémoire est épuisée : réduisez la taille du lot, c'est déjà très efficace à l'entraînement."
 GERMAN = "Der Speicher genügt nicht: wählen Sie eine kleinere Größe, das ändert die Qualität für Sie kaum."
-POLISH = "Zbyt mało pamięci: proszę zmniejszyć rozmiar, a później jeszcze raz sprawdzić, czy uczenie się udało."
+POLISH = (
+    "Zbyt mało pamięci: proszę zmniejszyć rozmiar, a później jeszcze raz sprawdzić, czy uczenie się udało."
+)
 RUSSIAN = "Памяти не хватает: уменьшите размер пакета, и обучение пойдёт дальше без потери качества."
 GREEK = "Η μνήμη δεν φτάνει: μειώστε το μέγεθος της παρτίδας και δοκιμάστε ξανά την εκπαίδευση."
 TURKISH = "Bellek yetmiyor: yığın boyutunu küçültün ve eğitimi yeniden başlatın, sonuç değişmeyecektir."
@@ -48,7 +56,9 @@ def test_english_utf16_without_a_mark_is_read(encoding):
     assert decode("Q1: What is it?\nA1: A test.".encode(encoding)).text == "Q1: What is it?\nA1: A test."
 
 
-@pytest.mark.parametrize("text", ["x = 10 * 20\nprint(x)\n", "a0b0c0d0e0f0", "N=N=N=", "{}", "", "\x1b[1m", "0" * 99])
+@pytest.mark.parametrize(
+    "text", ["x = 10 * 20\nprint(x)\n", "a0b0c0d0e0f0", "N=N=N=", "{}", "", "\x1b[1m", "0" * 99]
+)
 def test_plain_ascii_stays_ascii(text):
     assert decode(text.encode()).text == text
 
@@ -134,7 +144,9 @@ def test_a_cut_last_character_is_told_to_the_byte_and_changes_nothing_else(encod
     assert (decoded.losses[0].start_byte, decoded.losses[0].end_byte) == (start, len(data) - 1)
 
 
-@pytest.mark.parametrize(("encoding", "bad"), [("utf-8", b"\xff\xfe"), ("utf-8", b"\xe4\xbd"), ("gb18030", b"\xff")])
+@pytest.mark.parametrize(
+    ("encoding", "bad"), [("utf-8", b"\xff\xfe"), ("utf-8", b"\xe4\xbd"), ("gb18030", b"\xff")]
+)
 def test_broken_bytes_in_the_middle_are_told_to_the_byte(encoding, bad):
     before, after = f"{SIMPLIFIED}\n".encode(encoding), f"\n{SIMPLIFIED}".encode(encoding)
     decoded = decode(before + bad + after)
@@ -158,12 +170,18 @@ def test_a_replacement_character_that_was_written_is_no_loss():
     assert not decode("写着\ufffd的文字".encode()).undecodable
 
 
-@given(st.text(st.sampled_from(SIMPLIFIED + "\n, a1"), max_size=200), st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))
+@given(
+    st.text(st.sampled_from(SIMPLIFIED + "\n, a1"), max_size=200),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+)
 def test_text_with_a_mark_or_in_utf8_is_always_read(text, encoding):
     assert decode(text.encode(encoding)).text == text
 
 
-@given(st.text(st.sampled_from(SIMPLIFIED), min_size=12, max_size=200), st.sampled_from(["gb18030", "utf-16-le", "utf-16-be"]))
+@given(
+    st.text(st.sampled_from(SIMPLIFIED), min_size=12, max_size=200),
+    st.sampled_from(["gb18030", "utf-16-le", "utf-16-be"]),
+)
 def test_chinese_is_read_in_any_order_of_its_characters(text, encoding):
     assert decode(text.encode(encoding)).text == text
 

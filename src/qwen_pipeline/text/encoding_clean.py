@@ -19,7 +19,10 @@ _MOST = 7  # so that a window's sum stays within eight bits
 # A window's sum above which it is looked at. In right Chinese text one window in 10,000 is above 2 and none was
 # above 8; in text read wrongly half of all windows are above 18. Source: measured on the decoding benchmark's texts.
 _WORST = 12
-_ENOUGH, _CERTAIN = 16, -2.2  # right Chinese text has -3.2 on average; no 16 characters read wrongly came below -1
+_ENOUGH, _CERTAIN = (
+    16,
+    -2.2,
+)  # right Chinese text has -3.2 on average; no 16 characters read wrongly came below -1
 _SOME, _LIKELY = 4, -0.5
 
 
@@ -91,7 +94,9 @@ def reading_of(text: str, name: str, languages: tuple[str, ...]) -> Reading:
         return Reading(text, name, (), high, mean)
     if len(units) != len(text):  # code units are no characters here; the caller looks at all of it
         return Reading(text, name, ((0, len(text)),), high, mean)
-    return Reading(text, name, tuple(_joined_windows(np.flatnonzero(windows > _WORST).tolist(), len(text))), high, mean)
+    return Reading(
+        text, name, tuple(_joined_windows(np.flatnonzero(windows > _WORST).tolist(), len(text))), high, mean
+    )
 
 
 def _joined_windows(places: Sequence[int], size: int) -> list[tuple[int, int]]:

@@ -31,7 +31,7 @@ _LAST_PLANE = 0x10
 _FEW_CHARACTERS = 64  # above ASCII: more of them are never valid UTF-8 by chance
 _THREE_BYTE = 0x800
 _BITS_OVER_ASCII = 40.0  # by which UTF-16 must be cheaper than printable ASCII, which is far more frequent
-_BITS_OVER_UTF8 = 3.0
+_BITS_OVER_UTF8 = 6.0
 _LEAST_VARIETY = 5  # characters of such UTF-16 that differ
 
 
@@ -78,7 +78,9 @@ def _guess(head: bytes, data: bytes) -> Guess:
     readings |= {candidate: read(head, candidate, at_end=True) for candidate in wide}
     likely = [candidate for candidate, found in readings.items() if found is not None and found.is_likely()]
     best_wide = rank(head, wide)[0]
-    narrow = rank(sample, [found for found in likely if found not in wide] or (UTF8, *DOUBLE_BYTE, *SINGLE_BYTE))
+    narrow = rank(
+        sample, [found for found in likely if found not in wide] or (UTF8, *DOUBLE_BYTE, *SINGLE_BYTE)
+    )
     if best_wide.bits < rank(head, (narrow[0].candidate,))[0].bits:
         return rank(head, (best_wide.candidate, *(guess.candidate for guess in narrow[:3])))[0]
     return narrow[0]

@@ -20,7 +20,9 @@ _FEWEST, _CREDIBLE = 2, -0.5  # characters above ASCII, and their mean excess
 _USUAL = -1.5  # mean excess above which a text is looked at; right text has about -3
 _NOT_TEXT = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufffd]")
 _LEADS = "".join(
-    bytes((lead, trail)).decode("gb18030", "ignore") for lead in range(0xE2, 0xF0) for trail in range(0x80, 0xC0)
+    bytes((lead, trail)).decode("gb18030", "ignore")
+    for lead in range(0xE2, 0xF0)
+    for trail in range(0x80, 0xC0)
 )
 _AS_GBK = re.compile(f"[{_LEADS}]")
 _AS_WESTERN = re.compile("[\xc2-\xf4][\x80-\xbf\u0152-\u0192\u02c6\u02dc\u2013-\u2122 ]|[\x81-\xff]{4}")
@@ -85,6 +87,7 @@ def _take_back(text: str) -> tuple[str, tuple[str, ...]] | None:
     different = len({char for char in text if not char.isascii()})
     possible = [reading for reading in WRONG_READINGS if different >= reading.least_different]
     firsts = [(found, reading) for reading in possible for found in reading.take_back(text)]
+    tries: list[tuple[str, tuple[WrongReading, ...], float]]
     tries = [(found, (reading,), 0.0) for found, reading in firsts]
     for found, first in firsts:
         for reading in WRONG_READINGS if first.right == "utf-8" else ():
