@@ -31,7 +31,11 @@ _LAST_PLANE = 0x10
 _FEW_CHARACTERS = 64  # above ASCII: more of them are never valid UTF-8 by chance
 _THREE_BYTE = 0x800
 _BITS_OVER_ASCII = 40.0  # by which UTF-16 must be cheaper than printable ASCII, which is far more frequent
-_BITS_OVER_UTF8 = 6.0
+_BITS_OVER_DENSE_ASCII = 16.0  # the same for ASCII without spaces and lines
+_ASCII_HEAD = 256
+_HEXADECIMAL = re.compile(rb"[0-9a-fA-F\s]*")
+_BITS_OVER_UTF8 = 3.0
+_BITS_OVER_LONGER_UTF8 = 12.0  # the same where it has characters of three bytes
 _LEAST_VARIETY = 5  # characters of such UTF-16 that differ
 
 
@@ -110,20 +114,19 @@ def is_doubtful_utf8(data: bytes, text: str) -> bool:
     if high > _FEW_CHARACTERS:
         return False
     units = units_of(text)
-    units = units[units >= 0x80]
-    if (units >= _THREE_BYTE).any():
-        return False
-    guesses = rank(sample_of(data), (UTF8, *DOUBLE_BYTE))
-    utf8 = next(guess for guess in guesses if guess.candidate is UTF8)
-    return guesses[0].bits + _BITS_OVER_UTF8 < utf8.bits
+    over = _BITS_OVER_LONGER_UTF8 if (units >= _THREE_BYTE).any() else _BITS_OVER_UTF8
+    utf8, *others = (rank(sample_of(data), (candidate,))[0] for candidate in (UTF8, *DOUBLE_BYTE))
+    # The rarer an encoding, the rarer still its text that happens to be valid UTF-8: its bits count twice.
+    return min(guess.bits + guess.candidate.bits for guess in others) + over < utf8.bits
 
 
 def _is_utf16_over_ascii(data: bytes) -> bool:
-    """Chinese in UTF-16 may be printable ASCII byte by byte."""
-    head = data[:256]
-    if len(data) % 2 or b"\n" in head or b" " in head:
+    """Chinese and Japanese in UTF-16 may be printable ASCII byte by byte."""
+    head = data[:_ASCII_HEAD]
+    if len(data) % 2 or _HEXADECIMAL.fullmatch(head):
         return False
     ascii_reading, *_ = rank(head, (UTF8,))
     best = rank(head, (UTF16_LE, UTF16_BE))[0]
     variety = len(set(head.decode(best.candidate.name, "replace")))
-    return variety >= _LEAST_VARIETY and best.bits + _BITS_OVER_ASCII < ascii_reading.bits
+    over = _BITS_OVER_ASCII if b"\n" in head or b" " in head else _BITS_OVER_DENSE_ASCII
+    return variety >= _LEAST_VARIETY and best.bits + over < ascii_reading.bits

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 BITS = 4  # costs are stored as quarter bits
 CHINESE_JAPANESE_KOREAN = ("zh-Hans", "zh-Hant", "ja", "ko")
-_ALPHABET_OF_ITS_OWN = ("ar", "bg", "el", "fa", "he", "mk", "ru", "th", "uk")
+ALPHABET_OF_ITS_OWN = ("ar", "bg", "el", "fa", "he", "mk", "ru", "th", "uk")
 _NEVER = 160  # U+FFFD: the bytes fit no character
 _UNASSIGNED, _PRIVATE, _CONTROL = 120, 104, 112
 _RARE_IDEOGRAPH, _RARE_LETTER, _SYMBOL, _WIDE_FORM, _HALF_KANA = 92, 88, 60, 64, 60
@@ -115,7 +115,7 @@ def cheapest_costs(languages: tuple[str, ...]) -> Costs:
 def _extra(language: str) -> int:
     if language in CHINESE_JAPANESE_KOREAN:
         return 0
-    return _WORD if language in _ALPHABET_OF_ITS_OWN else _ACCENT
+    return _WORD if language in ALPHABET_OF_ITS_OWN else _ACCENT
 
 
 @cache
