@@ -16,6 +16,7 @@ from transformers import AutoConfig, GenerationConfig
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from qwen_pipeline.errors import ExportError
+from qwen_pipeline.model.device import compute_device, threads_for
 from qwen_pipeline.model.load import load_tokenizer
 from qwen_pipeline.model.merge import AdapterWeights, Foundation, MergedWeights, StoredWeights, write_merged
 from qwen_pipeline.model.source import ModelSource
@@ -31,7 +32,6 @@ from qwen_pipeline.release.origin import require_same_base, require_same_tokeniz
 from qwen_pipeline.release.reading import Distance, distance
 from qwen_pipeline.release.streamed import read_streamed
 from qwen_pipeline.release.turn_template import read_turn_template
-from qwen_pipeline.training.device import threads_for, training_device
 
 K_QUANTS = ("q6_k", "q5_k_m", "q4_k_m")
 
@@ -53,7 +53,7 @@ class Exports:
     parameters: ExportParameters
     target: Path
     card: str
-    device: torch.device = field(default_factory=training_device)
+    device: torch.device = field(default_factory=compute_device)
     checks: list[Check] = field(default_factory=list)
     merges: dict[str, Distance] = field(default_factory=dict)
     chosen: Foundation | None = None
