@@ -42,6 +42,16 @@ def test_ollamas_prompt_is_the_chat_templates(tokenizer: Tokenizer) -> None:
         assert render_modelfile(modelfile, TURNS[first:last]) == prompt_text(tokenizer, TURNS[first:last])
 
 
+def test_thoughts_of_earlier_answers_are_kept_out_as_the_chat_template_keeps_them_out(
+    base_folder: Path,
+) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(base_folder)
+    turns = [*TURNS[:2], {"role": "assistant", "content": "<think>\nHm.\n</think>\n\nBecause."}, TURNS[3]]
+    modelfile = write_modelfile("m.gguf", read_turn_template(tokenizer), GREEDY)
+    assert ".Thinking" in modelfile
+    assert render_modelfile(modelfile, turns) == prompt_text(tokenizer, turns)
+
+
 def test_the_stop_word_and_the_sampling_are_those_of_the_parameters(tokenizer: Tokenizer) -> None:
     turns = read_turn_template(tokenizer)
     greedy = write_modelfile("m.gguf", turns, GREEDY)

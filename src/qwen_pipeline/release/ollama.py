@@ -8,6 +8,9 @@ from typing import Any
 from qwen_pipeline.errors import ExportError
 from qwen_pipeline.release.turn_template import TurnTemplate
 
+# Never written, since a chat template leaves the thoughts of earlier turns out; that it is there tells Ollama which
+# tags a thought has, so that it keeps thought and answer apart. Source: ollama, thinking/template.go, InferTags.
+THOUGHT = "{{ if false }}<think>{{ .Thinking }}</think>{{ end }}"
 _ACTION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _ROLE = re.compile(r'(?:else )?if eq \.Role "(\w+)"')
 
@@ -27,7 +30,8 @@ def write_modelfile(model: str, turns: TurnTemplate, generation: Mapping[str, An
         f'{{{{ {"else if" if number else "if"} eq .Role "{role}" }}}}{_go(start)}{{{{ .Content }}}}{_go(end)}'
         for number, (role, (start, end)) in enumerate(roles.items())
     )
-    template = f"{{{{ range .Messages }}}}{body}{{{{ end }}}}{{{{ end }}}}{_go(turns.prompt)}"
+    thought = THOUGHT if "<think>" in turns.prompt else ""
+    template = f"{{{{ range .Messages }}}}{thought}{body}{{{{ end }}}}{{{{ end }}}}{_go(turns.prompt)}"
     lines = [f"FROM {model}", f'TEMPLATE """{template}"""', f"PARAMETER stop {json.dumps(turns.stop)}"]
     lines += [f"PARAMETER {name} {value}" for name, value in _sampling(generation).items()]
     if turns.default_system:
@@ -50,15 +54,22 @@ def render_modelfile(modelfile: str, messages: Sequence[Mapping[str, str]]) -> s
     found = re.search(r'TEMPLATE """(.*?)"""', modelfile, re.DOTALL)
     if found is None:
         raise ExportError("The Modelfile has no TEMPLATE; run the export stage again.")
-    loop, _, prompt = found[1].rpartition("{{ end }}{{ end }}")
+    loop, _, prompt = found[1].replace(THOUGHT, "").rpartition("{{ end }}{{ end }}")
     default = re.search(r'SYSTEM """(.*?)"""', modelfile, re.DOTALL)
-    turns = list(messages)
+    turns = [_without_thought(turn) for turn in messages] if THOUGHT in found[1] else list(messages)
     if default and not any(turn["role"] == "system" for turn in turns):
         turns.insert(0, {"role": "system", "content": default[1]})
     branches = _branches(loop)
     return "".join(branches[turn["role"]].replace("\0", turn["content"]) for turn in turns) + "".join(
         _literals(prompt)
     )
+
+
+def _without_thought(turn: Mapping[str, str]) -> Mapping[str, str]:
+    """A turn as Ollama keeps it: the thought of an answer is not in its content."""
+    if turn["role"] != "assistant":
+        return turn
+    return {"role": "assistant", "content": turn["content"].rpartition("</think>")[2].lstrip()}
 
 
 def stops_of(modelfile: str) -> list[str]:
