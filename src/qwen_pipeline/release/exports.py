@@ -153,9 +153,8 @@ class Exports:
     def _export_adapter(self, live: LiveAnswers) -> None:
         folder = self.target / "adapter"
         shutil.copytree(self.adapter, folder)
-        is_hub = self.source.kind == "hub"
-        base = self.source.name if is_hub else str(self.source.directory().resolve())
-        clients.write_base_path(folder, base, self.source.revision if is_hub else None)
+        revision = self.source.revision if self.source.kind == "hub" else None
+        clients.write_base_path(folder, self.source.reference(), revision)
         self._finish(folder, live)
         self.checks.append(clients.check_adapter(folder, live, self.device))
 

@@ -56,8 +56,5 @@ def require_same_tokenizer(adapter: Path, tokenizer: Tokenizer) -> None:
 
 
 def _same(trained_on: str, source: ModelSource) -> bool:
-    if trained_on == source.name:
-        return True
-    if source.kind != "directory":
-        return False
-    return Path(trained_on).expanduser().resolve() == source.path.resolve()
+    """Whether two names mean one model: equal, or with the same last part (a folder that moved, a local copy)."""
+    return trained_on == source.name or Path(trained_on).name == Path(source.reference()).name
