@@ -7,6 +7,7 @@ from qwen_pipeline.text.encoding_candidates import Candidate
 from qwen_pipeline.text.language_costs import bits_of
 
 SUREST = 0.999
+_BITS_OF_A_CUT_BYTE = 8.0
 _BITS_PER_DOUBLING = 4.0  # neighbouring characters depend on each other, so bits count less than they say
 
 
@@ -31,7 +32,7 @@ def rank(sample: bytes, candidates: Sequence[Candidate]) -> list[Guess]:
     """The candidates, cheapest first, with confidences that sum to one at most.
 
     Args:
-        sample: Bytes; a character cut off at their end counts for nothing.
+        sample: Bytes; a character cut off at their end counts for little.
         candidates: What to try.
     """
     guesses = sorted((_price(sample, candidate) for candidate in candidates), key=lambda guess: guess.bits)
@@ -45,21 +46,24 @@ def rank(sample: bytes, candidates: Sequence[Candidate]) -> list[Guess]:
 
 
 def _price(sample: bytes, candidate: Candidate) -> Guess:
-    text = read_for_price(sample, candidate)
+    text, cut = read_for_price(sample, candidate)
     bits = bits_of(text, candidate.language_names)
     total, language = min((bits[name] + extra, name) for name, extra in candidate.languages)
-    return Guess(candidate, total + candidate.bits, language)
+    return Guess(candidate, total + candidate.bits + _BITS_OF_A_CUT_BYTE * cut, language)
 
 
-def read_for_price(sample: bytes, candidate: Candidate) -> str:
-    """The sample's text in the narrowest form of the encoding that fits, else with U+FFFD for what does not."""
+def read_for_price(sample: bytes, candidate: Candidate) -> tuple[str, int]:
+    """A sample's text, and how many bytes of a last character were cut off and left out.
+
+    The text is in the narrowest form of the encoding that fits; what fits none is U+FFFD.
+    """
     for name in (candidate.name, *candidate.wider):
         try:
-            return sample.decode(name)
+            return sample.decode(name), 0
         except UnicodeDecodeError as error:
             if is_cut_character(error):
-                return sample[: error.start].decode(name)
-    return sample.decode(candidate.wider[-1] if candidate.wider else candidate.name, "replace")
+                return sample[: error.start].decode(name), len(sample) - error.start
+    return sample.decode(candidate.wider[-1] if candidate.wider else candidate.name, "replace"), 0
 
 
 def is_cut_character(error: UnicodeDecodeError) -> bool:
