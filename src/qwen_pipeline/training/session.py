@@ -71,7 +71,7 @@ def train_tracked(
                 stack.enter_context(memory_profile(work / "memory_profile", device))
             report = trainer.run()
         adapter = work / "adapter"
-        save_adapter(model, adapter, base_model.name)
+        save_adapter(model, adapter, base_model.reference())
         load_tokenizer(base_model).save_pretrained(str(adapter))
         _log(reporter, report, adapter, work, plan)
     return adapter, report
