@@ -96,5 +96,7 @@ SINGLE_BYTE = (
     _alphabet("cp437", 15, "fr", "de", "es"),
 )
 
+# Forms of an encoding that few people write, by the bits that it costs to need one.
+RARE_FORMS = {"big5hkscs": 4.0, "euc_jis_2004": 8.0, "shift_jis_2004": 8.0}
 MIXABLE = (UTF8, *DOUBLE_BYTE, UTF16_LE, UTF16_BE, CP1252)  # those that a file may change between
 BY_NAME = {found.name: found for found in (UTF8, *DOUBLE_BYTE, *WIDE, *SINGLE_BYTE)}

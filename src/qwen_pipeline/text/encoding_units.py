@@ -5,7 +5,15 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from qwen_pipeline.text.encoding_candidates import DOUBLE_BYTE, GB18030, UTF8, UTF16_LE, WIDE, Candidate
+from qwen_pipeline.text.encoding_candidates import (
+    DOUBLE_BYTE,
+    GB18030,
+    UTF8,
+    UTF16_BE,
+    UTF16_LE,
+    WIDE,
+    Candidate,
+)
 from qwen_pipeline.text.language_costs import (
     CHINESE_JAPANESE_KOREAN,
     cheapest_costs,
@@ -16,6 +24,7 @@ from qwen_pipeline.text.language_costs import (
 BAD_BYTES = 140  # quarter bits for bytes that are no character
 _HALF_OF_FOUR_BYTES = 30  # a lead byte and a digit: half a character of GB18030
 _EMOJI, _RARE_PLANE = 44, 92
+_TWO_BYTES = 16  # more for two bytes of UTF-8: they are of languages that seldom stand beside Chinese
 Places = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
 
 
@@ -49,7 +58,7 @@ def _utf8_places(raw: npt.NDArray[np.int32]) -> Places:
     table = cheapest_costs(language_names())
     costs = np.full(len(first), BAD_BYTES, np.uint8)
     costs[first < 0x80] = table[first[first < 0x80]]
-    costs[two] = table[(first[two] & 0x1F) << 6 | second[two] & 0x3F]
+    costs[two] = table[(first[two] & 0x1F) << 6 | second[two] & 0x3F] + _TWO_BYTES
     costs[three] = table[(first[three] & 0x0F) << 12 | (second[three] & 0x3F) << 6 | third[three] & 0x3F]
     costs[four] = np.where((first[four] == 0xF0) & (second[four] == 0x9F), _EMOJI, _RARE_PLANE)
     lengths = np.ones(len(first), np.uint8)
@@ -62,10 +71,17 @@ def _utf8_places(raw: npt.NDArray[np.int32]) -> Places:
 def _wide_places(raw: npt.NDArray[np.int32], candidate: Candidate) -> Places:
     first, second = raw[:-3], raw[1:-2]
     table = cheapest_costs(candidate.usual_languages)
-    costs = table[first | second << 8 if candidate is UTF16_LE else first << 8 | second]
+    units = first | second << 8 if candidate is UTF16_LE else first << 8 | second
+    costs = table[units]
     costs[-1:] = BAD_BYTES
     lengths = np.full(len(first), 2, np.uint8)
     lengths[-1:] = 1
+    upper = first if candidate is UTF16_BE else second
+    high, low = upper & 0xFC == 0xD8, upper & 0xFC == 0xDC
+    costs[high | low] = BAD_BYTES
+    pairs = np.flatnonzero(high[:-2] & low[2:])
+    costs[pairs] = np.where(units[pairs] >> 2 == 0xD83C >> 2, _EMOJI, _RARE_PLANE)
+    lengths[pairs] = 4
     return costs, lengths
 
 
