@@ -7,9 +7,11 @@ import click
 from kedro import KedroDeprecationWarning
 from kedro.framework.cli.project import run as kedro_run
 
+from qwen_pipeline.commands.accept import accept
 from qwen_pipeline.commands.compare import compare
 from qwen_pipeline.commands.doctor import doctor
 from qwen_pipeline.commands.project import one_sentence
+from qwen_pipeline.commands.prune import prune
 from qwen_pipeline.commands.status import status
 
 RUNNER = "qwen_pipeline.incremental.runner.IncrementalRunner"
@@ -47,5 +49,5 @@ def run(**options: Any) -> Any:
 cli.add_command(
     click.Command("run", params=[*kedro_run.params, FORCE, DRY_RUN, YES], callback=run, help=run.__doc__)
 )
-for command in (compare, doctor, status):
+for command in (accept, compare, doctor, prune, status):
     cli.add_command(command)

@@ -87,3 +87,7 @@ class EnvironmentProblemError(PipelineError):
 
 class LongRunRefusedError(PipelineError):
     """A long stage would run again, and nobody confirmed it."""
+
+
+class AcceptRefusedError(PipelineError):
+    """Outputs cannot be kept: more than code changed since they were made."""
