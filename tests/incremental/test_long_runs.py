@@ -86,7 +86,7 @@ def test_time_of_interrupted_attempts_counts(fresh: Toy) -> None:
     attempt.write_text(json.dumps({**content, "spent": 5000.0}))
     (toy.root / "fail").unlink()
     toy.run()
-    assert Ledger(toy.root / "data/.ledger").records("refine.refine_texts")[0].seconds > 5000
+    assert Ledger(toy.root / "data/.ledger").records("refine.refine_texts")[0].seconds >= 5000
     assert not attempt.exists()
 
 
