@@ -50,9 +50,8 @@ def edits(toy: Any, made: Callable[[str], Path]) -> list[tuple[str, Callable[[],
 
     def flip() -> None:
         path = made("refined")
-        before, content = path.stat(), bytearray(path.read_bytes())
-        content[len(content) // 2] ^= 1
-        path.write_bytes(content)
+        before, content = path.stat(), path.read_bytes()
+        path.write_bytes(content.replace(b"eta", b"eto"))
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
         toy.values["report"]["title"] = "after the damage"
 
@@ -171,8 +170,10 @@ def compare_changes(dvc: str | None) -> dict[str, Any]:
                 start = time.perf_counter()
                 ran = run(toy)
                 seconds = round(time.perf_counter() - start, 3)
-                verdict = "right" if ran == list(right) else "stale" if set(right) - set(ran) else "too much"
-                table.setdefault(name, {"should run": list(right)})[tool] = {
+                found = [json.loads(made(output).read_bytes()) for output in ("refined", "summary")]
+                truth = table.setdefault(name, {"should run": list(right), "outputs": found})["outputs"]
+                verdict = "wrong" if found != truth else "too much" if set(ran) - set(right) else "right"
+                table[name][tool] = {
                     "ran": ran,
                     "verdict": verdict,
                     "seconds": seconds,

@@ -162,6 +162,7 @@ def test_a_mistake_is_one_sentence(project: Project) -> None:
 
 
 def test_accept_and_prune_on_the_command_line(project: Project) -> None:
+    project.kedro("run --pipeline clean --force")
     code = project.path / "src/qwen_pipeline/text/clean_table.py"
     code.write_text(code.read_text(encoding="utf-8") + "\n\nNEW = 1\n", encoding="utf-8")
     stale, _, accepted, current, shown, pruned, again = project.kedro(
