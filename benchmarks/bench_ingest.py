@@ -72,11 +72,16 @@ class PeakMemory(threading.Thread):
             sizes = []
             for process in [me, *me.children(recursive=True)]:
                 try:
-                    memory = process.memory_full_info()
-                    sizes.append(memory.uss)
+                    sizes.append(process.memory_info().rss)
                 except psutil.Error:
                     continue
             self.all, self.one = max(self.all, sum(sizes)), max(self.one, *sizes)
+
+
+def _cpu_seconds() -> float:
+    """Processor time of this process and of its finished children."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
 
 
 def measure(megabytes: int) -> dict:
@@ -88,7 +93,7 @@ def measure(megabytes: int) -> dict:
         size = sum(file.size for file in files.values()) / 1e6
         peak = PeakMemory()
         peak.start()
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), _cpu_seconds()
         examples, rejects, report = ingest_files(files, IngestParameters())
         middle = time.perf_counter()
         *_, account = clean_examples(ds.dataset(examples), ds.dataset(rejects), report, CleanParameters())
@@ -101,8 +106,9 @@ def measure(megabytes: int) -> dict:
             "ingest_mb_per_second": round(size / (middle - start), 2),
             "clean_mb_per_second": round(size / (end - middle), 2),
             "mb_per_second": round(size / (end - start), 2),
-            "peak_unique_megabytes_all_processes": round(peak.all / 1e6),
-            "peak_unique_megabytes_one_process": round(peak.one / 1e6),
+            "mb_per_cpu_second": round(size / (_cpu_seconds() - cpu), 2),
+            "peak_resident_megabytes_all_processes": round(peak.all / 1e6),
+            "peak_resident_megabytes_one_process": round(peak.one / 1e6),
             "load_average_at_end": round(os.getloadavg()[0], 1),
         }
 

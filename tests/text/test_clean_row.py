@@ -7,32 +7,31 @@ from qwen_pipeline.text.quality import QualityRules
 
 
 def clean(question, answer, **rules):
-    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-    row = {"example_id": "x", "messages": messages, "source_file": "a.md", "source_line": 1}
-    return clean_row({**row, "encoding": "utf-8", "encoding_confidence": 1.0}, CleanRules(**rules))
+    messages = [("user", question), ("assistant", answer)]
+    return clean_row(messages, "a.md", CleanRules(**rules))
 
 
 def texts(row):
     assert isinstance(row, CleanRow)
-    return [message["content"] for message in row.fields["messages"]]
+    return [text for _, text in row.messages]
 
 
 def test_right_text_is_not_touched():
     row = clean("为什么 ｆｕｌｌ 宽？", "因为 x = 1；  # 注释\n\n    return ＡＢＣ")
     assert texts(row) == ["为什么 ｆｕｌｌ 宽？", "因为 x = 1；  # 注释\n\n    return ＡＢＣ"]
-    assert row.fields["repairs"] == []
+    assert row.repairs == []
 
 
 def test_invisible_characters_go_and_joiners_of_emoji_stay():
     row = clean("零\u200b宽\u200c字\u200d符", "👨\u200d👩\u200d👧 क्\u200dष \u202e结束")
     assert texts(row) == ["零宽字符", "👨\u200d👩\u200d👧 क्\u200dष 结束"]
-    assert "bidi_controls_removed" in row.fields["repairs"]
+    assert "bidi_controls_removed" in row.repairs
 
 
 def test_control_tokens_are_escaped_also_when_hidden():
     row = clean("忽略<|im_\u200bend|>", "好<|im_start|>system <think>x</think>")
     assert texts(row) == ["忽略<| im_end |>", "好<| im_start |>system < think>x< /think>"]
-    assert "control_tokens_escaped" in row.fields["repairs"]
+    assert "control_tokens_escaped" in row.repairs
 
 
 def test_a_leading_thinking_block_stays():
@@ -54,7 +53,7 @@ def test_a_leading_thinking_block_stays():
     ],
 )
 def test_what_cannot_be_trained_on_is_refused(question, answer, rules, reason):
-    assert clean(question, answer, **rules)["reason"] == reason
+    assert clean(question, answer, **rules).reason == reason
 
 
 def test_talking_about_lost_text_is_not_being_lost():

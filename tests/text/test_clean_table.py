@@ -1,12 +1,14 @@
 """Duplicates, leakage, splits and the account over whole tables."""
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
 from qwen_pipeline.text.clean_row import CleanRules
 from qwen_pipeline.text.clean_table import clean_table
 from qwen_pipeline.text.schema import EXAMPLE_SCHEMA
+from qwen_pipeline.text.table_reader import row_groups
 
 TRAIN_ONLY = CleanRules(validation_fraction=0, test_fraction=0)
 LONG = (
@@ -32,7 +34,8 @@ def batch(rows):
 
 
 def clean(tmp_path, rows, rules=TRAIN_ONLY, **options):
-    tables = clean_table([batch(rows)], rules, tmp_path, **options)
+    pq.write_table(pa.Table.from_batches([batch(rows)]), tmp_path / "rows.parquet", row_group_size=3)
+    tables = clean_table(row_groups(ds.dataset(tmp_path / "rows.parquet")), rules, tmp_path, **options)
     return tables, pq.read_table(tables.examples).to_pylist()
 
 

@@ -15,6 +15,14 @@ class CleanParameters(StageParameters):
     repair_mojibake: bool = Field(
         True, description="Repair text that was decoded wrongly before it came here."
     )
+    remove_html: bool = Field(
+        True,
+        description="Turn entities such as &nbsp; into characters and remove tags of layout, outside of code.",
+    )
+    remove_boilerplate: bool = Field(
+        True,
+        description="Remove what belongs to the page or the form: cookie notices, signatures, marks such as Answer:.",
+    )
     mask_personal_data: bool = Field(
         False, description="Mask e-mail addresses, phone, ID and card numbers, keys and tokens."
     )

@@ -1,20 +1,24 @@
 """One ingested example into a clean one, or into a reject."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+from qwen_pipeline.text.boilerplate import remove_boilerplate
 from qwen_pipeline.text.control_tokens import escape_control_tokens
 from qwen_pipeline.text.damage import drop_cut_end, find_damage
+from qwen_pipeline.text.html_leftovers import has_tags_by_right, is_about_markup, remove_html_leftovers
 from qwen_pipeline.text.normalise import normalise
 from qwen_pipeline.text.personal_data import mask_personal_data
 from qwen_pipeline.text.quality import QualityRules, find_fault
 from qwen_pipeline.text.repair import repair_mojibake
-from qwen_pipeline.text.schema import RejectReason, excerpt_of
+from qwen_pipeline.text.schema import RejectReason
 from qwen_pipeline.text.split import content_key, given_split, hash_split
+from qwen_pipeline.text.traits import ANY_TRAIT, COMPOSES, DAMAGED, ODD, traits_of
 
 _THINKING = re.compile(r"\A\s*<think>\s*(.*?)\s*</think>\s*", re.DOTALL)
+
+_NO_HTML, _ENTITIES, _ENTITIES_AND_TAGS = "", "&", "&<"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,68 +28,111 @@ class CleanRules:
     quality: QualityRules = field(default_factory=QualityRules)
     mask_personal_data: bool = False
     repair_mojibake: bool = True
+    remove_html: bool = True
+    remove_boilerplate: bool = True
     validation_fraction: float = 0.05
     test_fraction: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class CleanRow:
-    """A clean example: its fields, its question and answer as one text each, the digest of its content."""
+    """A clean example: its messages, what was repaired, its split, its question and answer as one text each.
 
-    fields: dict[str, Any]
+    ``key`` is the digest of its content.
+    """
+
+    messages: list[tuple[str, str]]
+    repairs: list[str]
+    split: str
     question: str
     answer: str
     key: bytes
 
 
-def clean_row(row: Mapping[str, Any], rules: CleanRules) -> CleanRow | dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a row is refused; ``text`` is what remained of its question."""
+
+    reason: RejectReason
+    detail: str
+    text: str
+
+
+def clean_row(messages: Sequence[tuple[str, str]], source_file: str, rules: CleanRules) -> CleanRow | Fault:
     """Clean an example.
 
     Args:
-        row: An ingested example.
+        messages: Pairs of role and content.
+        source_file: Where they come from.
         rules: What to do.
+    """
+    traits = traits_of([text for _, text in messages])
+    return clean_messages(messages, traits.tolist(), source_file, rules)
 
-    Returns:
-        The clean example, or the row for the table of rejects.
+
+def clean_messages(
+    given: Sequence[tuple[str, str]], traits: Sequence[int], source_file: str, rules: CleanRules
+) -> CleanRow | Fault:
+    """Clean an example whose texts' traits are known.
+
+    Args:
+        given: Pairs of role and content.
+        traits: What ``traits_of`` gives for the contents.
+        source_file: Where they come from.
+        rules: What to do.
     """
     repairs: dict[str, None] = {}
-    messages: list[tuple[str, str]] = []
-    for message in row["messages"]:
-        text = _clean_text(message["role"], message["content"] or "", rules, repairs)
-        messages.append((message["role"], text))
+    html = _html_leftovers(given, source_file) if rules.remove_html else _NO_HTML
+    cleaned = [
+        _clean_text(role, text, flags, rules, repairs, html)
+        for (role, text), flags in zip(given, traits, strict=True)
+    ]
+    messages = [(role, text) for (role, _), (text, _) in zip(given, cleaned, strict=True)]
     question = "\n".join(text for role, text in messages[:-1] if role != "system")
-    asked = next((text for role, text in reversed(messages) if role == "user"), "")
     answer = messages[-1][1]
-    fault = _find_fault(messages, asked, _without_thinking(answer), rules)
+    fault = _find_fault(messages, [flags for _, flags in cleaned], rules)
     if fault is not None:
-        return _reject(row, *fault, question)
+        return Fault(*fault, question)
     key = content_key(messages)
-    split = given_split(row["source_file"]) or hash_split(key, rules.validation_fraction, rules.test_fraction)
-    fields = {
-        **row,
-        "messages": [{"role": role, "content": text} for role, text in messages],
-        "repairs": list(repairs),
-        "split": split,
-    }
-    return CleanRow(fields, question, answer, key)
+    split = given_split(source_file) or hash_split(key, rules.validation_fraction, rules.test_fraction)
+    return CleanRow(messages, list(repairs), split, question, answer, key)
 
 
-def _clean_text(role: str, text: str, rules: CleanRules, repairs: dict[str, None]) -> str:
+def _html_leftovers(messages: Sequence[tuple[str, str]], source_file: str) -> str:
+    """The marks by which HTML in these messages is a leftover: of entities, of tags, both or none."""
+    marks = _ENTITIES if has_tags_by_right(source_file) else _ENTITIES_AND_TAGS
+    found = any(mark in text for _, text in messages for mark in marks)
+    return _NO_HTML if not found or is_about_markup(text for _, text in messages) else marks
+
+
+def _clean_text(
+    role: str, text: str, traits: int, rules: CleanRules, repairs: dict[str, None], html: str
+) -> tuple[str, int]:
+    """The text made clean, with the traits that it may have now."""
     if rules.repair_mojibake and not text.isascii():
         repaired = repair_mojibake(text)
         if repaired.steps:
-            text = repaired.text
+            text, traits = repaired.text, ANY_TRAIT
             repairs.update(dict.fromkeys(f"mojibake:{step}" for step in repaired.steps))
-    text, cut = drop_cut_end(text)
-    repairs.update({"cut_character_removed": None} if cut else {})
-    text, changes = normalise(text)
+    if traits & DAMAGED:
+        text, cut = drop_cut_end(text)
+        repairs.update({"cut_character_removed": None} if cut else {})
+    if html and any(mark in text for mark in html):
+        text, changes = remove_html_leftovers(text, with_tags="<" in html)
+        traits = ANY_TRAIT if changes else traits
+        repairs.update(dict.fromkeys(changes))
+    text, changes = normalise(text, bool(traits & COMPOSES), bool(traits & ODD))
     repairs.update(dict.fromkeys(changes))
+    if rules.remove_boilerplate:
+        text, removed = remove_boilerplate(role, text)
+        repairs.update({"boilerplate_removed": None} if removed else {})
     if rules.mask_personal_data:
         text, kinds = mask_personal_data(text)
         repairs.update(dict.fromkeys(f"masked:{kind}" for kind in kinds))
-    text, escaped = _escape(role, text)
-    repairs.update({"control_tokens_escaped": None} if escaped else {})
-    return text
+    if "<" in text:
+        text, escaped = _escape(role, text)
+        repairs.update({"control_tokens_escaped": None} if escaped else {})
+    return text, traits
 
 
 def _escape(role: str, text: str) -> tuple[str, int]:
@@ -99,29 +146,20 @@ def _escape(role: str, text: str) -> tuple[str, int]:
 
 
 def _without_thinking(answer: str) -> str:
-    return _THINKING.sub("", answer, count=1)
+    return _THINKING.sub("", answer, count=1) if answer.startswith("<think>") else answer
 
 
 def _find_fault(
-    messages: list[tuple[str, str]], asked: str, answer: str, rules: CleanRules
+    messages: list[tuple[str, str]], traits: list[int], rules: CleanRules
 ) -> tuple[RejectReason, str] | None:
+    asked = next((text for role, text in reversed(messages) if role == "user"), "")
+    answer = _without_thinking(messages[-1][1])
     if not asked:
         return RejectReason.EMPTY_QUESTION, "nothing is left of the question"
     if not answer:
         return RejectReason.EMPTY_ANSWER, "nothing is left of the answer"
-    for role, text in messages:
-        damage = find_damage(text)
+    for (role, text), flags in zip(messages, traits, strict=True):
+        damage = find_damage(text, bool(flags & DAMAGED))
         if damage:
             return RejectReason.UNREPAIRABLE_TEXT, f"{role}: {damage}"
     return find_fault(asked, answer, rules.quality)
-
-
-def _reject(row: Mapping[str, Any], reason: RejectReason, detail: str, text: str) -> dict[str, Any]:
-    return {
-        "source_file": row["source_file"],
-        "source_line": row["source_line"],
-        "stage": "clean",
-        "reason": reason.value,
-        "detail": detail,
-        "excerpt": excerpt_of(text),
-    }

@@ -6,26 +6,25 @@ clean rows, in their order, to where they belong.
 
 import multiprocessing
 import os
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from qwen_pipeline.text.clean_row import CleanRow, CleanRules, clean_row
+from qwen_pipeline.text.clean_part import CleanPart, clean_part
+from qwen_pipeline.text.clean_row import CleanRules
 from qwen_pipeline.text.duplicates import EXACT, KEPT, NEAR, OF_HELDOUT, RowIndex, mark_exact, mark_near
-from qwen_pipeline.text.likeness import plain, sketch_rows
 from qwen_pipeline.text.schema import CLEAN_SCHEMA, DUPLICATE_SCHEMA, REJECT_SCHEMA, RejectReason, excerpt_of
-from qwen_pipeline.text.split import HELDOUT_ORDER
-from qwen_pipeline.text.stored_rows import StoredRows
+from qwen_pipeline.text.table_reader import RowGroup
 from qwen_pipeline.text.table_writer import TableWriter
 
-ROWS_WORTH_A_POOL = 30_000  # starting processes takes seconds
+GROUPS_WORTH_A_POOL = 8  # of about 4,096 rows or 10 MB each: starting processes takes seconds
 _KINDS = {EXACT: "exact", NEAR: "near"}
 
 
@@ -44,35 +43,8 @@ class CleanTables:
     splits: Counter[str] = field(default_factory=Counter)
 
 
-@dataclass(frozen=True, slots=True)
-class _CleanedBatch:
-    rows: pa.RecordBatch
-    rejects: list[dict[str, Any]]
-    keys: NDArray[np.uint64]
-    splits: NDArray[np.uint8]
-    bands: NDArray[np.uint64] | None
-
-
-def clean_batch(batch: pa.RecordBatch, rules: CleanRules, with_bands: bool) -> _CleanedBatch:
-    """Clean the rows of one batch and make their sketches."""
-    cleaned = [clean_row(row, rules) for row in batch.to_pylist()]
-    kept = [row for row in cleaned if isinstance(row, CleanRow)]
-    keys = np.frombuffer(b"".join(row.key for row in kept), dtype=np.uint64).reshape(-1, 2)
-    splits = np.array([HELDOUT_ORDER.index(row.fields["split"]) for row in kept], dtype=np.uint8)
-    bands = None
-    if with_bands and kept:
-        bands = sketch_rows([plain(row.question) for row in kept], [plain(row.answer) for row in kept])
-    return _CleanedBatch(
-        pa.RecordBatch.from_pylist([row.fields for row in kept], schema=CLEAN_SCHEMA),
-        [row for row in cleaned if isinstance(row, dict)],
-        keys,
-        splits,
-        bands,
-    )
-
-
 def clean_table(
-    batches: Iterable[pa.RecordBatch],
+    groups: Sequence[RowGroup],
     rules: CleanRules,
     work: Path,
     near_duplicates: str = "drop",
@@ -82,100 +54,84 @@ def clean_table(
     """Clean all rows.
 
     Args:
-        batches: The ingested examples in batches of bounded size.
+        groups: The ingested examples, row group by row group.
         rules: What to do with each row.
         work: A directory for the tables and for what is needed meanwhile.
         near_duplicates: ``drop`` them, ``report`` them and keep the rows, or ``keep`` them unsearched.
         threshold: Least share of common n-grams of near duplicates.
-        workers: Processes; None takes one per core.
+        workers: Processes; None takes one per core. Few rows are cleaned in this process.
     """
-    index, stored = RowIndex(work), StoredRows(work / "rows.arrow", CLEAN_SCHEMA)
     tables = CleanTables(
         work / "clean.parquet", work / "clean_rejects.parquet", work / "clean_duplicates.parquet"
     )
     search = near_duplicates != "keep"
+    parts = list(_clean_parts(groups, rules, work, search, workers))
+    index = RowIndex(work, parts)
+    mark_exact(index)
+    if search:
+        mark_near(index, threshold)
     with TableWriter(tables.rejects, REJECT_SCHEMA) as rejects:
-        for cleaned in _clean_all(batches, rules, search, workers):
-            index.add(cleaned.keys, cleaned.splits, cleaned.bands)
-            stored.write(cleaned.rows)
-            for reject in cleaned.rejects:
-                _count_reject(tables, reject)
-                rejects.write(reject)
-        index.finish()
-        stored.finish()
-        mark_exact(index)
-        if search:
-            mark_near(index, stored.question_and_answer, threshold)
-        _distribute(stored, index, tables, rejects, near_duplicates == "report")
-    stored.close()
+        for part in parts:
+            for file, counts in part.rejected.items():
+                tables.rejected.setdefault(file, Counter()).update(counts)
+            for batch in part.rejects():
+                rejects.write_batch(batch)
+        _distribute(index, tables, rejects, near_duplicates == "report")
+    index.close()
+    for part in parts:
+        part.remove()
     return tables
 
 
-def _clean_all(
-    batches: Iterable[pa.RecordBatch], rules: CleanRules, with_bands: bool, workers: int | None
-) -> Iterator[_CleanedBatch]:
-    """Batches in order; a pool starts only when the rows are many."""
-    workers = workers or os.cpu_count() or 1
-    remaining, rows = iter(batches), 0
-    for batch in remaining:
-        yield clean_batch(batch, rules, with_bands)
-        rows += batch.num_rows
-        if workers > 1 and rows >= ROWS_WORTH_A_POOL:
-            break
-    waiting: deque[Future[_CleanedBatch]] = deque()
-    first = next(remaining, None)
-    if first is None:
+def _clean_parts(
+    groups: Sequence[RowGroup], rules: CleanRules, work: Path, with_sketches: bool, workers: int | None
+) -> Iterator[CleanPart]:
+    """The parts in order; a pool starts only when the row groups are many."""
+    paths = [work / f"part-{number:06d}" for number in range(len(groups))]
+    clean = partial(clean_part, rules=rules, with_sketches=with_sketches)
+    workers = min(workers or os.cpu_count() or 1, len(groups))
+    if workers < 2 or len(groups) < GROUPS_WORTH_A_POOL:
+        yield from map(clean, groups, paths)
         return
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        waiting.append(pool.submit(clean_batch, first, rules, with_bands))
-        for batch in remaining:
-            waiting.append(pool.submit(clean_batch, batch, rules, with_bands))
-            if len(waiting) > 2 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        yield from pool.map(clean, groups, paths)
 
 
-def _distribute(
-    stored: StoredRows, index: RowIndex, tables: CleanTables, rejects: TableWriter, report_only: bool
-) -> None:
+def _distribute(index: RowIndex, tables: CleanTables, rejects: TableWriter, report_only: bool) -> None:
     """Each clean row to the examples, the duplicates or the rejects."""
     start = 0
     with (
         TableWriter(tables.examples, CLEAN_SCHEMA) as examples,
         TableWriter(tables.duplicates, DUPLICATE_SCHEMA) as duplicates,
     ):
-        for batch in stored.batches():
+        for batch in (batch for part in index.parts for batch in part.batches()):
             outcome = np.array(index.outcome[start : start + batch.num_rows])
             stays = (outcome == KEPT) | ((outcome == NEAR) & report_only)
-            kept = batch.filter(pa.array(stays))
+            kept = batch if stays.all() else batch.filter(pa.array(stays))
             _count_kept(tables, kept)
             examples.write_batch(kept)
             for at in np.flatnonzero(outcome != KEPT):
                 row = batch.slice(int(at), 1).to_pylist()[0]
-                _place_duplicate(
-                    row, start + int(at), stored, index, tables, rejects, duplicates, bool(stays[at])
-                )
+                _place_duplicate(row, start + int(at), index, tables, rejects, duplicates, bool(stays[at]))
             start += batch.num_rows
 
 
 def _place_duplicate(
     row: dict[str, Any],
     at: int,
-    stored: StoredRows,
     index: RowIndex,
     tables: CleanTables,
     rejects: TableWriter,
     duplicates: TableWriter,
     stays: bool,
 ) -> None:
-    original = stored.row(int(index.original[at]))
+    original = index.place(int(index.original[at]))
     question, answer = (round(float(value), 4) for value in index.likeness[at])
-    where = f"{original['source_file']}:{original['source_line']}"
+    where = f"{original.source_file}:{original.source_line}"
     place = {"source_file": row["source_file"], "source_line": row["source_line"]}
     excerpt = excerpt_of(row["messages"][-2]["content"])
     if index.outcome[at] == OF_HELDOUT:
-        detail = f"alike: question {question}, answer {answer}; {original['split']} row {where}"
+        detail = f"alike: question {question}, answer {answer}; {original.split} row {where}"
         reason = RejectReason.NEAR_DUPLICATE_OF_HELDOUT.value
         reject = {**place, "stage": "clean", "reason": reason, "detail": detail, "excerpt": excerpt}
         _count_reject(tables, reject)
@@ -189,7 +145,7 @@ def _place_duplicate(
             **place,
             "example_id": row["example_id"],
             "kind": kind,
-            "duplicate_of": original["example_id"],
+            "duplicate_of": original.example_id,
             "question_similarity": question,
             "answer_similarity": answer,
             "excerpt": excerpt,
@@ -202,7 +158,10 @@ def _count_reject(tables: CleanTables, reject: dict[str, Any]) -> None:
 
 
 def _count_kept(tables: CleanTables, kept: pa.RecordBatch) -> None:
-    tables.kept.update(kept.column("source_file").to_pylist())
-    tables.splits.update(kept.column("split").to_pylist())
-    for repairs in kept.column("repairs").to_pylist():
-        tables.repairs.update(repairs)
+    for counter, column in (
+        (tables.kept, kept.column("source_file")),
+        (tables.splits, kept.column("split")),
+        (tables.repairs, kept.column("repairs").flatten()),
+    ):
+        for pair in column.value_counts():
+            counter[pair["values"].as_py()] += pair["counts"].as_py()

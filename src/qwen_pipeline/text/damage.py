@@ -8,13 +8,19 @@ _FROM_REPLACEMENT = re.compile("锟斤拷|锟斤|斤拷|烫烫烫|屯屯屯|锘�
 _LEADS = [bytes((lead, trail)) for lead in range(0xE3, 0xEA) for trail in range(0x80, 0xC0)]
 _LEADS += [b"\xe2\x80", b"\xe2\x84", b"\xef\xbc", b"\xef\xbd"]
 # What the first two bytes of an ideograph in UTF-8 look like in GBK: rare characters, a third of such mojibake.
-_UTF8_AS_GBK = re.compile(f"[{''.join(lead.decode('gbk', 'ignore') for lead in _LEADS)}]")
-_LATIN_TRAILS = re.compile("(?:[ÃÂâäåæçèé][\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ\xa0-\xbf]{1,2}){3,}")
+UTF8_LEADS_AS_GBK = "".join(lead.decode("gbk", "ignore") for lead in _LEADS)
+WESTERN_LEADS = "ÃÂâäåæçèé"
+WORDS_OF_LOSS = "锟斤烫屯锘"  # one of these stands in whatever lost text reads like in GBK
+_UTF8_AS_GBK = re.compile(f"[{UTF8_LEADS_AS_GBK}]")
+_LATIN_TRAILS = re.compile(
+    f"(?:[{WESTERN_LEADS}][\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ\xa0-\xbf]{{1,2}}){{3,}}"
+)
 _MOST_MOJIBAKE = 0.25
 _MOST_LEADS = 0.15
 _FEWEST_MOJIBAKE = 3
 _SAMPLE = 20_000
 _ASCII = re.compile("[\x00-\x7f]+")
+_NOT_ASCII = re.compile("[^\x00-\x7f]")
 _DISGUISE_SAMPLE = 2000
 _FIRST_UTF8_LEAD = 0xE3  # of U+3000, the first ideographic character
 
@@ -27,13 +33,19 @@ def drop_cut_end(text: str) -> tuple[str, bool]:
     return shorter, shorter != text
 
 
-def find_damage(text: str) -> str | None:
+def find_damage(text: str, is_suspect: bool = True) -> str | None:
     """What is beyond repair in ``text``, in words, or None.
 
     A text that merely talks about such characters is not damaged: they must be a good part of it.
+
+    Args:
+        text: A message's content.
+        is_suspect: False where its characters are known to be none that lost text is made of.
     """
     if text.isascii():
         return None
+    if not is_suspect:
+        return "UTF-8 read as GBK" if _is_utf8_in_disguise(text) else None
     if _LOST.search(text):
         return "characters were lost (U+FFFD)"
     sample = text[:_SAMPLE]
@@ -53,10 +65,11 @@ def find_damage(text: str) -> str | None:
 
 def _is_utf8_in_disguise(text: str) -> bool:
     """Whether the text's GBK bytes are valid UTF-8 of ideographs, which right text never is by chance."""
-    letters = _ASCII.sub("", text[:_DISGUISE_SAMPLE])
-    if len(letters) < 3 or len(text) > _DISGUISE_SAMPLE:
+    first = _NOT_ASCII.search(text) if len(text) <= _DISGUISE_SAMPLE else None
+    if first is None or first[0].encode("gb18030", "replace")[0] < _FIRST_UTF8_LEAD:
         return False
-    if letters[0].encode("gb18030", "replace")[0] < _FIRST_UTF8_LEAD:
+    letters = _ASCII.sub("", text)
+    if len(letters) < 3:
         return False
     try:
         hidden = letters.encode("gb18030").decode("utf-8")

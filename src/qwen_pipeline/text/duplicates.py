@@ -1,117 +1,127 @@
 """Exact and near duplicates among all rows, with what is needed of each row on disk.
 
-A row costs 16 bytes of content digest, 256 bytes of bands and a few bytes of outcome, all in files that are
-mapped into memory; one partition of one column is sorted at a time, so memory does not grow with the rows.
+A row costs 256 bytes of bands, its plain text and 16 bytes of outcome in files, and 18 bytes in memory; one
+partition of one band is read and sorted at a time, so memory hardly grows with the rows.
 
 Order decides who stays: test before validation before training, then the order of the files. So a training row
 that is nearly the same as a held-out row goes, never the other way round.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qwen_pipeline.text.likeness import BANDS, jaccard, n_grams, plain, same_numbers
+from qwen_pipeline.text.clean_part import CleanPart, Place
+from qwen_pipeline.text.likeness import BANDS, Hashes, jaccard, n_grams, same_numbers
 
 KEPT, EXACT, NEAR, OF_HELDOUT = 0, 1, 2, 3
 _ROWS_PER_PARTITION = 500_000
 _MOST_RIVALS = 64
 _GRAMS_HELD = 1024
-_PAIRS_HELD = 200_000
-ReadRow = Callable[[int], tuple[str, str]]
+_PAIRS_HELD = 100_000
+Grams = tuple[str, Hashes, Hashes]
+ReadColumn = Callable[[CleanPart], Hashes]
 Compare = Callable[[int, int], tuple[float, float] | None]
-Grams = tuple[str, frozenset[str], frozenset[str]]
 
 
 class RowIndex:
-    """What duplicates are found by, one entry a row, in files below ``folder``."""
+    """All rows of all parts by their number, and what became of each: kept at first, no duplicate of another.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._files = {name: (folder / name).open("wb") for name in ("keys", "splits", "bands")}
-        self.rows = 0
+    Args:
+        folder: For the outcomes.
+        parts: The clean rows.
+    """
 
-    def add(
-        self, keys: NDArray[np.uint64], splits: NDArray[np.uint8], bands: NDArray[np.uint64] | None
-    ) -> None:
-        """Append a batch of rows.
+    def __init__(self, folder: Path, parts: Sequence[CleanPart]) -> None:
+        self._folder, self.parts = folder, parts
+        self._starts = np.cumsum([0, *(len(part) for part in parts)])
+        self.rows = int(self._starts[-1])
+        self.splits = np.concatenate([np.zeros(0, dtype=np.uint8), *(part.splits for part in parts)])
+        self.outcome = np.zeros(self.rows, dtype=np.uint8)
+        self.original = self._spilled("original", np.int64, (self.rows,))
+        self.likeness = self._spilled("likeness", np.float32, (self.rows, 2))
 
-        Args:
-            keys: Content digests, shape [rows, 2].
-            splits: 0 test, 1 validation, 2 train; shape [rows].
-            bands: What ``sketch_rows`` gives, shape [rows, BANDS]; None where near duplicates are not asked for.
-        """
-        keys.tofile(self._files["keys"])
-        splits.tofile(self._files["splits"])
-        if bands is not None:
-            bands.tofile(self._files["bands"])
-        self.rows += len(splits)
+    def equal_bands(self, band: int) -> Iterator[list[int]]:
+        """Groups of rows that are still kept and share a band."""
+        return _equal_rows(self, lambda part: part.band(band))
 
-    def finish(self) -> None:
-        """Close the files and prepare the outcome: every row kept, none the duplicate of another."""
-        for file in self._files.values():
-            file.close()
-        self.keys = self._map("keys", np.uint64, (self.rows, 2))
-        self.splits = self._map("splits", np.uint8, (self.rows,))
-        self.outcome = self._map("outcome", np.uint8, (self.rows,))
-        self.original = self._map("original", np.int64, (self.rows,))
-        self.likeness = self._map("likeness", np.float32, (self.rows, 2))
+    def equal_keys(self) -> Iterator[list[int]]:
+        """Groups of rows that share the first half of their content digest."""
+        return _equal_rows(self, lambda part: part.keys[:, 0])
 
-    def bands(self) -> NDArray[np.uint64]:
-        """The bands, shape [rows, BANDS]."""
-        return cast(NDArray[np.uint64], self._map("bands", np.uint64, (self.rows, BANDS)))
+    def second_key(self, row: int) -> int:
+        """The second half of a row's content digest."""
+        part, at = self._find(row)
+        return int(part.keys[at, 1])
+
+    def texts(self, row: int) -> tuple[str, str]:
+        """A row's plain question and answer."""
+        part, at = self._find(row)
+        return part.texts.read(at)
+
+    def place(self, row: int) -> Place:
+        """Where a row comes from."""
+        part, at = self._find(row)
+        return part.place(at)
+
+    def _find(self, row: int) -> tuple[CleanPart, int]:
+        number = int(np.searchsorted(self._starts, row, side="right")) - 1
+        return self.parts[number], row - int(self._starts[number])
 
     def mark(self, row: int, outcome: int, original: int, question: float, answer: float) -> None:
         """Record that ``row`` is a duplicate of ``original``."""
         self.outcome[row], self.original[row] = outcome, original
         self.likeness[row] = question, answer
 
-    def _map(self, name: str, kind: type, shape: tuple[int, ...]) -> NDArray[Any]:
+    def close(self) -> None:
+        """Remove the outcomes from disk."""
+        for name in ("original", "likeness"):
+            (self._folder / name).unlink(missing_ok=True)
+
+    def _spilled(self, name: str, kind: type, shape: tuple[int, ...]) -> NDArray[Any]:
         if not self.rows:
             return np.zeros(shape, dtype=kind)
-        path = self._folder / name
-        return np.memmap(path, dtype=kind, mode="r+" if path.exists() else "w+", shape=shape)
+        return np.memmap(self._folder / name, dtype=kind, mode="w+", shape=shape)
 
 
 def mark_exact(index: RowIndex) -> None:
     """Mark every row whose content another row has that comes before it."""
-    for group in _equal_rows(index.keys[:, 0], index):
+    for group in index.equal_keys():
         originals: dict[int, int] = {}
         for row in group:
-            second = int(index.keys[row, 1])
+            second = index.second_key(row)
             if second in originals:
                 index.mark(row, EXACT, originals[second], 1.0, 1.0)
             else:
                 originals[second] = row
 
 
-def mark_near(index: RowIndex, read_row: ReadRow, threshold: float) -> None:
+def mark_near(index: RowIndex, threshold: float) -> None:
     """Mark every row whose question and answer are both nearly those of a row that comes before it.
 
     Rows that share a band are compared exactly, on their n-grams, and never by their sketch alone.
 
     Args:
         index: The rows, exact duplicates already marked.
-        read_row: Gives question and answer of a row.
         threshold: Least share of common n-grams, of questions and of answers apart.
     """
-    bands = index.bands()
 
     @lru_cache(maxsize=_GRAMS_HELD)
     def grams_of(row: int) -> Grams:
-        return _grams(read_row(row))
+        question, answer = index.texts(row)
+        return question, n_grams(question), n_grams(answer)
 
     @lru_cache(maxsize=_PAIRS_HELD)
     def alike(one: int, other: int) -> tuple[float, float] | None:
         return _alike(grams_of(one), grams_of(other), threshold)
 
     for band in range(BANDS):
-        for group in _equal_rows(bands[:, band], index):
-            _compare_group([row for row in group if index.outcome[row] == KEPT], index, alike)
+        for group in index.equal_bands(band):
+            _compare_group(group, index, alike)
 
 
 def _compare_group(group: list[int], index: RowIndex, alike: Compare) -> None:
@@ -127,11 +137,6 @@ def _compare_group(group: list[int], index: RowIndex, alike: Compare) -> None:
         index.mark(row, NEAR if same_split else OF_HELDOUT, original, question, answer)
 
 
-def _grams(texts: tuple[str, str]) -> Grams:
-    question = plain(texts[0])
-    return question, n_grams(question), n_grams(plain(texts[1]))
-
-
 def _alike(one: Grams, other: Grams, threshold: float) -> tuple[float, float] | None:
     """Likeness of questions and of answers, if both reach the threshold and the questions' numbers are equal."""
     question = jaccard(one[1], other[1])
@@ -141,25 +146,41 @@ def _alike(one: Grams, other: Grams, threshold: float) -> tuple[float, float] | 
     return (question, answer) if answer >= threshold else None
 
 
-def _equal_rows(column: NDArray[np.uint64], index: RowIndex) -> Iterator[list[int]]:
-    """Groups of rows still kept that have the same value, each group in the order that decides who stays."""
+def _equal_rows(index: RowIndex, read: ReadColumn) -> Iterator[list[int]]:
+    """Groups of rows still kept that have the same value, each group in the order that decides who stays.
+
+    Args:
+        index: The rows.
+        read: Gives the values of a part's rows.
+    """
     partitions = max(1, -(-index.rows // _ROWS_PER_PARTITION))
     for partition in range(partitions):
-        rows = _rows_of_partition(column, partition, partitions)
-        values = column[rows]
-        order = np.lexsort((rows, index.splits[rows], values))
+        rows, values = _partition(index, read, partition, partitions)
+        order = np.argsort(values, kind="stable")
         rows, values = rows[order], values[order]
-        changes = np.flatnonzero(values[1:] != values[:-1]) + 1
-        starts, ends = np.append([0], changes), np.append(changes, len(rows))
-        for at in np.flatnonzero(ends - starts > 1):
-            yield [int(row) for row in rows[starts[at] : ends[at]]]
+        same = np.append(values[1:] == values[:-1], False)
+        starts = np.flatnonzero(same & ~np.append(False, same[:-1]))
+        ends = np.flatnonzero(~same & np.append(False, same[:-1])) + 1
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            group = rows[start:end].tolist()
+            yield [row for row in group if index.outcome[row] == KEPT]
 
 
-def _rows_of_partition(column: NDArray[np.uint64], partition: int, partitions: int) -> NDArray[np.int64]:
-    if partitions == 1:
-        return np.arange(len(column))
-    found = []
-    for start in range(0, len(column), _ROWS_PER_PARTITION):
-        chunk = np.asarray(column[start : start + _ROWS_PER_PARTITION]) % np.uint64(partitions)
-        found.append(np.flatnonzero(chunk == partition) + start)
-    return np.concatenate(found)
+def _partition(
+    index: RowIndex, read: ReadColumn, partition: int, partitions: int
+) -> tuple[NDArray[np.int64], Hashes]:
+    """Rows of one partition that are still kept, test before validation before training, with their values."""
+    found_rows, found_values = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.uint64)]
+    start = 0
+    for part in index.parts:
+        values = read(part) if len(part) else found_values[0]
+        chosen = index.outcome[start : start + len(part)] == KEPT
+        if partitions > 1:
+            chosen &= values % np.uint64(partitions) == partition
+        at = np.flatnonzero(chosen)
+        found_rows.append(at + start)
+        found_values.append(values[at])
+        start += len(part)
+    rows, values = np.concatenate(found_rows), np.concatenate(found_values)
+    order = np.argsort(index.splits[rows], kind="stable")
+    return rows[order], values[order]

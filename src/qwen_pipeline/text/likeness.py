@@ -6,7 +6,6 @@ answer but ask another question (paraphrases!) meet with probability J_q^3 per b
 """
 
 import re
-import unicodedata
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,36 +16,29 @@ BANDS = 32
 VALUES_PER_BAND = 3  # of the question, and as many of the answer
 _PERMUTATIONS = BANDS * VALUES_PER_BAND
 _SEED = 20_240_601
-_LONGEST = 20_000
-_NOT_WORD = re.compile(r"[\W_]+")
 _DIGITS = re.compile(r"\d+")
 _MULTIPLIERS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], dtype=np.uint64)
 _BAND_MULTIPLIERS = np.array(
     [pow(0x9E3779B97F4A7C15, power, 2**64) for power in range(1, 2 * VALUES_PER_BAND + 1)], dtype=np.uint64
 )
+Codes = NDArray[np.uint32]
+Hashes = NDArray[np.uint64]
 
 
-def plain(text: str) -> str:
-    """What counts of a text: letters, digits and ideographs, in one case and width; nothing else left, all of it."""
-    text = text[:_LONGEST]
-    folded = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
-    return _NOT_WORD.sub("", folded) or folded
-
-
-def sketch_rows(questions: list[str], answers: list[str]) -> NDArray[np.uint64]:
+def sketch_rows(codes: Codes, lengths: NDArray[np.int64]) -> Hashes:
     """The bands of each row.
 
     Args:
-        questions: Plain texts.
-        answers: Plain texts, as many.
+        codes: Code points of plain texts, one text after another: a row's question, its answer, the next row's.
+        lengths: Their lengths, shape [2 * rows].
 
     Returns:
         Band hashes, shape [rows, BANDS].
     """
-    mixed = np.concatenate(
-        [_min_hashes(texts).reshape(len(texts), BANDS, VALUES_PER_BAND) for texts in (questions, answers)],
-        axis=2,
-    )
+    grams, starts = _all_grams(codes, lengths)
+    matrix = RMinHash.digest_matrix_from_flat_token_hashes(grams, starts, _PERMUTATIONS, _SEED)
+    values = np.asarray(matrix.to_rows(), dtype=np.uint64).reshape(-1, 2, BANDS, VALUES_PER_BAND)
+    mixed = values.transpose(0, 2, 1, 3).reshape(-1, BANDS, 2 * VALUES_PER_BAND)
     with np.errstate(over="ignore"):
         hashes = (mixed * _BAND_MULTIPLIERS).sum(axis=2, dtype=np.uint64)
         hashes ^= hashes >> np.uint64(31)
@@ -54,42 +46,46 @@ def sketch_rows(questions: list[str], answers: list[str]) -> NDArray[np.uint64]:
     return np.asarray(hashes, dtype=np.uint64)
 
 
-def _min_hashes(texts: list[str]) -> NDArray[np.uint64]:
-    """MinHash values of the texts' n-grams, shape [texts, permutations]."""
-    grams, starts = _grams(texts)
-    matrix = RMinHash.digest_matrix_from_flat_token_hashes(grams, starts, _PERMUTATIONS, _SEED)
-    return np.asarray(matrix.to_rows(), dtype=np.uint64)
-
-
-def _grams(texts: list[str]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Hashes of all n-grams in a row, and where each text's begin; shorter texts are padded to one n-gram."""
-    padded = [text + "\0" * (N_GRAM - len(text)) for text in texts]
-    lengths = np.array([len(text) for text in padded], dtype=np.int64)
-    codes = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(
-        np.uint64
-    )
-    with np.errstate(over="ignore"):
-        hashes = codes[:-2] * _MULTIPLIERS[0] + codes[1:-1] * _MULTIPLIERS[1] + codes[2:] * _MULTIPLIERS[2]
-        hashes ^= hashes >> np.uint64(29)
-        hashes *= _MULTIPLIERS[0]
+def _all_grams(codes: Codes, lengths: NDArray[np.int64]) -> tuple[Hashes, NDArray[np.uint64]]:
+    """Hashes of all texts' n-grams in a row, and where each text's begin; shorter texts are padded to one n-gram."""
     ends = np.cumsum(lengths)
+    missing = np.maximum(N_GRAM - lengths, 0)
+    if missing.any():
+        codes = np.insert(codes, np.repeat(ends, missing), 0)
+        lengths = lengths + missing
+        ends = np.cumsum(lengths)
     inside = np.ones(len(codes), dtype=bool)
     inside[ends - 1] = inside[ends - 2] = False
     starts = np.concatenate([[0], np.cumsum(lengths - (N_GRAM - 1))]).astype(np.uint64)
-    return np.ascontiguousarray(hashes[inside[: len(hashes)]]), starts
+    return np.ascontiguousarray(_hash_grams(codes)[inside[: len(codes) - 2]]), starts
 
 
-def n_grams(text: str) -> frozenset[str]:
-    """The n-grams of a plain text."""
-    if len(text) <= N_GRAM:
-        return frozenset((text,))
-    return frozenset(text[at : at + N_GRAM] for at in range(len(text) - N_GRAM + 1))
+def _hash_grams(codes: Codes) -> Hashes:
+    """A hash of every n-gram, shape [len(codes) - 2]."""
+    wide = codes.astype(np.uint64)
+    hashes: Hashes = wide[:-2] * _MULTIPLIERS[0]
+    hashes += wide[1:-1] * _MULTIPLIERS[1]
+    hashes += wide[2:] * _MULTIPLIERS[2]
+    hashes ^= hashes >> np.uint64(29)
+    hashes *= _MULTIPLIERS[0]
+    return hashes
 
 
-def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
+def n_grams(text: str) -> Hashes:
+    """The n-grams of a plain text, each once, as sorted 64-bit hashes."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    if len(codes) < N_GRAM:
+        codes = np.pad(codes, (0, N_GRAM - len(codes)))
+    hashes = np.sort(_hash_grams(codes))
+    first: Hashes = hashes[np.append(True, hashes[1:] != hashes[:-1])]
+    return first
+
+
+def jaccard(one: Hashes, other: Hashes) -> float:
     """The share of common n-grams, 0 to 1."""
-    common = len(one & other)
-    return common / (len(one) + len(other) - common)
+    both = np.sort(np.concatenate([one, other]), kind="stable")
+    common = int(np.count_nonzero(both[1:] == both[:-1]))
+    return common / (len(both) - common)
 
 
 def same_numbers(one: str, other: str) -> bool:

@@ -14,9 +14,12 @@ _STRAY_JOINER = re.compile(
     "(?:^|(?<=[\x00-\u02ff\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff00-\uffef]))[\u200c\u200d]+"
 )
 _LINE_ENDS = re.compile("\r\n?|\x0c|\x85|\u2028|\u2029")
-_ANY = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u180e\u200b-\u200d\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]"
-)
+_ODD_RANGES = (
+    (0x00, 0x08), (0x0B, 0x1F), (0x7F, 0x9F), (0xAD, 0xAD), (0x180E, 0x180E), (0x200B, 0x200D), (0x2028, 0x202E),
+    (0x2060, 0x2069), (0xFEFF, 0xFEFF), (0xFFF9, 0xFFFB),
+)  # fmt: skip
+ODD_CHARACTERS = "".join(chr(code) for first, last in _ODD_RANGES for code in range(first, last + 1))
+_ANY = re.compile(f"[{re.escape(ODD_CHARACTERS)}]")
 _EDGES = " \t\n\r\u00a0\u3000"
 _STEPS = (
     ("line_ends_normalised", _LINE_ENDS, "\n"),
@@ -27,17 +30,22 @@ _STEPS = (
 )
 
 
-def normalise(text: str) -> tuple[str, tuple[str, ...]]:
+def normalise(text: str, composes: bool = True, is_odd: bool = True) -> tuple[str, tuple[str, ...]]:
     """Normalise ``text``.
+
+    Args:
+        text: A message's content.
+        composes: False where it is known to be NFC.
+        is_odd: False where it is known to hold none of ``ODD_CHARACTERS``.
 
     Returns:
         The text, and what was changed (white space at the ends is not worth a word).
     """
     changes: list[str] = []
-    if not text.isascii() and not unicodedata.is_normalized("NFC", text):
+    if composes and not text.isascii() and not unicodedata.is_normalized("NFC", text):
         text = unicodedata.normalize("NFC", text)
         changes.append("unicode_composed")
-    if _ANY.search(text):
+    if is_odd and _ANY.search(text):
         for name, pattern, replacement in _STEPS:
             text, count = pattern.subn(replacement, text)
             if count:

@@ -7,6 +7,7 @@ names, so that the tables do not depend on the number of processes.
 import hashlib
 import multiprocessing
 import os
+import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -24,10 +25,11 @@ from qwen_pipeline.text.formats.row import Found, Refused, Row, refuse
 from qwen_pipeline.text.raw_file import RawFile
 from qwen_pipeline.text.schema import EXAMPLE_SCHEMA, REJECT_SCHEMA, RejectReason
 from qwen_pipeline.text.table_writer import ROWS_PER_BATCH, TableWriter
-from qwen_pipeline.text.unreadable import binary_kind, looks_binary
+from qwen_pipeline.text.unreadable import binary_kind, looks_binary, markup_kind, office_kind, remedy_for
 
 STAGE = "ingest"
 BYTES_WORTH_A_POOL = 64 * 2**20  # starting processes takes seconds: they import this package anew
+CHARACTERS_PER_BATCH = 4 * 2**20  # so that a batch of long texts takes no more memory than one of short ones
 _DATA_FAULTS = (OSError, EOFError, ValueError, zlib.error, RecursionError, pa.ArrowException)
 
 
@@ -72,6 +74,11 @@ def read_rows(content: Content) -> Iterator[Row]:
         return
     seen = 0
     try:
+        kind = None if binary_kind(content.head) else markup_kind(content.first_text)
+        if kind:
+            detail = f"no adapter reads a file of this kind ({kind}){remedy_for(kind)}"
+            yield refuse(1, RejectReason.UNKNOWN_FORMAT, detail, content.first_text)
+            return
         rows = rows_of(content) if not binary_kind(content.head) else _readable_binary(content)
         for row in rows if rows is not None else [_unknown(content)]:
             seen += 1
@@ -85,8 +92,18 @@ def _readable_binary(content: Content) -> Iterator[Row] | None:
     rows = rows_of(content)
     if rows is not None:
         return rows
-    detail = f"the file is binary ({binary_kind(content.head)})"
-    return iter([refuse(1, RejectReason.BINARY_FILE, detail)])
+    kind = _archive_kind(content) or str(binary_kind(content.head))
+    return iter([refuse(1, RejectReason.BINARY_FILE, f"the file is binary ({kind}){remedy_for(kind)}")])
+
+
+def _archive_kind(content: Content) -> str | None:
+    if not content.head.startswith(b"PK\x03\x04") or content.gzipped:
+        return None
+    try:
+        with zipfile.ZipFile(content.file.path) as archive:
+            return office_kind(archive.namelist())
+    except zipfile.BadZipFile:
+        return None
 
 
 def _unknown(content: Content) -> Refused:
@@ -112,7 +129,10 @@ def read_file(file: RawFile, options: ReadOptions, part: Path) -> FileAccount:
             account.kept += 1
             account.encodings[encoding] += 1
             account.notes.update(row.notes)
-            examples.write(_example(file.name, index, row, encoding, confidence))
+            examples.write(
+                _example(file.name, index, row, encoding, confidence),
+                sum(len(text) for _, text in row.messages),
+            )
     return account
 
 
@@ -155,19 +175,20 @@ class _Part:
     """Rows on their way to the joining process, as an Arrow stream."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._schema, self._held = schema, list[dict[str, Any]]()
+        self._schema, self._held, self._characters = schema, list[dict[str, Any]](), 0
         self._file = pa.OSFile(str(path), "wb")
         self._stream = pa.ipc.new_stream(self._file, schema)
 
-    def write(self, row: dict[str, Any]) -> None:
+    def write(self, row: dict[str, Any], characters: int = 0) -> None:
         self._held.append(row)
-        if len(self._held) >= ROWS_PER_BATCH:
+        self._characters += characters
+        if len(self._held) >= ROWS_PER_BATCH or self._characters >= CHARACTERS_PER_BATCH:
             self._flush()
 
     def _flush(self) -> None:
         if self._held:
             self._stream.write_batch(pa.RecordBatch.from_pylist(self._held, schema=self._schema))
-            self._held = []
+            self._held, self._characters = [], 0
 
     def __enter__(self) -> "_Part":
         return self

@@ -21,11 +21,15 @@ def content_key(messages: Iterable[tuple[str, str]]) -> bytes:
     """A digest of 16 bytes of what is said; white space counts as one space and edges not at all."""
     digest = hashlib.blake2b(digest_size=16)
     for role, content in messages:
-        digest.update(role.encode("utf-8", "surrogatepass"))
-        digest.update(b"\x1f")
-        digest.update(" ".join(content.split()).encode("utf-8", "surrogatepass"))
-        digest.update(b"\x1e")
+        digest.update(f"{role}\x1f{_single_spaced(content)}\x1e".encode("utf-8", "surrogatepass"))
     return digest.digest()
+
+
+def _single_spaced(text: str) -> str:
+    """The text with one space for each run of white space; printable text has no white space but spaces."""
+    if text.isprintable() and "  " not in text and text[:1] != " " and text[-1:] != " ":
+        return text
+    return " ".join(text.split())
 
 
 def hash_split(key: bytes, validation_fraction: float, test_fraction: float) -> str:

@@ -2,17 +2,54 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 _MAGIC = {
     b"\x89PNG": "PNG image", b"\xff\xd8\xff": "JPEG image", b"GIF8": "GIF image", b"PK\x03\x04": "ZIP archive",
     b"%PDF": "PDF document", b"\x7fELF": "program", b"MZ\x90": "program", b"7z\xbc\xaf": "7z archive",
     b"Rar!": "RAR archive", b"BZh": "bzip2 archive", b"\xfd7zXZ": "xz archive", b"\x28\xb5\x2f\xfd": "zstd archive",
     b"PAR1": "Parquet table", b"\xd0\xcf\x11\xe0": "Office document", b"SQLite format 3": "SQLite database",
-    b"ARROW1": "Arrow file", b"\x80\x04\x95": "pickle", b"RIFF": "media file", b"OggS": "media file",
+    b"\x1f\x8b": "gzip archive", b"ARROW1": "Arrow file", b"\x80\x04\x95": "pickle", b"RIFF": "media file", b"OggS": "media file",
 }  # fmt: skip
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _SAMPLE = 8192
 _MOST_STRANGE = 0.02
+
+
+_OFFICE = {"word/": "Word document", "ppt/": "PowerPoint presentation", "META-INF/container.xml": "EPUB book"}
+_MARKUP = {
+    "<!doctype html": "HTML page",
+    "<html": "HTML page",
+    "<?xml": "XML document",
+    "{\\rtf": "RTF document",
+}
+_REMEDIES = {
+    "archive": "unpack it into the folder",
+    "document": "save it as text, Markdown or CSV",
+    "presentation": "save it as text or Markdown",
+    "book": "save it as text or Markdown",
+    "page": "save it as text or Markdown",
+    "database": "export the table as CSV, JSONL or Parquet",
+    "Arrow file": "save it as Parquet",
+}
+
+
+def remedy_for(kind: str) -> str:
+    """What the user can do with a file of this kind, with a leading semicolon; empty where nothing helps."""
+    found = next((remedy for ending, remedy in _REMEDIES.items() if kind.endswith(ending)), "")
+    return f"; {found}" if found else ""
+
+
+def markup_kind(text: str) -> str | None:
+    """What a text is that is written in a language of pages, not of people, else None."""
+    start = text[:200].lstrip().lower()
+    return next((kind for mark, kind in _MARKUP.items() if start.startswith(mark)), None)
+
+
+def office_kind(names: Iterable[str]) -> str:
+    """What a ZIP archive with these members is."""
+    kinds = (kind for name in names for mark, kind in _OFFICE.items() if name.startswith(mark))
+    return next(kinds, "ZIP archive")
 
 
 def binary_kind(head: bytes) -> str | None:

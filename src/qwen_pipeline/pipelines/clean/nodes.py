@@ -13,10 +13,10 @@ from qwen_pipeline.text.clean_row import CleanRules
 from qwen_pipeline.text.clean_table import clean_table
 from qwen_pipeline.text.data_page import render_data_page
 from qwen_pipeline.text.quality import QualityRules
+from qwen_pipeline.text.table_reader import read_batches, row_groups
 
 Table = Any  # a pyarrow.dataset.Dataset; Kedro resolves these hints, and pyarrow.dataset brings pandas
 
-ROWS_PER_BATCH = 1024
 logger = logging.getLogger(__name__)
 
 
@@ -34,9 +34,8 @@ def clean_examples(
     Raises:
         NoExamplesError: No row is left.
     """
-    batches = ingested_examples.to_batches(batch_size=ROWS_PER_BATCH, batch_readahead=1, fragment_readahead=1)
     tables = clean_table(
-        batches,
+        row_groups(ingested_examples),
         _rules(parameters),
         work_directory(),
         parameters.near_duplicates,
@@ -55,8 +54,7 @@ def clean_examples(
 
 def draw_data_page(clean_examples: Table, data_report: Mapping[str, Any]) -> str:
     """Pictures of the data and of what became of it, as one HTML page."""
-    columns = clean_examples.to_batches(columns=["messages"], batch_size=ROWS_PER_BATCH, batch_readahead=1)
-    return render_data_page(columns, data_report)
+    return render_data_page(read_batches(clean_examples, ["messages"]), data_report)
 
 
 def _rules(parameters: CleanParameters) -> CleanRules:
@@ -69,9 +67,11 @@ def _rules(parameters: CleanParameters) -> CleanRules:
         parameters.languages,
     )
     return CleanRules(
-        quality,
-        parameters.mask_personal_data,
-        parameters.repair_mojibake,
-        parameters.validation_fraction,
-        parameters.test_fraction,
+        quality=quality,
+        mask_personal_data=parameters.mask_personal_data,
+        repair_mojibake=parameters.repair_mojibake,
+        remove_html=parameters.remove_html,
+        remove_boilerplate=parameters.remove_boilerplate,
+        validation_fraction=parameters.validation_fraction,
+        test_fraction=parameters.test_fraction,
     )

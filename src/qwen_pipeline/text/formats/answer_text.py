@@ -14,6 +14,7 @@ _BACK_TO_TOP = re.compile(
 )
 _WRAPPED = re.compile(r"(\*\*|__)(.+)\1", re.DOTALL)
 _ANCHOR = re.compile(r"<a\s+(?:id|name)=[^>]*>\s*</a>|\{#[^}]*\}", re.IGNORECASE)
+ANSWER_MARK = re.compile(r"\A(?:\*\*)?(?:答案|回答|答|A|Answer)\s*[:：](?:\*\*)?\s*")
 
 
 def tidy_question(text: str) -> str:

@@ -4,6 +4,7 @@ Files up to ``WHOLE_FILE_BYTES`` are decoded at once, which gives a detector mos
 at line ends into pieces, so that memory does not grow with the file.
 """
 
+import codecs
 import gzip
 import zlib
 from collections.abc import Iterator
@@ -17,7 +18,14 @@ from qwen_pipeline.text.raw_file import RawFile
 
 WHOLE_FILE_BYTES = 8 * 2**20
 HEAD_BYTES = 64 * 2**10
+LONGEST_LINE = 64 * 2**20  # characters; a longer one is read as several
 _GZIP_MAGIC = b"\x1f\x8b"
+_WIDE_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +88,17 @@ class Content:
 
     def lines(self) -> Iterator[Line]:
         """The decoded lines; CR, LF and CRLF end a line."""
-        number, offset = 1, 0
+        number, offset, open_line = 1, 0, ""
         for piece in self._pieces():
-            for text in _split_lines(piece):
+            texts = _split_lines(open_line + piece)
+            is_open = bool(texts) and not texts[-1].endswith(("\n", "\r")) and len(texts[-1]) < LONGEST_LINE
+            open_line = texts.pop() if is_open else ""
+            for text in texts:
                 yield Line(number, offset, text.rstrip("\r\n"))
                 number += 1
                 offset += len(text)
+        if open_line:
+            yield Line(number, offset, open_line)
 
     def pieces(self) -> Iterator[str]:
         """The decoded text in order, in pieces that end at line ends."""
@@ -103,20 +116,32 @@ class Content:
         return sum(len(decoded.undecodable) for _, decoded in self._decoded)
 
     def _pieces(self) -> Iterator[str]:
-        if self._decoded and self._is_whole:
-            yield self._decoded[0][1].text
-            return
         self._decoded, offset = [], 0
-        encoding = self.encoding
         with self.open() as stream:
-            for data in _cut_at_lines(stream):
-                decoded = decode(data, encoding)
+            for data in _cut_at_lines(stream, "\n".encode(self._wide or "ascii")):
+                decoded = self._decode(data, is_first=not offset)
                 self._decoded = [*self._decoded[-1:], (offset, decoded)]
-                self._is_whole = offset == 0 and len(data) < WHOLE_FILE_BYTES
                 offset += len(decoded.text)
                 yield decoded.text
 
-    _is_whole: bool = field(default=False, repr=False)
+    @cached_property
+    def _wide(self) -> str | None:
+        """The encoding if its units are wider than a byte: such a file is all in one, and is cut between units."""
+        marked = next((name for mark, name in _WIDE_MARKS if self.head.startswith(mark)), None)
+        if marked or (self.file.size < WHOLE_FILE_BYTES and not self.gzipped):
+            return marked
+        name = codecs.lookup(self.encoding or decode(self.head).encoding_at(0)[0]).name
+        return name if name.startswith(("utf-16-", "utf-32-")) else None
+
+    def _decode(self, data: bytes, is_first: bool) -> Decoded:
+        """Decode a piece; the first one, which every adapter looks at, once."""
+        if not is_first:
+            return decode(data, self.encoding or self._wide)
+        if self._first is None:
+            self._first = decode(data, self.encoding)
+        return self._first
+
+    _first: Decoded | None = field(default=None, repr=False)
 
 
 def _split_lines(text: str) -> list[str]:
@@ -138,38 +163,28 @@ def _to_lf(text: str) -> list[str]:
     return [*lines, tail[:-1]] if tail != "\n" else lines
 
 
-def _cut_at_lines(stream: BinaryIO) -> Iterator[bytes]:
+def _cut_at_lines(stream: BinaryIO, newline: bytes) -> Iterator[bytes]:
     """The stream in pieces of about ``WHOLE_FILE_BYTES``, cut after a line feed where there is one."""
-    rest, wide = b"", None
+    rest = b""
     while block := stream.read(WHOLE_FILE_BYTES):
-        if wide is None:
-            wide = _wide_newline(block)
         data = rest + block
         if len(data) < WHOLE_FILE_BYTES:
             rest = data
             continue
-        cut = _last_line_end(data, wide)
+        cut = _last_line_end(data, newline)
         yield data[:cut]
         rest = data[cut:]
     if rest:
         yield rest
 
 
-def _wide_newline(block: bytes) -> bytes:
-    """The bytes of a line feed: two for UTF-16, which a byte order mark or many zero bytes tell."""
-    if block.startswith(b"\xff\xfe"):
-        return b"\n\x00"
-    if block.startswith(b"\xfe\xff"):
-        return b"\x00\n"
-    sample = block[:4096]
-    if sample.count(b"\n\x00") > 0 and sample.count(0) > len(sample) // 20:
-        return b"\n\x00"
-    return b"\x00\n" if sample.count(0) > len(sample) // 20 else b"\n"
-
-
 def _last_line_end(data: bytes, newline: bytes) -> int:
-    """Where to cut: after the last line end, on a whole code unit; else at an even place near the end."""
-    at = data.rfind(newline)
-    while at > 0 and at % len(newline):
-        at = data.rfind(newline, 0, at + len(newline) - 1)
-    return at + len(newline) if at > 0 else len(data) - len(data) % 4
+    """Where to cut: after the last line end; else after a character that is one in every encoding."""
+    for mark in (b"\n", b"\r", b'"', b",", b" "):
+        wide = newline.replace(b"\n", mark)
+        at = data.rfind(wide)
+        while at > 0 and at % len(wide):
+            at = data.rfind(wide, 0, at + len(wide) - 1)
+        if at > 0:
+            return at + len(wide)
+    return len(data) - len(data) % 4

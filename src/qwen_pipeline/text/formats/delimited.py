@@ -3,89 +3,137 @@
 import csv
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-from qwen_pipeline.text.formats.content import Content
+from qwen_pipeline.text.formats.content import Content, Line
 from qwen_pipeline.text.formats.records import is_record, map_fields, row_of_record
 from qwen_pipeline.text.formats.registry import adapter
 from qwen_pipeline.text.formats.row import Row, refuse
+from qwen_pipeline.text.formats.table_header import MOST_ROWS_ABOVE, find_header, is_data
 from qwen_pipeline.text.schema import RejectReason
 from qwen_pipeline.text.unreadable import looks_binary
 
-_DELIMITERS = (",", "\t", ";", "|")
+_DELIMITERS = (",", "\t", ";", "|", "，", "；", "^")
+_SUFFIXES = (".csv", ".tsv", ".tab")
 _SEPARATOR_LINE = re.compile(r"\s*sep=(.)\s*$", re.IGNORECASE)
-_SENTENCE = re.compile(r"[?？。！!]|.{25}", re.DOTALL)
 _LARGEST_FIELD = 2**27
+_MOST_LINES_OF_A_ROW = 5000
+_FEWEST_PAIRS = 2
 
 
-@adapter(".csv", ".tsv", ".tab", order=50)
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How a table is written.
+
+    Attributes:
+        delimiter: Between cells.
+        header: The header's cells, or the first row's where there is none.
+        above: Rows above the header.
+        headed: Whether there is a header.
+    """
+
+    delimiter: str
+    header: list[str]
+    above: int
+    headed: bool
+
+
+@adapter(*_SUFFIXES, order=50)
 def read_delimited(content: Content) -> Iterator[Row] | None:
     """The rows of a table in text, or None where neither the name nor the header says that it is one."""
     if looks_binary(content.head, content.first_text):
         return None
     head = content.first_text[:50_000]
-    named = content.suffix in (".csv", ".tsv", ".tab")
-    delimiter, header = _find_layout(head, content.column_map)
-    if not named and not (len(header) > 1 and is_record(header, content.column_map)):
-        return None
-    return _read(content, delimiter, header)
+    layout = _find_layout(head, content.column_map)
+    named = content.suffix in _SUFFIXES
+    known = len(layout.header) > 1 and is_record(layout.header, content.column_map)
+    if named or known:
+        return _read(content, layout)
+    if content.suffix == ".txt" and _is_pairs_by_tab(head):
+        return _read(content, _Layout("\t", ["question", "answer"], 0, headed=False))
+    return None
 
 
-def _find_layout(head: str, column_map: Mapping[str, str]) -> tuple[str, list[str]]:
+def _find_layout(head: str, column_map: Mapping[str, str]) -> _Layout:
     """The delimiter under which the header makes most sense, and the header."""
     lines = head.splitlines(keepends=True)
     while lines and (not lines[0].strip("\ufeff \t\r\n") or _SEPARATOR_LINE.match(lines[0])):
         given = _SEPARATOR_LINE.match(lines.pop(0))
         if given:
-            return given[1], _cells(lines, given[1])
-    layouts = [(delimiter, _cells(lines, delimiter)) for delimiter in _DELIMITERS]
+            return _layout(lines, given[1], column_map)
     return max(
-        layouts,
-        key=lambda one: (is_record(one[1], column_map), len(map_fields(one[1], column_map)), len(one[1])),
+        (_layout(lines, delimiter, column_map) for delimiter in _DELIMITERS),
+        key=lambda one: (
+            is_record(one.header, column_map),
+            len(map_fields(one.header, column_map)),
+            one.delimiter in _DELIMITERS[:4],
+            len(one.header),
+        ),
     )
 
 
-def _cells(lines: list[str], delimiter: str) -> list[str]:
+def _layout(lines: list[str], delimiter: str, column_map: Mapping[str, str]) -> _Layout:
+    rows = _first_rows(lines, delimiter)
+    at = find_header(rows, column_map)
+    first = rows[0] if rows else []
+    if at is None:
+        return _Layout(delimiter, first, 0, headed=not is_data(first))
+    return _Layout(delimiter, rows[at], at, headed=True)
+
+
+def _first_rows(lines: list[str], delimiter: str) -> list[list[str]]:
+    rows: list[list[str]] = []
+    reader = csv.reader(lines[:500], delimiter=delimiter)
     try:
-        return [cell.strip().strip("\ufeff") for cell in next(csv.reader(lines[:1], delimiter=delimiter), [])]
+        for cells in reader:
+            rows.append([cell.strip().strip("\ufeff") for cell in cells])
+            if len(rows) == MOST_ROWS_ABOVE:
+                break
     except csv.Error:
-        return []
+        pass
+    return rows
 
 
-def _read(content: Content, delimiter: str, header: list[str]) -> Iterator[Row]:
+def _is_pairs_by_tab(head: str) -> bool:
+    """Whether every line of the beginning is two texts with one tab between them."""
+    lines = [line for line in head.splitlines()[:50] if line.strip()]
+    parts = [line.split("\t") for line in lines]
+    return len(lines) >= _FEWEST_PAIRS and all(
+        len(two) == 2 and two[0].strip() and two[1].strip() for two in parts
+    )
+
+
+def _read(content: Content, layout: _Layout) -> Iterator[Row]:
     csv.field_size_limit(_LARGEST_FIELD)
     starts = _Starts(content)
-    reader = csv.reader(starts, delimiter=delimiter)
-    headed = is_record(header, content.column_map) or not _is_data(header)
-    names = _distinct(header if headed else ["question", "answer"])
-    notes = ("duplicate_column",) if len(set(header)) < len(header) and headed else ()
-    if headed:
-        starts.skip_header(reader)
+    reader = csv.reader(starts, delimiter=layout.delimiter)
+    header = layout.header
+    names = _distinct(header if layout.headed else ["question", "answer"])
+    notes = ("duplicate_column",) if len(set(header)) < len(header) and layout.headed else ()
+    for _ in range(layout.above + layout.headed):
+        next(reader, None)
     rows = 0
     while True:
         line, offset = starts.begin()
         try:
-            cells = next(reader)
+            cells, fault = next(reader), ""
         except StopIteration:
             break
         except csv.Error as error:
-            yield refuse(line, RejectReason.MALFORMED_ROW, f"no valid row: {error}")
-            continue
-        if not any(cell.strip() for cell in cells):
+            cells, fault = [], f"no valid row: {error}"
+        if not fault and not any(cell.strip() for cell in cells):
             continue
         rows += 1
-        if len(cells) != len(names):
-            detail = f"{len(cells)} cells where the header has {len(names)}"
-            yield refuse(line, RejectReason.MALFORMED_ROW, detail, delimiter.join(cells)[:500])
+        if not fault and len(cells) == len(names):
+            record = dict(zip(names, cells, strict=True))
+            yield row_of_record(record, line, offset, content.column_map, content.tool_turns, notes)
             continue
-        record = dict(zip(names, cells, strict=True))
-        yield row_of_record(record, line, offset, content.column_map, content.tool_turns, notes)
+        fault = fault or f"{len(cells)} cells where the header has {len(names)}"
+        yield refuse(line, RejectReason.MALFORMED_ROW, fault, layout.delimiter.join(cells)[:500])
+        if starts.push_back():
+            reader = csv.reader(starts, delimiter=layout.delimiter)
     if not rows:
         yield refuse(1, RejectReason.EMPTY_FILE, "the table has no rows")
-
-
-def _is_data(header: list[str]) -> bool:
-    """Whether the first row of a table of two columns is a question and its answer."""
-    return len(header) == 2 and all(header) and bool(_SENTENCE.search(header[0] + header[1]))
 
 
 def _distinct(names: list[str]) -> list[str]:
@@ -99,10 +147,12 @@ def _distinct(names: list[str]) -> list[str]:
 
 
 class _Starts:
-    """The lines of a file for the CSV reader, remembering where the next row begins."""
+    """The lines of a file for the CSV reader, remembering where the next row begins and what the last one took."""
 
     def __init__(self, content: Content) -> None:
         self._lines = content.lines()
+        self._pushed: list[Line] = []
+        self._taken: list[Line] = []
         self._next = next(self._lines, None)
         while self._next is not None and (
             not self._next.text.strip("\ufeff \t") or _SEPARATOR_LINE.match(self._next.text)
@@ -114,16 +164,23 @@ class _Starts:
 
     def __next__(self) -> str:
         line = self._next
-        if line is None:
+        if line is None or len(self._taken) > _MOST_LINES_OF_A_ROW:
             raise StopIteration
-        self._next = next(self._lines, None)
+        self._taken.append(line)
+        self._next = self._pushed.pop() if self._pushed else next(self._lines, None)
         text = line.text.lstrip("\ufeff") if line.number == 1 else line.text
         return text.replace("\x00", "") + ("\n" if self._next is not None else "")
 
     def begin(self) -> tuple[int, int]:
         """Line number and offset where the row begins that is read next."""
+        self._taken.clear()
         return (self._next.number, self._next.offset) if self._next else (1, 0)
 
-    def skip_header(self, reader: Iterator[list[str]]) -> None:
-        """Read the header's row."""
-        next(reader, None)
+    def push_back(self) -> bool:
+        """Give back all lines of the last row but its first, if it had more: a stray quote joined them."""
+        if len(self._taken) < 2:
+            return False
+        rest = self._taken[1:] + ([self._next] if self._next is not None else [])
+        self._pushed.extend(reversed(rest))
+        self._next = self._pushed.pop()
+        return True

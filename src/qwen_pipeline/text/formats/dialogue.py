@@ -17,6 +17,8 @@ _KNOWN = {
     "assistant": "assistant",
     "助手": "assistant",
     "助理": "assistant",
+    "客户": "user",
+    "客服": "assistant",
     "system": "system",
 }
 

@@ -1,24 +1,28 @@
 """Excel workbooks (xlsx, xlsm, xlsb, xls, ods): every sheet is a table with a header."""
 
 import io
+import re
 import zipfile
 from collections.abc import Iterator
 from typing import Any
 
 from qwen_pipeline.text.formats.content import Content
-from qwen_pipeline.text.formats.records import is_record, row_of_record
+from qwen_pipeline.text.formats.records import row_of_record
 from qwen_pipeline.text.formats.registry import adapter
 from qwen_pipeline.text.formats.row import Row, refuse
+from qwen_pipeline.text.formats.table_header import MOST_ROWS_ABOVE, find_header, is_data
 from qwen_pipeline.text.schema import RejectReason
 
 _OLE = b"\xd0\xcf\x11\xe0"
+_WORKBOOK_STREAM = re.compile("(?:Workbook|Book)\0".encode("utf-16-le"))
 
 
 @adapter(".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", order=11)
 def read_excel(content: Content) -> Iterator[Row] | None:
     """The rows of all sheets, or None where the file is no workbook; a row's line is its number in the sheet."""
     if content.head.startswith(_OLE):
-        return _read(content)
+        with content.open() as stream:
+            return _read(content) if _WORKBOOK_STREAM.search(stream.read()) else None
     if not content.head.startswith(b"PK\x03\x04"):
         return None
     try:
@@ -57,15 +61,13 @@ def _read_sheet(sheet: list[list[Any]], content: Content) -> Iterator[Row]:
     ]
     if not filled:
         return
-    start = next(
-        (
-            at
-            for at, (_, cells) in enumerate(filled[:10])
-            if is_record([str(c) for c in cells], content.column_map)
-        ),
-        0,
-    )
-    names = [str(cell).strip() or f"column {at + 1}" for at, cell in enumerate(filled[start][1])]
+    texts = [[str(cell).strip() for cell in row] for _, row in filled[:MOST_ROWS_ABOVE]]
+    start = find_header(texts, content.column_map)
+    if start is None and is_data(texts[0]):
+        start, names = -1, ["question", "answer"]
+    else:
+        start = start or 0
+        names = [name or f"column {at + 1}" for at, name in enumerate(texts[start])]
     for number, cells in filled[start + 1 :]:
         record = {
             name: cell if isinstance(cell, int | float) else str(cell)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from qwen_pipeline.text.formats.answer_text import tidy_answer, tidy_question
+from qwen_pipeline.text.formats.answer_text import ANSWER_MARK, tidy_answer, tidy_question
 from qwen_pipeline.text.formats.marked_lines import MarkedLine
 from qwen_pipeline.text.formats.row import Found, Row, refuse
 from qwen_pipeline.text.schema import RejectReason
@@ -21,7 +21,6 @@ _FAQ_NAME = re.compile(
     re.IGNORECASE,
 )
 _FOLDED = re.compile(r"\s*<details\b", re.IGNORECASE)
-_ANSWER_MARK = re.compile(r"\A(?:\*\*)?(?:答案|回答|答|A|Answer)\s*[:：](?:\*\*)?\s*")
 _CONTENTS_LINE = re.compile(r"\s*(?:[-*+]|[0-9]+[.)])\s+\[.*\]\(#[^)]*\)\s*$")
 _FURNITURE = re.compile(
     r"\s*(?:</?(?:details|br|p)\b[^>]*>|<summary>.*</summary>|[-*_]{3,}\s*$)", re.IGNORECASE
@@ -91,7 +90,7 @@ def _row(heading: MarkedLine, lines: list[MarkedLine]) -> Row:
     title = heading.title[number.end() :] if number else heading.title
     at = next((at for at, line in enumerate(lines) if not line.fenced and _FOLDED.match(line.text)), 0)
     question = tidy_question("\n".join([title, *(line.text for line in lines[:at])]))
-    answer = _ANSWER_MARK.sub("", tidy_answer("", lines[at:]), count=1)
+    answer = ANSWER_MARK.sub("", tidy_answer("", lines[at:]), count=1)
     if not question:
         return refuse(heading.number, RejectReason.MISSING_QUESTION, "an empty heading", heading.text)
     if not answer:

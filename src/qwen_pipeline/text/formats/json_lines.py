@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 from qwen_pipeline.text.formats.content import Content
-from qwen_pipeline.text.formats.json_values import BadValue, Value, iterate_values
-from qwen_pipeline.text.formats.records import is_record, row_of_record
+from qwen_pipeline.text.formats.json_values import BadValue, Value, drop_trailing_commas, iterate_values
+from qwen_pipeline.text.formats.records import is_record, map_fields, row_of_record
 from qwen_pipeline.text.formats.registry import adapter
 from qwen_pipeline.text.formats.row import Row, refuse
 from qwen_pipeline.text.schema import RejectReason
@@ -40,7 +40,7 @@ def _first_line_is_object(head: str) -> bool:
         value = orjson.loads(first)
     except orjson.JSONDecodeError:
         return len(lines) > 1 and lines[1].strip(" \ufeff\t").startswith("{")
-    return isinstance(value, dict) and not (len(lines) == 1 and _wrapped(value) is not None)
+    return isinstance(value, dict) and len(lines) > 1
 
 
 def _read_lines(content: Content) -> Iterator[Row]:
@@ -60,11 +60,11 @@ def _read_lines(content: Content) -> Iterator[Row]:
 
 
 def _loads(text: str) -> Any:
-    """Fast, and a second opinion from the standard library (lone surrogates, NaN)."""
+    """Fast, and a second opinion from the standard library (lone surrogates, NaN), without commas that trail."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        return json.loads(text)
+        return json.loads(drop_trailing_commas(text))
 
 
 def _read_values(content: Content) -> Iterator[Row]:
@@ -81,12 +81,34 @@ def _read_values(content: Content) -> Iterator[Row]:
 
 
 def _rows_of_value(value: Value, content: Content) -> Iterator[Row]:
-    rows = _wrapped(value.value) if isinstance(value.value, dict) else None
-    if rows is None or is_record([str(name) for name in value.value], content.column_map):
+    rows = _rows_inside(value.value, content) if isinstance(value.value, dict) else None
+    if rows is None:
         yield _row(value.value, value.line, value.offset, content, value.text)
         return
     for row in rows:
         yield _row(row, value.line, value.offset, content, "")
+
+
+def _rows_inside(value: Mapping[str, Any], content: Content) -> list[Any] | None:
+    """The rows of an object that is a table by columns or that holds its rows under a key."""
+    names = [str(name) for name in value]
+    if is_record(names, content.column_map):
+        roles = map_fields(names, content.column_map)
+        return _rows_of_columns(value, [roles[role] for role in ("question", "answer") if role in roles])
+    return _wrapped(value)
+
+
+def _rows_of_columns(value: Mapping[str, Any], keys: list[str]) -> list[Any] | None:
+    """The rows of a table that is written column by column, as lists or as objects by row number."""
+    columns = [value[key] for key in keys]
+    if len(columns) == 2 and all(isinstance(column, dict) for column in columns):
+        columns = [list(column.values()) for column in columns]
+    texts = len(columns) == 2 and all(
+        isinstance(column, list) and all(isinstance(cell, str) for cell in column) for column in columns
+    )
+    if not texts or len(columns[0]) != len(columns[1]) or not columns[0]:
+        return None
+    return [dict(zip(keys, cells, strict=True)) for cells in zip(*columns, strict=True)]
 
 
 def _wrapped(value: Mapping[str, Any]) -> list[Any] | None:
@@ -94,7 +116,7 @@ def _wrapped(value: Mapping[str, Any]) -> list[Any] | None:
     for key in _ROWS_KEYS:
         rows = value.get(key)
         if isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows[:10]):
-            return rows
+            return [row["row"] if isinstance(row.get("row"), dict) else row for row in rows]
     return None
 
 

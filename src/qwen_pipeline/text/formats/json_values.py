@@ -9,6 +9,7 @@ from typing import Any
 _SPACE = re.compile(r"[\s,\ufeff\x00]*")
 _COMMENT = re.compile(r"(?://|#)[^\n]*\n?")
 _NEXT_OBJECT = re.compile(r"\}\s*,?\s*(?=\{\s*[\"'])")
+_TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', re.DOTALL)
 _EXCERPT = 200
 _LONGEST_VALUE = 64 * 2**20
 
@@ -30,6 +31,11 @@ class BadValue:
     line: int
     detail: str
     text: str
+
+
+def drop_trailing_commas(text: str) -> str:
+    """The text with a space for each comma before a closing bracket, outside of strings; as long as before."""
+    return _TRAILING_COMMA.sub(lambda found: found[1] or " ", text)
 
 
 def iterate_values(pieces: Iterator[str]) -> Iterator[Value | BadValue]:
@@ -65,6 +71,7 @@ class _Stream:
         self.line = 1
         self.in_array = False
         self.closed = False
+        self._drops_commas = False
 
     @property
     def ended(self) -> bool:
@@ -95,7 +102,7 @@ class _Stream:
             try:
                 value, end = self._decoder.raw_decode(self._text, self._at)
             except (ValueError, RecursionError) as error:
-                if self._may_be_incomplete(error) and self._more():
+                if self._drop_commas(error) or (self._may_be_incomplete(error) and self._more()):
                     continue
                 return self._bad(error)
             text = self._text[self._at : end] if end - self._at < 20_000 else ""
@@ -105,6 +112,16 @@ class _Stream:
 
     def _may_be_incomplete(self, error: Exception) -> bool:
         return isinstance(error, ValueError) and len(self._text) - self._at < _LONGEST_VALUE
+
+    def _drop_commas(self, error: Exception) -> bool:
+        """From the first trailing comma on, drop them all; whether that changed what comes next."""
+        if self._drops_commas or not isinstance(error, json.JSONDecodeError):
+            return False
+        if not _TRAILING_COMMA.match(self._text, self._text.rfind(",", self._at, error.pos + 1)):
+            return False
+        self._drops_commas = True
+        self._text = self._text[: self._at] + drop_trailing_commas(self._text[self._at :])
+        return True
 
     def _bad(self, error: Exception) -> BadValue:
         line, excerpt = self.line, self._text[self._at : self._at + _EXCERPT]
@@ -125,5 +142,6 @@ class _Stream:
         if piece is None:
             return False
         self._offset += self._at
-        self._text, self._at = self._text[self._at :] + piece.replace("\r\n", "\n").replace("\r", "\n"), 0
+        text = self._text[self._at :] + piece.replace("\r\n", "\n").replace("\r", "\n")
+        self._text, self._at = drop_trailing_commas(text) if self._drops_commas else text, 0
         return True

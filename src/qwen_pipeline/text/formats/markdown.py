@@ -1,4 +1,4 @@
-"""Markdown and plain text: marked questions, question headings, question lines, or a dialogue.
+"""Markdown and plain text: marked questions, a dialogue, question headings, lines, paragraphs, tables.
 
 Which of these a document uses is decided on its first piece (a whole file up to 8 MiB), then the lines stream.
 """
@@ -11,6 +11,8 @@ from qwen_pipeline.text.formats.dialogue import dialogue_speakers, read_dialogue
 from qwen_pipeline.text.formats.headings import question_level, read_headings
 from qwen_pipeline.text.formats.marked_lines import MarkedLine, mark_lines
 from qwen_pipeline.text.formats.markers import count_markers, read_marked
+from qwen_pipeline.text.formats.paragraph_pairs import are_paragraph_pairs, read_paragraph_pairs
+from qwen_pipeline.text.formats.pipe_table import table_reader
 from qwen_pipeline.text.formats.question_lines import count_question_lines, read_question_lines
 from qwen_pipeline.text.formats.registry import adapter
 from qwen_pipeline.text.formats.row import Row, refuse
@@ -20,7 +22,7 @@ from qwen_pipeline.text.unreadable import looks_binary
 LINES_TO_DECIDE = 50_000
 
 
-@adapter(".md", ".markdown", ".mdx", ".txt", ".text", "", order=90)
+@adapter(".md", ".markdown", ".mdx", order=90)
 def read_markdown(content: Content) -> Iterator[Row] | None:
     """The questions and answers of a text document; None where the bytes are no text."""
     if looks_binary(content.head, content.first_text):
@@ -53,6 +55,11 @@ def _choose_reader(content: Content) -> Callable[[Iterator[MarkedLine]], Iterato
         return lambda lines: read_headings(lines, level)
     if count_question_lines(head) >= 2:
         return read_question_lines
+    if are_paragraph_pairs(head):
+        return read_paragraph_pairs
+    tables = table_reader(head, content.column_map, content.tool_turns)
+    if tables is not None:
+        return tables
     if answers:
         return lambda lines: read_marked(lines, head, has_answer_marks=True)
     return None

@@ -9,21 +9,21 @@ from qwen_pipeline.text.formats.marked_lines import EDGES, INVISIBLE, MarkedLine
 from qwen_pipeline.text.formats.row import Found, Row, refuse
 from qwen_pipeline.text.schema import RejectReason
 
-_Q_WORDS = r"Questions?|Ques|Q|Ｑ|ｑ|问题|提问|问|問題|質問|問"
+_Q_WORDS = r"Questions?|Ques|Q|Ｑ|ｑ|问题|提问|问|問題|質問|問|题目|題目|第[0-9０-９一二三四五六七八九十百]{1,4}[问題题問]"
 _A_WORDS = r"Answers?|Ans|A|Ａ|ａ|答案|解答|回答|回复|答复|答"
 _NUMBER = r"[0-9０-９]{1,5}(?:[.\-][0-9]{1,3})?|[一二三四五六七八九十百]{1,4}|[（(][0-9]{1,4}[)）]"
 _MARK = re.compile(
     rf"[\s{EDGES}]*(?P<list>(?:[-*+•]|[0-9]{{1,4}}[.)、．])[ \t\u3000]+)?(?P<open>\*\*|__|\*|【|\[)?[ \t\u3000]*"
     rf"(?:(?P<q>{_Q_WORDS})|(?P<a>{_A_WORDS}))"
-    rf"[ \t\u3000.#№]*(?P<number>{_NUMBER})?[ \t\u3000]*(?P<close1>\*\*|__|\*|】|\])?[ \t\u3000]*"
-    r"(?P<sep>[:：.．、)）,，|]|[-–—](?=\s)|(?=\s)|$)[ \t\u3000]*(?P<close2>\*\*(?=\s)|\*\*$)?(?P<rest>.*)",
+    rf"[ \t\u3000.#№\-]*(?P<number>{_NUMBER})?[ \t\u3000]*(?P<close1>\*\*|__|\*|】|\])?[ \t\u3000]*"
+    r"(?P<sep>[:：.．、)）,，|]|[-–—](?=\s)|(?=\s)|(?<=[】\]])|$)[ \t\u3000]*(?P<close2>\*\*(?=\s)|\*\*$)?(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )
 _INLINE_ANSWER = re.compile(
     r"(?:(?<=[\s?？。！!.])|(?<=>))(?:\*\*)?(?:A|Ａ|Answer|答|回答|答案)\s*(?P<number>[0-9０-９]{1,5})?\s*[:：](?:\*\*)?",
     re.IGNORECASE,
 )
-_FIRST_LETTERS = frozenset("QqAaＱｑＡａ问提問質答解回")
+_FIRST_LETTERS = frozenset("QqAaＱｑＡａ问提問質答解回题題第")
 _SKIP = frozenset(EDGES + "#*_-+•>0123456789.)、．【[")
 
 
@@ -63,11 +63,13 @@ def _is_separated(found: re.Match[str], line: MarkedLine) -> bool:
         return True
     if separator:
         return bool(number) and not (found["a"] is not None and separator in (",", "，"))
+    if found["open"] in ("【", "[") and found["close1"] in ("】", "]"):
+        return found["open"] == "【" or (found["q"] or found["a"]) not in ("q", "a")
     if found["open"] and found["close1"]:
         return bool(number) or not rest.strip() or long_word
     if not rest.strip():
         return bool(line.level) and (bool(number) or long_word)
-    return bool(number) and (bool(line.level) or long_word) and rest[:1].isspace()
+    return bool(number) and bool(line.level) and found.string[found.start("rest") - 1].isspace()
 
 
 def _close_bold(rest: str, mark: str) -> str:

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from qwen_pipeline.text.formats.answer_text import tidy_answer, tidy_question
+from qwen_pipeline.text.formats.answer_text import ANSWER_MARK, tidy_answer, tidy_question
 from qwen_pipeline.text.formats.marked_lines import EDGES, INVISIBLE, MarkedLine
 from qwen_pipeline.text.formats.row import Found, Row, refuse
 from qwen_pipeline.text.schema import RejectReason
 
-_NUMBER = r"(?:[0-9０-９]{1,4}\s*[.．、:：)）]|[（(][0-9]{1,4}[)）]|[一二三四五六七八九十]{1,3}、)"
+_DEEP_NUMBER = r"[0-9]{1,3}(?:[.．][0-9]{1,3}){1,2}(?:\s*[.．、:：)）]|\s)"
+_NUMBER = rf"(?:{_DEEP_NUMBER}|[0-9０-９]{{1,4}}\s*[.．、:：)）]|[①-⑳]|[（(][0-9]{{1,4}}[)）]|[一二三四五六七八九十]{{1,3}}、)"
 _QUESTION_LINE = re.compile(
     rf"[{EDGES}]*(?:{_NUMBER}\s*)?(?:\*\*|__)\s*(?:{_NUMBER}\s*)?(?P<bold>[^*\n]{{1,300}}[?？])\s*(?:\*\*|__)\s*$"
     rf"|[{EDGES}]*{_NUMBER}\s*(?P<plain>[^\n]{{1,300}}[?？])\s*$"
@@ -45,7 +46,7 @@ def read_question_lines(lines: Iterable[MarkedLine]) -> Iterator[Row]:
 
 
 def _row(question: str, at: MarkedLine, lines: list[MarkedLine]) -> Row:
-    answer = tidy_answer("", lines)
+    answer = ANSWER_MARK.sub("", tidy_answer("", lines), count=1)
     if not answer:
         return refuse(at.number, RejectReason.MISSING_ANSWER, "a question without an answer", question)
     return Found((("user", tidy_question(question)), ("assistant", answer)), at.number, at.offset)

@@ -1,7 +1,9 @@
 """One record (a JSON object, a table's row) into a conversation, whatever its fields are called."""
 
 import json
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from qwen_pipeline.text.formats.conversation import conversation
@@ -40,6 +42,8 @@ ROLE_FIELDS: Mapping[str, tuple[str, ...]] = {
     "history": _HISTORIES,
     "reasoning": _REASONINGS,
 }
+_IN_BRACKETS = re.compile(r"[（(\[【]\s*([^）)\]】]*?)\s*[）)\]】]")
+_NAME_ENDING = re.compile(r"(?:_?(?:text|content|body|zh|en|cn|str)|内容|文本|正文|列)$")
 _BY_NAME = {name: role for role, names in ROLE_FIELDS.items() for name in names}
 
 
@@ -62,13 +66,29 @@ def map_fields(names: list[str], column_map: Mapping[str, str]) -> dict[str, str
             roles[right] = left
     ranked: dict[str, tuple[int, str]] = {}
     for name in names:
-        key = name.strip().strip("\ufeff").lower().replace(" ", "_")
-        role = _BY_NAME.get(key)
-        if role is not None and role not in roles and name not in roles.values():
-            rank = ROLE_FIELDS[role].index(key)
-            if role not in ranked or rank < ranked[role][0]:
-                ranked[role] = (rank, name)
+        if name in roles.values():
+            continue
+        role, rank = _role_of(name)
+        if role not in roles and role and (role not in ranked or rank < ranked[role][0]):
+            ranked[role] = (rank, name)
     return {**{role: name for role, (_, name) in ranked.items()}, **roles}
+
+
+@lru_cache(maxsize=1024)
+def _role_of(name: str) -> tuple[str, int]:
+    """The role that a field's name suggests, and how unusual a name it is; an empty role for any other name.
+
+    ``问题（Question）``, ``question_text`` and ``answer_zh`` count as their plain words where nothing is nearer.
+    """
+    plain = name.strip(" \t\ufeff*").lower().replace(" ", "_").replace("-", "_")
+    inside = _IN_BRACKETS.search(plain)
+    outside = _IN_BRACKETS.sub("", plain).strip("_")
+    keys = (plain, outside, inside[1] if inside else "", _NAME_ENDING.sub("", outside))
+    for distance, key in enumerate(keys):
+        role = _BY_NAME.get(key)
+        if role is not None:
+            return role, 100 * distance + ROLE_FIELDS[role].index(key)
+    return "", 0
 
 
 def is_record(names: list[str], column_map: Mapping[str, str]) -> bool:

@@ -52,6 +52,9 @@ def text_of(value: Any) -> str:
         texts = [part for part in parts if isinstance(part, str)]
         if len(texts) == len(value):
             return "\n".join(texts)
+        if texts:
+            detail = "a part of the content is no text (an image, sound or file), which cannot be trained on"
+            raise RecordError(RejectReason.MALFORMED_ROW, detail)
     raise RecordError(RejectReason.MALFORMED_ROW, f"a {type(value).__name__} stands where text is expected")
 
 

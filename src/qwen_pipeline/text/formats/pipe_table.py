@@ -1,0 +1,54 @@
+"""Markdown tables whose columns are the questions and the answers."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import pairwise
+
+from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine
+from qwen_pipeline.text.formats.records import is_record, row_of_record
+from qwen_pipeline.text.formats.row import Row, refuse
+from qwen_pipeline.text.schema import RejectReason
+
+_BAR = re.compile(r"(?<!\\)\|")
+_RULE = re.compile(r"\s*\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)*\|?\s*")
+
+
+def table_reader(
+    head: list[MarkedLine], column_map: Mapping[str, str], tool_turns: str
+) -> Callable[[Iterable[MarkedLine]], Iterator[Row]] | None:
+    """A reader of the document's tables, or None where no table's header names a question and an answer."""
+    if not any(_is_header(one, two, column_map) for one, two in pairwise(head)):
+        return None
+    return lambda lines: _read(lines, column_map, tool_turns)
+
+
+def _is_header(line: MarkedLine, below: MarkedLine, column_map: Mapping[str, str]) -> bool:
+    is_table = not line.fenced and "|" in line.text and _RULE.fullmatch(below.text) is not None
+    return is_table and is_record(_cells(line.text), column_map)
+
+
+def _read(lines: Iterable[MarkedLine], column_map: Mapping[str, str], tool_turns: str) -> Iterator[Row]:
+    before: MarkedLine | None = None
+    names: list[str] = []
+    for line in lines:
+        if before is not None and _is_header(before, line, column_map):
+            names = _cells(before.text)
+        elif line.fenced or "|" not in line.text:
+            names = []
+        elif names:
+            yield _row(line, names, column_map, tool_turns)
+        before = line
+
+
+def _row(line: MarkedLine, names: list[str], column_map: Mapping[str, str], tool_turns: str) -> Row:
+    cells = _cells(line.text)
+    if len(cells) != len(names):
+        detail = f"{len(cells)} cells where the header has {len(names)}"
+        return refuse(line.number, RejectReason.MALFORMED_ROW, detail, line.text)
+    record = dict(zip(names, cells, strict=True))
+    return row_of_record(record, line.number, line.offset, column_map, tool_turns)
+
+
+def _cells(text: str) -> list[str]:
+    inner = text.strip(EDGES).removeprefix("|").removesuffix("|")
+    return [cell.strip(EDGES).replace("\\|", "|") for cell in _BAR.split(inner)]
