@@ -18,13 +18,13 @@ from qwen_pipeline.text.language_costs import (
     CHINESE_JAPANESE_KOREAN,
     cheapest_costs,
     language_names,
-    units_of,
 )
 
 BAD_BYTES = 140  # quarter bits for bytes that are no character
 _HALF_OF_FOUR_BYTES = 30  # a lead byte and a digit: half a character of GB18030
 _EMOJI, _RARE_PLANE = 44, 92
 _TWO_BYTES = 16  # more for two bytes of UTF-8: they are of languages that seldom stand beside Chinese
+_SECOND = range(0x40, 0xFF)
 Places = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
 
 
@@ -105,10 +105,11 @@ def _pair_costs(candidate: Candidate) -> npt.NDArray[np.uint8]:
     table = cheapest_costs(candidate.usual_languages)
     widest = candidate.wider[-1] if candidate is not GB18030 else candidate.name
     for first in candidate.lead:
-        for second in range(0x40, 0xFF):
-            text = bytes((first, second)).decode(widest, "ignore")
-            if len(text) == 1 and not text.isascii():
-                costs[first << 8 | second] = min(int(table[units_of(text)[0]]), BAD_BYTES - 1)
+        pairs = b"\n".join(bytes((first, second)) for second in _SECOND)
+        for second, text in zip(_SECOND, pairs.decode(widest, "replace").split("\n"), strict=True):
+            if len(text) == 1 and text != "\ufffd" and not text.isascii():
+                cost = int(table[ord(text)]) if ord(text) < len(table) else _RARE_PLANE
+                costs[first << 8 | second] = min(cost, BAD_BYTES - 1)
         if candidate is GB18030:
             costs[first << 8 | 0x30 : first << 8 | 0x3A] = _HALF_OF_FOUR_BYTES
     return costs
