@@ -18,6 +18,7 @@ from qwen_pipeline.text.language_costs import (
     CHINESE_JAPANESE_KOREAN,
     cheapest_costs,
     language_names,
+    units_of,
 )
 
 BAD_BYTES = 140  # quarter bits for bytes that are no character
@@ -104,14 +105,18 @@ def _pair_costs(candidate: Candidate) -> npt.NDArray[np.uint8]:
     costs = np.full(65536, BAD_BYTES, np.uint8)
     table = cheapest_costs(candidate.usual_languages)
     widest = candidate.wider[-1] if candidate is not GB18030 else candidate.name
-    for first in candidate.lead:
-        pairs = b"\n".join(bytes((first, second)) for second in _SECOND)
-        for second, text in zip(_SECOND, pairs.decode(widest, "replace").split("\n"), strict=True):
-            if len(text) == 1 and text != "\ufffd" and not text.isascii():
-                cost = int(table[ord(text)]) if ord(text) < len(table) else _RARE_PLANE
-                costs[first << 8 | second] = min(cost, BAD_BYTES - 1)
-        if candidate is GB18030:
-            costs[first << 8 | 0x30 : first << 8 | 0x3A] = _HALF_OF_FOUR_BYTES
+    leads = np.array(sorted(candidate.lead), np.int32)
+    places = (leads[:, None] << 8 | np.array(_SECOND, np.int32)).ravel()
+    lines = np.stack([places >> 8, places & 0xFF, np.full_like(places, 0x0A)], axis=1).astype(np.uint8)
+    units = units_of(lines.tobytes().decode(widest, "replace").replace("\ufffd", "\ufffd?"))
+    ends = np.flatnonzero(units == 0x0A)
+    sizes = np.diff(ends, prepend=-1) - 1
+    is_one = (sizes == 1) & (units[ends - 1] >= 0x80)
+    costs[places[is_one]] = np.minimum(table[units[ends - 1]][is_one], BAD_BYTES - 1)
+    is_astral = (sizes == 2) & (units[ends - 2] & 0xFC00 == 0xD800)
+    costs[places[is_astral]] = _RARE_PLANE
+    for first in candidate.lead if candidate is GB18030 else ():
+        costs[first << 8 | 0x30 : first << 8 | 0x3A] = _HALF_OF_FOUR_BYTES
     return costs
 
 
