@@ -7,8 +7,11 @@ import click
 from kedro import KedroDeprecationWarning
 from kedro.framework.cli.project import run as kedro_run
 
+from qwen_pipeline.commands.chat import chat
 from qwen_pipeline.commands.compare import compare
 from qwen_pipeline.commands.doctor import doctor
+from qwen_pipeline.commands.memory_plan import memory_plan
+from qwen_pipeline.commands.preview import preview
 from qwen_pipeline.commands.project import one_sentence
 from qwen_pipeline.commands.status import status
 
@@ -47,5 +50,5 @@ def run(**options: Any) -> Any:
 cli.add_command(
     click.Command("run", params=[*kedro_run.params, FORCE, DRY_RUN, YES], callback=run, help=run.__doc__)
 )
-for command in (compare, doctor, status):
+for command in (chat, compare, doctor, memory_plan, preview, status):
     cli.add_command(command)

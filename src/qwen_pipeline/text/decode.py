@@ -1,37 +1,31 @@
-"""Bytes to text: a byte order mark decides, then strict UTF-8, then a detector; spans where a file changes.
+"""Bytes to text: a byte order mark decides, then strict UTF-8, then what each reading costs as language.
 
-A file of UTF-8 lines with some lines in another encoding is decoded line by line, so that each stretch
-has an encoding and a confidence of its own.
+A file that changes its encoding is decoded stretch by stretch, each with an encoding and a confidence of its own.
+Bytes that fit no character are given with their places.
 """
 
 import bisect
 import codecs
-import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from qwen_pipeline.text.encoding_utf16 import find_utf16
+from qwen_pipeline.text.decode_losses import Loss, decode_with_losses
+from qwen_pipeline.text.encoding_candidates import BY_NAME, MIXABLE, UTF8, WIDE, Candidate
+from qwen_pipeline.text.encoding_change import Stretch
+from qwen_pipeline.text.encoding_guess import SUREST, rank
+from qwen_pipeline.text.encoding_main import find_main, is_doubtful_utf8
+from qwen_pipeline.text.encoding_sample import sample_of
+from qwen_pipeline.text.encoding_stretches import cut_into_stretches
 
-BOMS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
+MARKS = (
+    (codecs.BOM_UTF8, "utf-8", "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32-le", "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32-be", "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16-le", "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16-be", "utf-16"),
 )
-CANDIDATES = [
-    "utf-8", "gb18030", "big5hkscs", "big5", "cp932", "shift_jis", "euc-jp", "euc-kr",
-    "utf-16-le", "utf-16-be", "windows-1252", "ascii",
-]  # fmt: skip
-# Where a few characters stand in much ASCII, a Western or Korean reading nearly always fits and is nearly never meant.
-CANDIDATES_FOR_SPARSE = [
-    "utf-8", "gb18030", "big5hkscs", "big5", "cp932", "shift_jis", "euc-jp", "ascii",
-]  # fmt: skip
-MOST_HIGH_BYTES_OF_SPARSE = 0.2
-SAMPLE_BYTES = 200_000
-LEAST_SHARE_OF_UTF8 = 0.2  # of the lines with bytes above ASCII, before a file counts as mixed
-_ASCII_BYTES = bytes(range(0x80))
-_LINES = re.compile(rb"[^\n]*\n|[^\n]+$")
+_MARK = "\ufeff"
 
 
 @dataclass(frozen=True)
@@ -49,14 +43,19 @@ class Decoded:
     """A decoded piece of a file.
 
     Attributes:
-        text: The text, without a byte order mark; a byte that fits nothing is U+FFFD.
+        text: The text, without a byte order mark; bytes that fit nothing are U+FFFD.
         spans: Stretches that cover the text in order.
-        undecodable: Characters of the text (offsets) that stand for bytes nobody could read.
+        losses: The bytes that nobody could read, with the character that stands for them.
     """
 
     text: str
     spans: tuple[Span, ...]
-    undecodable: tuple[int, ...] = field(default=())
+    losses: tuple[Loss, ...] = field(default=())
+
+    @property
+    def undecodable(self) -> tuple[int, ...]:
+        """Characters of the text (offsets) that stand for bytes nobody could read."""
+        return tuple(loss.char for loss in self.losses)
 
     def encoding_at(self, char_offset: int) -> tuple[str, float]:
         """Encoding and confidence of the character at ``char_offset``."""
@@ -76,84 +75,73 @@ def decode(data: bytes, encoding: str | None = None) -> Decoded:
     Args:
         data: Its bytes.
         encoding: Forces an encoding.
+
+    Raises:
+        LookupError: Nobody knows the forced encoding.
     """
     if encoding:
-        return _whole(data, encoding, 1.0)
-    for bom, name in BOMS:
-        if data.startswith(bom):
-            return _whole(data, name, 1.0)
+        return _forced(data, encoding)
+    for mark, name, told in MARKS:
+        if data.startswith(mark):
+            return _marked(data, len(mark), BY_NAME[name], told)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
-        utf16 = find_utf16(data)
-        return _whole(data, *utf16) if utf16 else _mixed(data) or _detected(data)
-    # Right UTF-8 above ASCII is never UTF-16 by chance; ASCII bytes may be.
-    utf16 = find_utf16(data) if text.isascii() or "\0" in text else None
-    return _whole(data, *utf16) if utf16 else _one(text, "utf-8", 1.0)
+        pass
+    else:
+        if not is_doubtful_utf8(data, text):
+            return Decoded(text, (Span(0, len(text), "utf-8", 1.0),) if text else ())
+    main = find_main(data)
+    return _joined(data, cut_into_stretches(data, main.candidate), 0, {main.candidate: main.confidence})
 
 
-def _whole(data: bytes, encoding: str, confidence: float) -> Decoded:
-    return _one(data.decode(encoding, errors="replace").lstrip("\ufeff"), encoding, confidence)
+def _forced(data: bytes, encoding: str) -> Decoded:
+    text, losses, _ = decode_with_losses(data, codecs.lookup(encoding).name)
+    kept = text.removeprefix(_MARK)
+    shift = len(text) - len(kept)
+    moved = tuple(Loss(loss.char - shift, loss.start_byte, loss.end_byte) for loss in losses)
+    return Decoded(kept, (Span(0, len(kept), encoding, 1.0),) if kept else (), moved)
 
 
-def _one(text: str, encoding: str, confidence: float) -> Decoded:
-    lost = tuple(found.start() for found in re.finditer("\ufffd", text)) if encoding != "utf-8" else ()
-    return Decoded(text, (Span(0, len(text), encoding, confidence),) if text else (), lost)
+def _marked(data: bytes, skipped: int, candidate: Candidate, told: str) -> Decoded:
+    """A file with a byte order mark, which may still go on in another encoding."""
+    rest = data[skipped:]
+    stretches = cut_into_stretches(rest, candidate)
+    return _joined(rest, stretches, skipped, {candidate: 1.0}, {candidate: told})
 
 
-def _mixed(data: bytes) -> Decoded | None:
-    """A file whose lines are partly UTF-8 and partly not; ``None`` where hardly a line is UTF-8."""
-    lines = [(line, _is_utf8(line)) for line in _LINES.findall(data)]
-    high = [fits for line, fits in lines if not line.isascii()]
-    if not high or sum(high) < max(1, LEAST_SHARE_OF_UTF8 * len(high)):
-        return None
-    other = _detected(b"".join(line for line, fits in lines if not fits))
-    name, confidence = other.encoding_at(0)
+def _joined(
+    data: bytes,
+    stretches: Iterable[Stretch],
+    skipped: int,
+    known: dict[Candidate, float],
+    names: dict[Candidate, str] | None = None,
+) -> Decoded:
+    """The stretches' texts as one, places of losses counted from the start of the file."""
     parts: list[str] = []
     spans: list[Span] = []
-    place = 0
-    for line, fits in lines:
-        text = line.decode("utf-8") if fits else line.decode(name, errors="replace")
-        mark = ("utf-8", 1.0) if fits else (name, confidence)
-        if spans and (spans[-1].encoding, spans[-1].confidence) == mark:
-            spans[-1] = Span(spans[-1].start_char, place + len(text), *mark)
-        else:
-            spans.append(Span(place, place + len(text), *mark))
+    losses: list[Loss] = []
+    chars = 0
+    for stretch in stretches:
+        piece = data[stretch.start : stretch.end]
+        text, lost, name = decode_with_losses(piece, stretch.candidate.name)
+        shift = chars - (1 if text.startswith(_MARK) else 0)
+        text = text.removeprefix(_MARK)
+        start = skipped + stretch.start
+        losses += [Loss(shift + loss.char, start + loss.start_byte, start + loss.end_byte) for loss in lost]
+        if not text:
+            continue
+        name = (names or {}).get(stretch.candidate, name)
+        spans.append(Span(chars, chars + len(text), name, _confidence(piece, stretch.candidate, known)))
         parts.append(text)
-        place += len(text)
-    joined = "".join(parts)
-    return Decoded(joined, tuple(spans), tuple(found.start() for found in re.finditer("\ufffd", joined)))
+        chars += len(text)
+    return Decoded("".join(parts), tuple(spans), tuple(losses))
 
 
-def _is_utf8(line: bytes) -> bool:
-    return _fits(line, "utf-8")
-
-
-def _fits(data: bytes, encoding: str | None) -> bool:
-    try:
-        data.decode(encoding or "ascii")
-    except (UnicodeDecodeError, LookupError):
-        return False
-    return True
-
-
-def _detected(data: bytes) -> Decoded:
-    import chardet
-
-    sample = data[:SAMPLE_BYTES]
-    candidates = CANDIDATES
-    if len(sample.translate(None, _ASCII_BYTES)) <= MOST_HIGH_BYTES_OF_SPARSE * len(sample):
-        candidates = CANDIDATES_FOR_SPARSE
-    found = chardet.detect(sample, prefer_superset=True, include_encodings=candidates)
-    if candidates is CANDIDATES_FOR_SPARSE and not _fits(data, found["encoding"]):
-        found = chardet.detect(sample, prefer_superset=True, include_encodings=CANDIDATES)
-    name = str(found["encoding"] or "gb18030").lower()
-    confidence = float(found["confidence"] or 0.0)
-    try:
-        return _one(data.decode(name), name, confidence)
-    except (UnicodeDecodeError, LookupError):
-        fallback = name if name != "utf-8" else "gb18030"
-        try:
-            return _one(data.decode(fallback, errors="replace"), fallback, min(confidence, 0.5))
-        except LookupError:
-            return _one(data.decode("gb18030", errors="replace"), "gb18030", 0.5)
+def _confidence(piece: bytes, candidate: Candidate, known: dict[Candidate, float]) -> float:
+    if candidate in known:
+        return known[candidate]
+    if candidate is UTF8 or candidate in WIDE:
+        return SUREST
+    guesses = rank(sample_of(piece), (candidate, *(found for found in MIXABLE if found is not candidate)))
+    return next(guess.confidence for guess in guesses if guess.candidate is candidate)

@@ -1,0 +1,39 @@
+"""What the tests of this folder export: a tiny model's adapter with weights that matter."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from qwen_pipeline.chat.template import prompt_ids
+from qwen_pipeline.model.load import load_quantized_model, load_tokenizer
+from qwen_pipeline.model.lora import attach_lora, save_adapter
+from qwen_pipeline.model.source import ModelSource
+
+
+def write_tiny_adapter(base: Path, target: Path, seed: int = 1, **variant: Any) -> Path:
+    """An adapter as training leaves it, with random weights that move the answers."""
+    source = ModelSource(str(base))
+    model = attach_lora(load_quantized_model(source, compute_dtype=torch.float32), r=4, alpha=8, **variant)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.05)
+    save_adapter(model, target, str(base))
+    load_tokenizer(source).save_pretrained(str(target))
+    return target
+
+
+def rows_of(base: Path) -> list[dict[str, Any]]:
+    """Held-out rows: each a prompt and an answer with labels."""
+    tokenizer = load_tokenizer(ModelSource(str(base)))
+    rows = []
+    for number, (question, answer) in enumerate(
+        [("What does it do?", "It scales the step."), ("学习率？", "学习率决定步长。"), ("a b c", "1\n\n2 é")]
+    ):
+        prompt = prompt_ids(tokenizer, [{"role": "user", "content": question}])
+        trained = tokenizer(f"\n</think>\n\n{answer}<|im_end|>", add_special_tokens=False)["input_ids"]
+        labels = [-100] * len(prompt) + trained
+        rows.append({"input_ids": prompt + trained, "labels": labels, "example_id": f"row-{number}"})
+    return rows
