@@ -39,3 +39,20 @@ def test_the_memory_plan_needs_no_data_and_no_gpu_and_a_stage_that_has_not_run_i
     assert done.returncode != 0
     assert "kedro run --pipeline tokenize" in done.stdout
     assert "Traceback" not in done.stdout
+
+
+def test_the_memory_of_the_real_model_is_planned_without_its_weights_or_a_card(
+    finished_project: FinishedProject, shared_dir: Path
+) -> None:
+    model = f"model_name={shared_dir / 'qwen3-4b-thinking-2507'}"
+    told = finished_project.kedro("memory-plan", "--env", "qwen3_4b", "--params", model, "--json").stdout
+    plan = json.loads(told[told.index("{") :])
+    assert plan["fits"]
+    assert 2.4 < plan["parts_gib"]["weights"] < 2.5
+    assert plan["process_gib"] <= plan["max_memory_gb"] == 8.0
+    small = finished_project.kedro(
+        "memory-plan", "--env", "qwen3_4b", "--params", f"{model},max_memory_gb=2", check=False
+    )
+    assert small.returncode != 0
+    assert "max_memory_gb" in small.stdout
+    assert "Traceback" not in small.stdout

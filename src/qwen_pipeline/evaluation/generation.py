@@ -1,6 +1,8 @@
-"""Answers in batches, from the prompt that was trained on."""
+"""Answers in batches, from the very prompt that was trained on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -8,6 +10,33 @@ from rich.progress import track
 
 from qwen_pipeline.chat.messages import Message
 from qwen_pipeline.chat.template import prompt_ids
+from qwen_pipeline.memory.recovery import run_or_split
+from qwen_pipeline.model.dropout import without_dropout
+
+OPEN, CLOSE, END_OF_TURN = "<think>", "</think>", "<|im_end|>"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One generated answer.
+
+    Attributes:
+        text: What the user sees; all that was generated where a thinking block was left open.
+        thought: The thinking block, empty where there is none.
+        block_closed: Whether the thinking block was closed; ``None`` where none was opened.
+        stopped: Whether the model ended its turn by itself, within ``max_new_tokens``.
+        tokens: Tokens generated.
+    """
+
+    text: str
+    thought: str = ""
+    block_closed: bool | None = None
+    stopped: bool = True
+    tokens: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
 
 
 @torch.no_grad()
@@ -19,11 +48,13 @@ def answer_questions(
     generation: dict[str, Any],
     batch_size: int,
     seed: int,
-) -> list[str]:
+) -> list[Answer]:
     """Answer each conversation's last question.
 
+    Questions of like length go together, so that little is padded; a batch that runs out of memory is split.
+
     Args:
-        model: A causal model, in eval mode.
+        model: A causal model, with or without adapters.
         tokenizer: Its tokenizer, padding on the left.
         conversations: Turns up to the question.
         generation: Arguments of ``generate``.
@@ -31,30 +62,84 @@ def answer_questions(
         seed: Of the sampling.
 
     Returns:
-        The answers without their thoughts, in order.
+        The answers, in the order of the questions.
     """
     torch.manual_seed(seed)
     arguments = dict(generation)
     if not arguments["do_sample"]:
         arguments |= {"temperature": None, "top_p": None, "top_k": None}
-    answers: list[str] = []
-    starts = range(0, len(conversations), batch_size)
-    for start in track(starts, "generate", transient=True):
-        prompts = [prompt_ids(tokenizer, turns) for turns in conversations[start : start + batch_size]]
-        batch = tokenizer.pad({"input_ids": prompts}, padding=True, return_tensors="pt").to(model.device)
-        out = model.generate(
-            **batch, **arguments, use_cache=True, pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=tokenizer.convert_tokens_to_ids("<|im_end|>"),
-        )  # fmt: skip
-        texts = tokenizer.batch_decode(out[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
-        answers += [answer_of(text) for text in texts]
-    return answers
+    prompts = [prompt_ids(tokenizer, turns) for turns in conversations]
+    order = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    answers: dict[int, Answer] = {}
+    with ordinary_attention(model), without_dropout(model):
+        for batch in track(batches, "generate", transient=True):
+            for part in run_or_split(
+                batch,
+                run=lambda numbers: _generate(model, tokenizer, prompts, numbers, arguments),
+                split=_halves,
+            ):
+                answers |= part
+    return [answers[number] for number in range(len(prompts))]
+
+
+def _generate(
+    model: Any, tokenizer: Any, prompts: list[list[int]], numbers: list[int], arguments: dict[str, Any]
+) -> dict[int, Answer]:
+    padded = tokenizer.pad({"input_ids": [prompts[n] for n in numbers]}, padding=True, return_tensors="pt")
+    stop = tokenizer.convert_tokens_to_ids(END_OF_TURN)
+    out = model.generate(
+        **padded.to(model.device),
+        **arguments,
+        use_cache=True,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=stop,
+    )
+    written = out[:, padded["input_ids"].shape[1] :].tolist()
+    return {
+        number: read_answer(tokenizer, prompts[number], ids, stop)
+        for number, ids in zip(numbers, written, strict=True)
+    }
+
+
+def read_answer(tokenizer: Any, prompt: Sequence[int], written: Sequence[int], stop: int) -> Answer:
+    """Take generated ids apart.
+
+    Args:
+        tokenizer: The model's.
+        prompt: The prompt's ids; it may end in an open thinking block.
+        written: What was generated, padding included.
+        stop: Id of the token that ends a turn.
+    """
+    stopped = stop in written
+    ids = list(written[: written.index(stop)]) if stopped else list(written)
+    text = tokenizer.decode(ids, skip_special_tokens=True)
+    opened = tokenizer.decode(prompt[-4:]).rstrip().endswith(OPEN) or text.lstrip().startswith(OPEN)
+    thought, closed, rest = text.partition(CLOSE)
+    if not closed:
+        return Answer(
+            text.strip(), text.strip() if opened else "", False if opened else None, stopped, len(ids)
+        )
+    return Answer(rest.strip(), thought.replace(OPEN, "").strip(), True, stopped, len(ids))
+
+
+@contextmanager
+def ordinary_attention(model: Any) -> Iterator[None]:
+    """Use transformers' own attention for a while: generation pads and caches, which packed rows do not."""
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    before = inner.config._attn_implementation
+    inner.set_attn_implementation("sdpa")
+    try:
+        yield
+    finally:
+        inner.set_attn_implementation(before)
 
 
 def answer_of(text: str) -> str:
-    """What follows the thinking block of a generated text; all of it where no block is closed.
+    """What follows the thinking block of a reference; all of it where there is none."""
+    return text.partition(CLOSE)[2].strip() if CLOSE in text else text.strip()
 
-    Args:
-        text: What was generated after the prompt, which itself may end in an open block.
-    """
-    return text.partition("</think>")[2].strip() if "</think>" in text else text.strip()
+
+def _halves(numbers: list[int]) -> list[list[int]]:
+    middle = len(numbers) // 2
+    return [numbers[:middle], numbers[middle:]] if middle else [numbers]

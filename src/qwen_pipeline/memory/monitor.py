@@ -13,6 +13,7 @@ from statistics import NormalDist, median
 from qwen_pipeline.memory.measure import MemoryMeter, MemoryReading
 
 MIB_PER_GIB = 1024.0
+STEADY = 0.6  # the slower half of a leak grows at least so fast as a share of the faster one
 SERIES = {"gpu_allocated_gib": "GPU memory", "host_resident_gib": "host memory"}
 
 
@@ -97,7 +98,7 @@ def find_leak(title: str, series: list[tuple[float, float]], minimum_growth_mib:
     halves = (growth(series[:middle])[0], growth(series[middle:])[0])
     grown = slope * (series[-1][0] - series[0][0])
     level = median(value for _, value in series)
-    is_steady = min(halves) > 0.25 * slope > 0
+    is_steady = slope > 0 and min(halves) > STEADY * max(halves)  # a cache that fills up slows down
     if not is_steady or confidence < 0.999 or grown < max(minimum_growth_mib, 0.005 * level):
         return None
     return Leak(title, slope, confidence, grown)

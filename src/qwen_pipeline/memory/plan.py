@@ -276,10 +276,10 @@ def _nothing_fits(planner: Planner) -> str:
     fixed = plan.needs_gib - per_token * request.longest
     length = int((request.cap.usable_gib - fixed) / per_token) // 64 * 64 if per_token > 0 else 0
     enough = plan.parts.process / GIB
-    shorter = f"max_sequence_length={length}" if length >= 64 else "a smaller model"
-    checkpointing = "gradient_checkpointing=auto, " if request.policy is not None else ""
+    shorter = f"Set max_sequence_length={length} or" if length >= 64 else "Use a smaller model, or set"
+    checkpointing = "Set gradient_checkpointing=auto. " if request.policy is not None else ""
     return (
         f"A row of {request.longest} tokens needs {plan.needs_gib:.1f} GiB even alone; "
         f"max_memory_gb={request.cap.limit_gib:.1f} allows {request.cap.usable_gib:.1f}. "
-        f"Set {checkpointing}{shorter} or max_memory_gb={enough + 0.05:.1f}."
+        f"{checkpointing}{shorter} max_memory_gb={enough + 0.05:.1f}."
     )

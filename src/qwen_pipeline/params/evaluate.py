@@ -22,5 +22,8 @@ class EvaluateParameters(StageParameters):
     model_name: str = Field("demo", min_length=1, description="demo, a hub id, or a folder with a model.")
     seed: int = Field(0, ge=0, description="Seed of the sample and of the generation.")
     evaluation_questions: int = Field(64, ge=0, description="Questions that are answered, drawn from test.")
+    general_questions: int = Field(
+        8, ge=0, le=24, description="General questions that show whether the model forgets; 0 for none."
+    )
     evaluation_batch_size: int = Field(16, ge=1, description="Questions that are answered at a time.")
     generation_config: GenerationConfig = Field(GenerationConfig(), description="How answers are generated.")

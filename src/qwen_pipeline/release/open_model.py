@@ -17,10 +17,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from qwen_pipeline.errors import ExportError
+from qwen_pipeline.model.device import compute_device, threads_for
 from qwen_pipeline.model.load import load_quantized_model, load_tokenizer
 from qwen_pipeline.model.lora import load_adapter
 from qwen_pipeline.model.source import ModelSource
-from qwen_pipeline.training.device import threads_for, training_device
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def open_models(
     """
     if not sys.stderr.isatty():
         transformers_logging.disable_progress_bar()
-    device = training_device()
+    device = compute_device()
     opened: dict[str, OpenModel] = {}
     if {"base", "tuned"} & set(sides):
         model: Any = load_quantized_model(source, compute_dtype=torch.bfloat16, device=device)

@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -187,6 +187,7 @@ def log_evaluation(
     metrics: Mapping[str, float],
     documents: Mapping[str, Mapping[str, Any] | str] | None = None,
     files: Mapping[str, Path] | None = None,
+    tables: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
 ) -> None:
     """Add an evaluation or an export to the run of the training it judges; a failure is only told.
 
@@ -195,6 +196,7 @@ def log_evaluation(
         metrics: Figures by name.
         documents: JSON mappings or texts, by artifact name (``evaluation_report.json``).
         files: Files to record, by the artifact folder they go into.
+        tables: Rows to record as MLflow tables, by artifact name.
     """
     if not run_id:
         return
@@ -207,6 +209,9 @@ def log_evaluation(
             client.log_text(run_id, text, name)
         for folder, path in (files or {}).items():
             client.log_artifact(run_id, str(path), artifact_path=folder or None)
+        for name, rows in (tables or {}).items():
+            columns = {key: [row[key] for row in rows] for key in (rows[0] if rows else {})}
+            client.log_table(run_id, columns, name)
     except Exception as error:  # tracking never stops a stage
         reason = " ".join(str(error).split())[:200]
         logger.warning("MLflow did not take the evaluation of run %s: %s", run_id, reason)

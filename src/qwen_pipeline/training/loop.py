@@ -22,16 +22,17 @@ from qwen_pipeline.memory.activations import apply_activation_policy
 from qwen_pipeline.memory.measure import MemoryMeter
 from qwen_pipeline.memory.monitor import MemoryMonitor
 from qwen_pipeline.memory.recovery import OutOfMemoryEvent, release_memory
+from qwen_pipeline.model.device import compute_device
 from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.tracking.reporter import Reporter
 from qwen_pipeline.training.checkpoint import Checkpoints
-from qwen_pipeline.training.device import compute_dtype_for, training_device
 from qwen_pipeline.training.fetch import fetch_steps, row_lengths
 from qwen_pipeline.training.guards import LossGuard
 from qwen_pipeline.training.interrupt import Interrupt
 from qwen_pipeline.training.optimisers import build_optimiser, build_scheduler
 from qwen_pipeline.training.order import StepOrder
 from qwen_pipeline.training.planning import TrainingPlan
+from qwen_pipeline.training.precision import compute_dtype_for
 from qwen_pipeline.training.recorder import Recorder, duration
 from qwen_pipeline.training.report import build_report
 from qwen_pipeline.training.snapshot import TrainedParts
@@ -74,7 +75,7 @@ class Trainer:
             raise NoExamplesError("There is no training row; see tokenize_rejects and data_report for why.")
         self.model, self.rows, self.validation_rows = model, rows, list(validation_rows)
         self.parameters, self.plan, self.reporter = parameters, plan, reporter
-        self.device = training_device()
+        self.device = compute_device()
         self.compute_dtype = compute_dtype_for(parameters, self.device)
         self.order = StepOrder(
             len(rows),

@@ -11,8 +11,8 @@ from qwen_pipeline.memory.planned_attention import register_planned_attention
 from qwen_pipeline.memory.trace import MicroBatchShape, StepRecipe
 from qwen_pipeline.memory.transaction import GradientTransaction
 from qwen_pipeline.model.attention import register_packed_attention
+from qwen_pipeline.model.device import autocast
 from qwen_pipeline.model.lora import attach_lora
-from qwen_pipeline.training.device import autocast
 from qwen_pipeline.training.step import packed_loss
 
 

@@ -12,16 +12,17 @@ from qwen_pipeline.memory.cap import apply_memory_cap
 from qwen_pipeline.memory.measure import MemoryMeter
 from qwen_pipeline.memory.profile import memory_profile
 from qwen_pipeline.model.attention import register_packed_attention
+from qwen_pipeline.model.device import compute_device, threads_for
 from qwen_pipeline.model.load import load_quantized_model, load_tokenizer
 from qwen_pipeline.model.lora import attach_lora, save_adapter
 from qwen_pipeline.model.source import ModelSource
 from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.tracking.mlflow_run import MlflowReporter, open_training_run
 from qwen_pipeline.training.checkpoint import Checkpoints
-from qwen_pipeline.training.device import compute_dtype_for, threads_for, training_device
 from qwen_pipeline.training.fetch import row_lengths
 from qwen_pipeline.training.loop import Trainer
 from qwen_pipeline.training.planning import TrainingPlan, plan_training
+from qwen_pipeline.training.precision import compute_dtype_for
 
 
 def train_tracked(
@@ -47,7 +48,7 @@ def train_tracked(
     Returns:
         The adapter's folder and the train report.
     """
-    device = training_device()
+    device = compute_device()
     cap = apply_memory_cap(parameters.max_memory_gb, MemoryMeter(device))
     config = _config(base_model)
     plan = plan_training(parameters, config, row_lengths(rows), cap, device)

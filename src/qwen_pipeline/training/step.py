@@ -14,7 +14,8 @@ from qwen_pipeline.memory.chunked_loss import linear_cross_entropy, score_tokens
 from qwen_pipeline.memory.recovery import OutOfMemoryEvent, run_or_retry, run_or_split
 from qwen_pipeline.memory.transaction import GradientTransaction, OptimizerTransaction
 from qwen_pipeline.model.attention import packed_hidden_states
-from qwen_pipeline.training.device import autocast
+from qwen_pipeline.model.device import autocast
+from qwen_pipeline.model.dropout import without_dropout
 from qwen_pipeline.training.state import random_states, restore_random_states
 
 OnEvent = Callable[[OutOfMemoryEvent], None]
@@ -142,21 +143,14 @@ class Stepper:
     def validate(self, rows: Sequence[Row]) -> float:
         """Mean loss of the trained tokens of ``rows``, without dropout.
 
-        The model stays in train mode: an evaluation-mode forward makes bitsandbytes repack the 4-bit weights on
-        some CPUs, and gradients are wrong from then on.
+        The model stays in train mode, see `without_dropout`.
         """
-        dropouts = [m for m in self.model.modules() if isinstance(m, torch.nn.Dropout) and m.training]
-        for module in dropouts:
-            module.eval()
-        try:
+        with without_dropout(self.model):
             parts = [
                 result
                 for part in split_rows(rows, self.max_rows, self.max_tokens)
                 for result in run_or_split(part, run=self._score, split=halves, on_event=self.on_event)
             ]
-        finally:
-            for module in dropouts:
-                module.train()
         return sum(loss for loss, _ in parts) / max(sum(count for _, count in parts), 1)
 
     def _score(self, rows: list[Row]) -> tuple[float, int]:

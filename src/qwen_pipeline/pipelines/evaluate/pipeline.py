@@ -17,6 +17,11 @@ def create_pipeline() -> Pipeline:
                 ["evaluation_report", "predictions"],
                 name="evaluate_tuned",
             ),
-            node(write_page, ["evaluation_report", "predictions"], "evaluation_page", name="write_page"),
+            node(
+                write_page,
+                ["evaluation_report", "predictions", "train_report"],
+                "evaluation_page",
+                name="write_page",
+            ),
         ]
     )

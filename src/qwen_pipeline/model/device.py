@@ -1,36 +1,19 @@
-"""Device, precision and threads of a run, decided once and in one place."""
+"""Device, autocast and threads of a run, decided once and in one place."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from accelerate import PartialState
 
-from qwen_pipeline.params.train import TrainParameters
-
-logger = logging.getLogger(__name__)
-
 # Below this width two OpenMP threads wait for each other more than they compute: the demo (256) trains faster
 # on one thread on a busy 2-core machine, a 0.6B model (1,024) on all. See benchmarks/LOG.md.
 WIDE_HIDDEN_SIZE = 512
 
 
-def training_device() -> torch.device:
+def compute_device() -> torch.device:
     """This process's CUDA device as accelerate gives it, else the CPU."""
     return torch.device(PartialState(cpu=not torch.cuda.is_available()).device)
-
-
-def compute_dtype_for(parameters: TrainParameters, device: torch.device) -> torch.dtype:
-    """Dtype of the products: as the parameters say, float16 on a card that has no bfloat16."""
-    if parameters.fp16:
-        return torch.float16
-    if not parameters.bf16:
-        return torch.float32
-    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
-        logger.warning("This card has no bfloat16; the run computes in float16 with loss scaling.")
-        return torch.float16
-    return torch.bfloat16
 
 
 def autocast(device: torch.device, compute_dtype: torch.dtype) -> AbstractContextManager[None]:

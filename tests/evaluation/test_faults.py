@@ -1,0 +1,76 @@
+"""Each fault of the guide is caught, and good answers are not."""
+
+import pytest
+
+from qwen_pipeline.evaluation.faults import has_broken_format, is_off_topic, judge_answer, repeats_itself
+from qwen_pipeline.evaluation.generation import Answer
+
+QUESTION, REFERENCE = (
+    "How do I lower the memory that training needs?",
+    "Set batch_size=1 and use gradient checkpointing.",
+)
+GOOD = "Lower the memory with batch_size=1, and turn on gradient checkpointing for training."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "降低批大小。" * 12,
+        "Set batch_size to one. " * 8,
+        "The reason is simple: " + "very " * 30,
+        "First the data is read and then it is cleaned. After that no no no no no no no no no no",
+    ],
+)
+def test_a_model_that_repeats_itself_is_caught(text: str) -> None:
+    assert repeats_itself(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD,
+        "1. Read the file.\n2. Decode the file.\n3. Split the file into pairs.\n4. Write the pairs.",
+        "先读取文件，再判断编码，然后拆分为问答对，最后写入表格。每一步都会记录被拒绝的行和原因。",
+        "ha ha",
+    ],
+)
+def test_an_ordinary_answer_does_not_count_as_repetition(text: str) -> None:
+    assert not repeats_itself(text)
+
+
+def test_an_answer_off_topic_is_caught_and_a_paraphrase_is_not() -> None:
+    assert is_off_topic(QUESTION, "Paris has many museums, cafes and old bridges worth visiting.", REFERENCE)
+    assert is_off_topic(
+        "如何减少显存占用？", "今天天气晴朗，适合去公园散步。", "把批大小设为1，并启用梯度检查点。"
+    )
+    assert not is_off_topic(QUESTION, GOOD, REFERENCE)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(""),
+        Answer("I think that", thought="I think that", block_closed=False, stopped=False),
+        Answer("Run this:\n```python\nprint(1)"),
+        Answer("Done.<|im_end|>\n<|im_start|>user"),
+        Answer("Half a thought</think> and more"),
+    ],
+)
+def test_a_broken_format_is_caught(answer: Answer) -> None:
+    assert has_broken_format(answer)
+
+
+def test_a_closed_block_and_closed_fences_are_in_order() -> None:
+    assert not has_broken_format(Answer("Run:\n```\nls\n```", thought="short", block_closed=True))
+
+
+def test_thinking_figures_are_there_only_where_a_block_was_opened() -> None:
+    plain = judge_answer(QUESTION, Answer(GOOD), REFERENCE)
+    assert "thinking_closed" not in plain
+    assert plain["answer_present"] == plain["language_kept"] == 1.0
+    left_open = judge_answer(QUESTION, Answer("Hmm", "Hmm", block_closed=False, stopped=False), REFERENCE)
+    assert left_open["thinking_closed"] == left_open["answer_present"] == left_open["stopped"] == 0.0
+
+
+def test_an_answer_in_the_wrong_language_is_told() -> None:
+    assert judge_answer("如何减少显存？", Answer("Lower it."), "减小批大小。")["language_kept"] == 0.0

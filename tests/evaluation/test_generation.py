@@ -1,0 +1,70 @@
+"""Answers in batches are those of one by one, and are taken apart rightly."""
+
+from typing import Any
+
+import pytest
+
+from qwen_pipeline.evaluation.generation import answer_questions, read_answer
+from qwen_pipeline.params.evaluate import GenerationConfig
+
+QUESTIONS = ["a b c", "What does the learning rate do?", "学习率决定步长。", "1", "a b c d e f g"]
+
+
+def ask(pair: tuple[Any, Any], questions: list[str], batch_size: int, **settings: Any) -> list[str]:
+    model, tokenizer = pair
+    answers = answer_questions(
+        model,
+        tokenizer,
+        [[{"role": "user", "content": question}] for question in questions],
+        generation=GenerationConfig(max_new_tokens=12, **settings).model_dump(),
+        batch_size=batch_size,
+        seed=3,
+    )
+    return [answer.text for answer in answers]
+
+
+def test_a_batch_answers_as_one_by_one_and_in_the_order_of_the_questions(tiny_pair: tuple[Any, Any]) -> None:
+    assert ask(tiny_pair, QUESTIONS, batch_size=4) == ask(tiny_pair, QUESTIONS, batch_size=1)
+
+
+def test_sampling_depends_on_the_seed_alone(tiny_pair: tuple[Any, Any]) -> None:
+    settings = {"do_sample": True, "temperature": 2.0}
+    once, again = (ask(tiny_pair, QUESTIONS, 4, **settings) for _ in range(2))
+    assert once == again != ask(tiny_pair, QUESTIONS, 4)
+
+
+def test_the_attention_of_training_is_put_back(tiny_pair: tuple[Any, Any]) -> None:
+    ask(tiny_pair, QUESTIONS[:1], 1)
+    assert tiny_pair[0].config._attn_implementation == "packed"
+    assert tiny_pair[0].training
+
+
+@pytest.mark.parametrize(
+    ("written", "text", "thought", "closed", "stopped"),
+    [
+        ("short</think>\n\nYes.<|im_end|>", "Yes.", "short", True, True),
+        ("</think>\n\nYes.<|im_end|>", "Yes.", "", True, True),
+        ("it never ends", "it never ends", "it never ends", False, False),
+        ("half</think> then", "then", "half", True, False),
+    ],
+)
+def test_a_thinking_answer_is_taken_apart(
+    tiny_pair: tuple[Any, Any], written: str, text: str, thought: str, closed: bool, stopped: bool
+) -> None:
+    tokenizer = tiny_pair[1]
+    prompt = tokenizer("<|im_start|>assistant\n<think>\n")["input_ids"]
+    stop = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    answer = read_answer(tokenizer, prompt, tokenizer(written)["input_ids"], stop)
+    assert (answer.text, answer.thought, answer.block_closed, answer.stopped) == (
+        text,
+        thought,
+        closed,
+        stopped,
+    )
+
+
+def test_a_model_that_does_not_think_has_no_block(tiny_pair: tuple[Any, Any]) -> None:
+    tokenizer = tiny_pair[1]
+    prompt = tokenizer("<|im_start|>assistant\n")["input_ids"]
+    answer = read_answer(tokenizer, prompt, tokenizer("Yes.")["input_ids"], 0)
+    assert (answer.text, answer.block_closed) == ("Yes.", None)
