@@ -5,7 +5,9 @@
 The model has Qwen3-0.6B's width at ``--layers`` layers and random weights; with ``--vocabulary`` 151936 (the default) the
 tokenizer is Qwen3's own (``--tokenizer``), else one trained on the rows. Rows are Alpaca rows, Chinese and English in turn.
 Each system runs in a process of its own, one after the other, ``--repetitions`` times round; the first steps of each are not timed.
-Tokens are those of the rendered conversations, never padding. The peers' environment needs trl, transformers, peft, bitsandbytes.
+Tokens are those of the rendered conversations, never padding, shared out evenly over the steps: with too few rows the last,
+smaller step of a packed run counts for too much, so ``--rows`` should make six steps or more. OpenMP's threads wait without
+spinning in every system: spinning ones lose a factor of ten to any neighbour. The peers' environment needs trl, transformers, peft, bitsandbytes.
 """
 
 import argparse
@@ -43,7 +45,15 @@ def main() -> None:
     systems = {name: peer_command(options, folder, peer) for name, peer in PEERS.items() if options.peers}
     if options.systems:
         systems = {name: command for name, command in systems.items() if name in options.systems.split(";")}
-    own = [sys.executable, __file__, "--one", "--folder", str(folder), *same_settings(options)]
+    own = [
+        sys.executable,
+        __file__,
+        "--one",
+        "--folder",
+        str(folder),
+        *same_settings(options),
+        *untimed(options, "--untimed"),
+    ]
     systems = {"qwen_pipeline": own, **systems}
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in systems}
     for repetition in range(options.repetitions):
@@ -71,10 +81,11 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--systems", help="names of peers, joined by ;")
     parser.add_argument("--vocabulary", type=int, default=151_936)
     parser.add_argument("--layers", type=int, default=4)
-    parser.add_argument("--rows", type=int, default=40)
+    parser.add_argument("--rows", type=int, default=80)
     parser.add_argument("--batch-size", type=int, default=8, help="rows of an optimiser step")
     parser.add_argument("--max-length", type=int, default=512)
     parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--untimed", type=int, default=1, help="first steps of each run that are not timed")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -84,18 +95,28 @@ def same_settings(options: argparse.Namespace) -> list[str]:
     return ["--batch-size", str(options.batch_size), "--max-length", str(options.max_length)]
 
 
+def untimed(options: argparse.Namespace, name: str) -> list[str]:
+    return [name, str(options.untimed)]
+
+
 def peer_command(options: argparse.Namespace, folder: Path, peer: list[str]) -> list[str]:
     script, *mode = peer
     if "packed" in mode:  # argparse takes the last value
         mode += ["--batch-size", str(round(options.batch_size * PACKED_SHARE))]
     model, rows = str(folder / "model"), str(folder / "rows.jsonl")
     return [
-        options.peers_python, str(options.peers / script), "--model", model, "--rows", rows, *same_settings(options), *mode
+        options.peers_python, str(options.peers / script), "--model", model, "--rows", rows, *same_settings(options),
+        *untimed(options, "--warmup-steps-untimed"), *mode
     ]  # fmt: skip
 
 
 def run(command: list[str], threads: int) -> dict[str, Any]:
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONWARNINGS": "ignore"}
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": str(threads),
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "PYTHONWARNINGS": "ignore",
+    }
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     if not lines:
@@ -209,7 +230,7 @@ def train_once(options: argparse.Namespace) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as checkpoints:
         report = Trainer(model, rows, [], parameters, plan, Clock(), Path(checkpoints)).run()
-    skip = min(2, len(ends) - 1)
+    skip = min(options.untimed, len(ends) - 1)
     tokens = sum(lengths)
     timed = len(ends) - skip
     return {

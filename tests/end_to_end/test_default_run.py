@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -68,26 +69,37 @@ def test_tuning_lowered_the_held_out_loss_by_sixty_per_cent(finished_project: Fi
     assert tuned <= 0.4 * base
 
 
-def test_the_adapter_loads_with_plain_peft_and_the_merged_model_with_plain_transformers(
-    finished_project: FinishedProject,
-) -> None:
-    from peft import PeftConfig
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+def answer(model: Any, folder: Path) -> str:
+    """What a model says to a question of the sample data, with the tokenizer of its folder."""
+    from transformers import AutoTokenizer
 
-    adapter = finished_project.newest("06_models", "adapter")
-    assert PeftConfig.from_pretrained(str(adapter)).r > 0
-    exported = finished_project.newest("06_models", "exported_model")
-    merged = exported / "merged"
-    model = AutoModelForCausalLM.from_pretrained(str(merged))
-    tokenizer = AutoTokenizer.from_pretrained(str(merged))
+    tokenizer = AutoTokenizer.from_pretrained(str(folder))
     prompt = tokenizer.apply_chat_template(
-        [{"role": "user", "content": "What is LoRA?"}],
+        [{"role": "user", "content": "CUDA out of memory 怎么办？"}],
         add_generation_prompt=True,
         return_tensors="pt",
         return_dict=True,
     )
-    answer = model.generate(**prompt, max_new_tokens=4, do_sample=False)
-    assert answer.shape[1] > prompt["input_ids"].shape[1]
+    ids = model.eval().generate(**prompt, max_new_tokens=24, do_sample=False)
+    return str(tokenizer.decode(ids[0, prompt["input_ids"].shape[1] :]))
+
+
+def test_the_adapter_loads_with_plain_peft_and_the_merged_model_with_plain_transformers(
+    finished_project: FinishedProject,
+) -> None:
+    import torch
+    from peft import AutoPeftModelForCausalLM
+    from transformers import AutoModelForCausalLM
+
+    adapter = finished_project.newest("06_models", "adapter")
+    merged = finished_project.newest("06_models", "exported_model") / "merged"
+    tuned = AutoPeftModelForCausalLM.from_pretrained(str(adapter), dtype=torch.float32)
+    with tuned.disable_adapter():
+        untuned_answer = answer(tuned, adapter)
+    tuned_answer = answer(tuned, adapter)
+    assert tuned_answer != untuned_answer
+    shipped = AutoModelForCausalLM.from_pretrained(str(merged), dtype=torch.float32)
+    assert answer(shipped, merged)[:8] == tuned_answer[:8]
 
 
 def test_the_training_is_one_finished_mlflow_run_that_the_report_names(

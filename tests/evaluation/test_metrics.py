@@ -2,23 +2,23 @@
 
 import pytest
 
-from qwen_pipeline.evaluation.metrics import bleu, character_f, mean_scores, rouge_l, score_answer, tokens_of
+from qwen_pipeline.evaluation.metrics import bleu, chrf, mean_scores, rouge_l, score_answer, tokens_of
 
 
 @pytest.mark.parametrize("text", ["Set batch_size to one and try again.", "把批大小设为一，然后再试一次。"])
 def test_the_reference_itself_scores_full_marks(text: str) -> None:
     scores = score_answer(text, text)
-    for name in ("exact_match", "character_f", "rouge_l", "bleu", "recognised"):
+    for name in ("exact_match", "chrf", "rouge_l", "bleu", "recognised"):
         assert scores[name] == pytest.approx(1.0), name
 
 
 def test_a_chinese_answer_that_is_half_right_is_between_zero_and_one() -> None:
     reference, answer = "请降低批大小，并启用梯度检查点。", "请降低批大小，并重启电脑吧。"
-    for metric in (character_f, rouge_l, bleu):
+    for metric in (chrf, rouge_l, bleu):
         assert 0.2 < metric(answer, reference) < 0.9, metric.__name__
 
 
-@pytest.mark.parametrize("metric", [character_f, rouge_l, bleu])
+@pytest.mark.parametrize("metric", [chrf, rouge_l, bleu])
 def test_an_answer_in_another_language_or_none_scores_next_to_nothing(metric) -> None:
     assert metric("The weather is fine.", "请降低批大小。") < 0.1
     assert metric("", "请降低批大小。") == 0.0

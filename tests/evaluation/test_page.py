@@ -45,10 +45,8 @@ def page() -> str:
         source_files={"a": "faq.md", "b": "问答.md"},
         sample=["a", "b"],
     )
-    base = measured(2.0, {"a": "Nothing.", "b": "不知道。"}, {"character_f": 0.1, "recognised": 0.0})
-    tuned = measured(
-        0.5, {"a": "A small adapter!", "b": "设为一。" * 9}, {"character_f": 0.8, "recognised": 1.0}
-    )
+    base = measured(2.0, {"a": "Nothing.", "b": "不知道。"}, {"chrf": 0.1, "recognised": 0.0})
+    tuned = measured(0.5, {"a": "A small adapter!", "b": "设为一。" * 9}, {"chrf": 0.8, "recognised": 1.0})
     tuned["answers"]["b"]["scores"] = {**tuned["answers"]["b"]["scores"], "repetition": 1.0}
     train = {
         "losses": [3.0, 2.0, float("nan"), 1.0],

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from qwen_pipeline.errors import MemoryPlanError
-from qwen_pipeline.memory.cap import CONTEXT_GIB, apply_memory_cap, planned_cap
-from qwen_pipeline.memory.measure import GIB, MemoryMeter
+from qwen_pipeline.memory.cap import CONTEXT_GIB, CPU_KERNELS_GIB, apply_memory_cap, planned_cap
+from qwen_pipeline.memory.measure import GIB, MemoryMeter, host_memory_bytes
 
 
 class CudaMeter(MemoryMeter):
@@ -62,5 +62,12 @@ def test_a_cap_that_only_the_context_fits_into_is_refused():
 
 
 def test_on_a_cpu_the_plan_alone_keeps_to_the_limit():
+    resident_gib = host_memory_bytes()[0] / GIB
     cap = apply_memory_cap(4.0, MemoryMeter("cpu"))
-    assert not cap.enforced and cap.usable_gib == 4.0
+    assert not cap.enforced
+    assert cap.context_gib == pytest.approx(resident_gib + CPU_KERNELS_GIB, rel=0.05)
+
+
+def test_on_a_cpu_a_cap_that_only_the_libraries_fit_into_is_refused():
+    with pytest.raises(MemoryPlanError, match=r"max_memory_gb=0.01 leaves nothing beside the libraries"):
+        planned_cap(0.01, "cpu")

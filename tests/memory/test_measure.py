@@ -72,6 +72,16 @@ def test_on_a_cpu_the_allocator_says_nothing():
     assert set(metrics) == {"memory/host_resident_gib", "memory/host_peak_gib"}
 
 
+def test_the_hosts_peak_starts_again_when_asked():
+    held = torch.ones(128 * 2**20, dtype=torch.uint8)
+    assert held.sum() == 128 * 2**20
+    del held
+    meter = MemoryMeter("cpu")
+    high = meter.read()
+    meter.reset_peak()
+    assert high.host_peak_gib - meter.read().host_peak_gib > 0.1
+
+
 def test_host_memory_follows_what_is_held():
     before, _ = host_memory_bytes()
     held = torch.ones(64 * 2**20, dtype=torch.uint8)

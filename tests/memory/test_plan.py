@@ -56,7 +56,7 @@ def test_the_parts_add_up_to_the_traced_peak(config, recipe):
 
 def test_room_for_everything_keeps_all_activations(config, recipe):
     plan = make_plan(request(config, recipe, 10_000))
-    assert plan.policy == ActivationPolicy(9) and plan.fits
+    assert plan.policy == ActivationPolicy(None) and plan.fits
     assert plan.max_tokens == 256 + 128 + 64 + 200
 
 
@@ -67,7 +67,7 @@ def test_a_tighter_cap_keeps_fewer_layers_and_always_fits(config, recipe):
     for share in (1.01, 0.6, 0.3, 0.01):
         plan = make_plan(request(config, recipe, tight + share * (roomy - tight), batch_size=1))
         assert plan.fits
-        kept.append(plan.policy.kept_layers)
+        kept.append(9 if plan.policy == ActivationPolicy(None) else plan.policy.kept_layers)
     assert kept == sorted(kept, reverse=True) and kept[0] == 9 and kept[-1] == 0 and len(set(kept)) >= 3
 
 
@@ -166,7 +166,7 @@ def test_optimiser_state_is_that_of_the_library(optim):
 def test_the_report_is_plain_data_and_the_table_shows_every_part(config, recipe):
     plan = make_plan(request(config, recipe, 10_000))
     report = json.loads(json.dumps(plan_report(plan)))
-    assert report["settings"]["gradient_checkpointing"] == "keep:9" and report["fits"]
+    assert report["settings"]["gradient_checkpointing"] == "keep" and report["fits"]
     assert sum(report["parts_gib"].values()) == pytest.approx(report["process_gib"], abs=0.001)
     console = Console(file=io.StringIO(), width=120)
     console.print(plan_table(plan))
@@ -177,8 +177,9 @@ def test_the_report_is_plain_data_and_the_table_shows_every_part(config, recipe)
 def test_planned_and_measured_are_put_side_by_side(config, recipe):
     plan = make_plan(request(config, recipe, 10_000))
     measured = plan.parts.allocated / GIB * 1.03
-    found = compare_with_measured(plan, measured, None)
+    found = compare_with_measured(plan, measured, None, plan.parts.process / GIB * 0.9)
     assert found["allocated_error"] == pytest.approx(0.03)
+    assert found["process_error"] == pytest.approx(-0.1)
     assert "measured_reserved_gib" not in found and found["planned_reserved_gib"] > 0
 
 

@@ -122,3 +122,13 @@ def test_other_weights_or_another_template_change_the_fingerprint(copy: Path) ->
     assert {key for key in before if before[key] != other_weights[key]} == {"model.safetensors"}
     (copy / "chat_template.jinja").write_text("{{ messages }}")
     assert source.fingerprint()["chat_template.jinja"] != before["chat_template.jinja"]
+
+
+def test_a_folder_is_referred_to_by_an_absolute_path_and_a_hub_model_by_its_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qwen_pipeline.model.local_files.check_directory", lambda path, weights: path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model").mkdir()
+    assert ModelSource("./model").reference() == str(tmp_path / "model")
+    assert ModelSource("Qwen/Qwen3-4B").reference() == "Qwen/Qwen3-4B"

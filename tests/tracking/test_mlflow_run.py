@@ -101,3 +101,27 @@ def test_a_server_out_of_reach_is_told_once_and_does_not_stop_the_training(
 
 def test_nested_parameters_become_dotted_names() -> None:
     assert dict(flatten({"a": 1, "b": {"c": {"d": 2}}})) == {"a": 1, "b.c.d": 2}
+
+
+def test_an_adapter_is_listed_among_the_models_of_its_run(client: MlflowClient, tmp_path: Path) -> None:
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text("{}")
+    with open_training_run(parameters={}, tags={"fingerprint": "abc"}) as reporter:
+        reporter.log_model(adapter, "adapter", kind="peft")
+    model = client.search_logged_models([experiment_id(client)])[0]
+    assert (model.name, model.model_type, model.source_run_id) == ("adapter", "peft", reporter.run_id)
+    assert [file.path for file in client.list_logged_model_artifacts(model.model_id)] == [
+        "adapter_config.json"
+    ]
+    assert client.get_run(reporter.run_id).data.tags["fingerprint"] == "abc"
+
+
+def test_the_rows_of_an_evaluation_are_a_table_of_the_run(client: MlflowClient) -> None:
+    with open_training_run(parameters={}) as reporter:
+        pass
+    log_evaluation(
+        reporter.run_id, {"loss": 1.0}, tables={"predictions.json": [{"question": "问", "chrF": 0.5}]}
+    )
+    table = client.load_table(experiment_id(client), "predictions.json", run_ids=[reporter.run_id])
+    assert table["question"].tolist() == ["问"]

@@ -50,7 +50,8 @@ def plain_losses(tiny: Path, rows: list[dict[str, Any]], parameters: TrainParame
         ids = torch.tensor([row["input_ids"] + [0] * p for row, p in zip(part, pad, strict=True)])
         labels = torch.tensor([row["labels"] + [-100] * p for row, p in zip(part, pad, strict=True)])
         mask = torch.tensor([[1] * len(row["input_ids"]) + [0] * p for row, p in zip(part, pad, strict=True)])
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=parameters.bf16):
+        lower = torch.float16 if parameters.fp16 else torch.bfloat16
+        with torch.autocast("cpu", dtype=lower, enabled=parameters.bf16 or parameters.fp16):
             loss = model(input_ids=ids, labels=labels, attention_mask=mask).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, parameters.max_grad_norm)
@@ -60,17 +61,17 @@ def plain_losses(tiny: Path, rows: list[dict[str, Any]], parameters: TrainParame
     return losses
 
 
-@pytest.mark.parametrize(("bf16", "tolerance"), [(False, 1e-4), (True, 5e-3)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [({}, 1e-4), ({"bf16": True}, 5e-3), ({"fp16": True}, 5e-3)])
 def test_twenty_steps_have_the_losses_of_plain_transformers_and_peft(
-    tiny: Path, tmp_path: Path, bf16: bool, tolerance: float
+    tiny: Path, tmp_path: Path, dtype: dict[str, bool], tolerance: float
 ) -> None:
     rows = make_rows(16)
     settings = {
         "num_epochs": 5,
         "lr_scheduler_type": "constant",
         "warmup_ratio": 0.0,
-        "bf16": bf16,
         "learning_rate": 2e-3,
+        **dtype,
     }
     ours = make_trainer(tiny, tmp_path, rows, **settings).run()["losses"]
     plain = plain_losses(tiny, rows, TrainParameters(**{**SETTINGS, **settings}))
@@ -201,7 +202,7 @@ def plain(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[st
         {"learning_rate": 1e-3}, {"lr_scheduler_type": "linear"}, {"warmup_ratio": 0.5}, {"warmup_steps": 3},
         {"lr_scheduler_type": "cosine_with_restarts", "lr_scheduler_kwargs": {"num_cycles": 3}},
         {"weight_decay": 0.5}, {"max_grad_norm": 1e-3}, {"optim": "adamw_8bit"}, {"adam_beta1": 0.5},
-        {"adam_beta2": 0.9}, {"adam_epsilon": 1e-2}, {"bf16": True}, {"lora_r": 2}, {"lora_alpha": 32},
+        {"adam_beta2": 0.9}, {"adam_epsilon": 1e-2}, {"bf16": True}, {"fp16": True}, {"lora_r": 2}, {"lora_alpha": 32},
         {"lora_dropout": 0.5}, {"use_rslora": True}, {"batch_size": "auto", "effective_batch_size": 6},
     ],
     ids=str,

@@ -1,6 +1,7 @@
 """The memory plan traces the loop's own step."""
 
 import pytest
+import torch
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, Qwen3Config
 
 from qwen_pipeline.memory.activations import ActivationPolicy
@@ -34,9 +35,9 @@ def quantised_model(config, recipe, folder):
     return recipe.attach_adapters(model.requires_grad_(False)).train()
 
 
-@pytest.mark.parametrize("bf16", [True, False])
-def test_the_planned_peak_is_that_of_the_loops_real_step(config, tmp_path, bf16):
-    recipe = step_recipe(lora_r=8, lora_alpha=16, bf16=bf16, on_gpu=False)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_the_planned_peak_is_that_of_the_loops_real_step(config, tmp_path, dtype):
+    recipe = step_recipe(lora_r=8, lora_alpha=16, compute_dtype=dtype, on_gpu=False)
     shape = MicroBatchShape((160, 96), 256)
     model = quantised_model(config, recipe, tmp_path)
     for policy in (ActivationPolicy(0), ActivationPolicy(None)):

@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 
 IGNORE_INDEX = -100
+# On a CPU a micro-batch is filled up to a multiple of this: oneDNN builds and keeps a kernel for every shape it meets.
+# See benchmarks/LOG.md.
+CPU_MULTIPLE = 32
 Row = Mapping[str, Any]
 
 
@@ -20,7 +23,7 @@ class PackedBatch:
         input_ids: ``[1, T]`` int64.
         position_ids: ``[1, T]`` int64, restarting at each row.
         cu_seqlens: ``[rows + 1]`` int32, where each row starts, and T.
-        row_lengths: Tokens of each row, on the host.
+        row_lengths: Tokens of each row, on the host; on a CPU the last may be a filler without labels.
         targets: ``[T]`` int64, the next token's label; -100 where none is trained.
         labelled_rows: ``[N]`` int64, positions of ``targets`` that are trained: finding them on a GPU would make
             the host wait for it.
@@ -41,6 +44,9 @@ def pack(rows: Sequence[Row], device: torch.device | str) -> PackedBatch:
         rows: ``input_ids`` and ``labels`` of the same length.
         device: Where the tensors go.
     """
+    filler = -sum(len(row["input_ids"]) for row in rows) % CPU_MULTIPLE
+    if filler and torch.device(device).type == "cpu":
+        rows = [*rows, {"input_ids": [0] * filler, "labels": [IGNORE_INDEX] * filler}]
     lengths = [len(row["input_ids"]) for row in rows]
     ids = torch.tensor([token for row in rows for token in row["input_ids"]])
     targets = torch.tensor([label for row in rows for label in [*row["labels"][1:], IGNORE_INDEX]])

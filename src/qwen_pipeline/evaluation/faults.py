@@ -6,7 +6,7 @@ Each is judged by a rule on one answer, so that a rate can be traced to its rows
 from collections import Counter
 
 from qwen_pipeline.evaluation.generation import Answer
-from qwen_pipeline.evaluation.metrics import character_f, tokens_of
+from qwen_pipeline.evaluation.metrics import chrf, tokens_of
 from qwen_pipeline.text.quality import main_language
 
 _GRAM = 4
@@ -65,7 +65,7 @@ def is_off_topic(question: str, answer: str, reference: str) -> bool:
     if not said:
         return False
     known = set(tokens_of(question)) | set(tokens_of(reference))
-    return len(said & known) < _FOREIGN_SHARE * len(said) and character_f(answer, reference) < _UNLIKE
+    return len(said & known) < _FOREIGN_SHARE * len(said) and chrf(answer, reference) < _UNLIKE
 
 
 def has_broken_format(answer: Answer) -> bool:

@@ -78,7 +78,7 @@ def _score(model: Any, rows: list[Row]) -> list[RowScore]:
             inner, batch.input_ids, batch.position_ids, batch.cu_seqlens, batch.row_lengths
         )
         scores = score_tokens(hidden_TD, head, batch.targets, labelled_rows_N=batch.labelled_rows)
-    sums = (figures.tolist() for figures in scores.sum_by_example(batch.cu_seqlens))
+    sums = (figures.tolist() for figures in scores.sum_by_example(batch.cu_seqlens[: len(rows) + 1]))
     return [
         RowScore(str(row["example_id"]), loss, correct, tokens, 0)
         for row, loss, correct, tokens in zip(rows, *sums, strict=True)

@@ -17,10 +17,10 @@ def score_answer(answer: str, reference: str) -> dict[str, float]:
         answer: What the model said.
         reference: What it should have said.
     """
-    likeness = character_f(answer, reference)
+    likeness = chrf(answer, reference)
     return {
         "exact_match": float(_plain(answer) == _plain(reference)),
-        "character_f": likeness,
+        "chrf": likeness,
         "rouge_l": rouge_l(answer, reference),
         "bleu": bleu(answer, reference),
         "recognised": float(likeness >= RECOGNISED),
@@ -28,7 +28,7 @@ def score_answer(answer: str, reference: str) -> dict[str, float]:
     }
 
 
-def character_f(answer: str, reference: str) -> float:
+def chrf(answer: str, reference: str) -> float:
     """The chrF of one answer: an F-score over character n-grams, so that Chinese needs no words.
 
     Source: Popović, chrF, 2015; computed by sacrebleu.

@@ -27,7 +27,7 @@ def render_page(
         train_report: ``train_report``, for the curves.
     """
     environment = Environment(loader=PackageLoader("qwen_pipeline.evaluation", "templates"), autoescape=True)
-    ranked = sorted(predictions, key=lambda row: -row["tuned_character_f"])
+    ranked = sorted(predictions, key=lambda row: -row["tuned_chrf"])
     cut = ranked if len(ranked) <= 2 * SHOWN else [*ranked[:SHOWN], *ranked[-SHOWN:]]
     return environment.get_template("page.html").render(
         report=report,
@@ -110,8 +110,8 @@ def _charts(predictions: Sequence[Mapping[str, Any]], train: Mapping[str, Any]) 
         _memory_chart(train.get("memory", {})),
         histogram(
             [
-                ("base", [row["base_character_f"] for row in predictions]),
-                ("tuned", [row["tuned_character_f"] for row in predictions]),
+                ("base", [row["base_chrf"] for row in predictions]),
+                ("tuned", [row["tuned_chrf"] for row in predictions]),
             ],
             "chrF", "answers by likeness · 回答相似度分布",
         ),
@@ -134,7 +134,8 @@ def _memory_chart(memory: Mapping[str, Any]) -> Markup:
         for name, title in names.items()
     ]
     lines = [line for line in lines if line[1]]
-    planned = (memory.get("planned") or {}).get("reserved_gib")
+    on_gpu = any("gpu_reserved_gib" in row for row in over_time)
+    planned = (memory.get("planned") or {}).get("reserved_gib" if on_gpu else "process_gib")
     if planned and over_time:
         lines.append(("planned", [(over_time[0]["step"], planned), (over_time[-1]["step"], planned)]))
     return line_chart(lines, "step", "memory, GiB · 内存与显存")

@@ -7,7 +7,7 @@ from qwen_pipeline.evaluation.comparison import LOWER_IS_BETTER, compare_paired
 from qwen_pipeline.evaluation.measure import HeldOut
 
 _COMPARED = (
-    "exact_match", "character_f", "rouge_l", "bleu", "recognised", "repetition", "irrelevance", "format_error",
+    "exact_match", "chrf", "rouge_l", "bleu", "recognised", "repetition", "irrelevance", "format_error",
     "thinking_closed", "stopped", "language_kept",
 )  # fmt: skip
 Measured = Mapping[str, Any]
@@ -117,8 +117,8 @@ def prediction_rows(base: Measured, tuned: Measured, held_out: HeldOut) -> list[
                 "reference": conversation[-1]["content"],
                 "base_answer": before["text"],
                 "tuned_answer": answer["text"],
-                "base_character_f": before["scores"]["character_f"],
-                "tuned_character_f": answer["scores"]["character_f"],
+                "base_chrf": before["scores"]["chrf"],
+                "tuned_chrf": answer["scores"]["chrf"],
                 "tuned_faults": "+".join(_faults(answer["scores"])),
                 "source_file": held_out.source_files[name],
             }

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 import torch
 
 from qwen_pipeline.errors import MemoryPlanError
-from qwen_pipeline.memory.measure import GIB, MemoryMeter
+from qwen_pipeline.memory.measure import GIB, MemoryMeter, host_memory_bytes
 
 # A context with the kernels of PyTorch, cuBLAS and bitsandbytes loaded lazily, where NVML does not tell:
 # 0.3 GiB (consumer cards) to 0.55 GiB (data centre cards) are usual. Source: nvidia-smi readings published
 # with PyTorch 2.x; the value measured on the card replaces it.
 CONTEXT_GIB = 0.5
+# On a CPU oneDNN builds a kernel for every shape it meets and keeps it. Measured on the demo's training: resident
+# memory grew by 0.55 GiB beyond the planned tensors (benchmarks/LOG.md).
+CPU_KERNELS_GIB = 0.55
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class MemoryCap:
 
     Attributes:
         limit_gib: The most that the process may take.
-        context_gib: Of it, what the allocator has no say in.
+        context_gib: Of it, what the allocator has no say in: on a CPU the libraries that are loaded.
         enforced: Whether the allocator refuses more; on a CPU only the plan keeps to the limit.
     """
 
@@ -45,20 +48,24 @@ def planned_cap(
     Args:
         max_memory_gb: The user's cap, GiB.
         device_type: ``cuda`` or ``cpu``.
-        context_gib: The context's size if it has been measured; otherwise `CONTEXT_GIB`.
+        context_gib: The context's size if it has been measured; otherwise `CONTEXT_GIB`, and on a CPU what
+            this process holds now and what oneDNN will.
 
     Raises:
         MemoryPlanError: The context alone takes the whole cap.
     """
-    if device_type != "cuda":
-        return MemoryCap(max_memory_gb, 0.0, enforced=False)
-    context = CONTEXT_GIB if context_gib is None else context_gib
+    context = _usual_context_gib(device_type) if context_gib is None else context_gib
     if context >= max_memory_gb:
+        what = "CUDA context" if device_type == "cuda" else "libraries"
         raise MemoryPlanError(
-            f"max_memory_gb={max_memory_gb:g} leaves nothing beside the CUDA context of {context:.2f} GiB; "
+            f"max_memory_gb={max_memory_gb:g} leaves nothing beside the {what} of {context:.2f} GiB; "
             f"set max_memory_gb={context + 1:.0f} or more."
         )
     return MemoryCap(max_memory_gb, context, enforced=False)
+
+
+def _usual_context_gib(device_type: str) -> float:
+    return CONTEXT_GIB if device_type == "cuda" else host_memory_bytes()[0] / GIB + CPU_KERNELS_GIB
 
 
 def apply_memory_cap(max_memory_gb: float, meter: MemoryMeter) -> MemoryCap:

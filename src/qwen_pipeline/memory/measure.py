@@ -2,7 +2,9 @@
 
 import os
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +18,7 @@ class MemoryReading:
 
     Attributes:
         host_resident_gib: Resident memory of this process.
-        host_peak_gib: The most it ever was.
+        host_peak_gib: The most it was since `MemoryMeter.reset_peak`, or ever where the system counts no other.
         gpu_allocated_gib: Held by tensors.
         gpu_reserved_gib: Taken from the driver by the allocator.
         gpu_peak_allocated_gib: The most held by tensors since `MemoryMeter.reset_peak`.
@@ -66,7 +68,9 @@ class MemoryMeter:
         return MemoryReading(resident / GIB, peak / GIB, **self._read_allocator(), **self._read_driver())
 
     def reset_peak(self) -> None:
-        """Let the allocator's peaks start again from now."""
+        """Let the peaks of the allocator and of this process start again from now."""
+        with suppress(OSError):  # no such file but on Linux; a container may forbid it
+            Path("/proc/self/clear_refs").write_text("5")
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
 
@@ -129,14 +133,21 @@ class MemoryMeter:
 
 
 def host_memory_bytes() -> tuple[int, int]:
-    """Resident memory of this process, now and at its highest, in bytes."""
+    """Resident memory of this process, now and at its highest, in bytes.
+
+    Source: proc_pid_status(5), VmHWM; unlike getrusage's it can be reset (proc_pid_clear_refs(5)).
+    """
     import psutil
 
     info = psutil.Process().memory_info()
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        highest = next(line for line in lines if line.startswith("VmHWM:"))
+        return int(info.rss), max(int(info.rss), int(highest.split()[1]) * 1024)
     if sys.platform == "win32":
         return int(info.rss), int(info.peak_wset)
     import resource
 
-    highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Linux counts in KiB, macOS in bytes.
-    return int(info.rss), max(int(info.rss), highest if sys.platform == "darwin" else highest * 1024)
+    return int(info.rss), max(int(info.rss), most if sys.platform == "darwin" else most * 1024)

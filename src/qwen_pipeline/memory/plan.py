@@ -172,7 +172,7 @@ class Planner:
     def _choices(self) -> list[ActivationPolicy]:
         """Policies without offloading, from the fastest to the most frugal."""
         counts = [count for count in range(self.layers, -1, -1) if StepModel.can_step(self.layers, count)]
-        return [ActivationPolicy(count) for count in counts or (self.layers, 0)]
+        return [ActivationPolicy(None if n == self.layers else n) for n in counts or (self.layers, 0)]
 
     def _kept(self, policy: ActivationPolicy) -> int:
         return self.layers if policy.kept_layers is None else min(policy.kept_layers, self.layers)

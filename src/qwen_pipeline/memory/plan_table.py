@@ -19,7 +19,7 @@ _TITLES = {
     "workspace": "Workspace of a layer, dequantised weights included",
     "libraries": "cuBLAS workspace",
     "fragmentation": "Allocator: reserved, not used",
-    "context": "CUDA context",
+    "context": "CUDA context, or libraries and their kernels on a CPU",
 }
 
 
@@ -61,7 +61,7 @@ def plan_table(plan: MemoryPlan) -> Table:
 
 
 def compare_with_measured(
-    plan: MemoryPlan, allocated_gib: float | None, reserved_gib: float | None
+    plan: MemoryPlan, allocated_gib: float | None, reserved_gib: float | None, process_gib: float | None
 ) -> dict[str, float]:
     """Planned and measured side by side, for the train report: measured over planned, minus one.
 
@@ -69,11 +69,13 @@ def compare_with_measured(
         plan: The plan that the run followed.
         allocated_gib: ``max_memory_allocated`` of the run.
         reserved_gib: ``max_memory_reserved`` of the run.
+        process_gib: The process's peak: as NVML shows it, or resident memory on a CPU.
     """
     found: dict[str, float] = {}
     for name, measured, planned in (
         ("allocated", allocated_gib, plan.parts.allocated / GIB),
         ("reserved", reserved_gib, (plan.parts.reserved - plan.parts.optimiser_paged) / GIB),
+        ("process", process_gib, plan.parts.process / GIB),
     ):
         found[f"planned_{name}_gib"] = planned
         if measured is not None:

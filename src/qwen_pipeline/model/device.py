@@ -1,10 +1,13 @@
-"""Device, autocast and threads of a run, decided once and in one place."""
+"""Device, dtype, autocast and threads of a run, decided once and in one place."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from accelerate import PartialState
+
+logger = logging.getLogger(__name__)
 
 # Below this width two OpenMP threads wait for each other more than they compute: the demo (256) trains faster
 # on one thread on a busy 2-core machine, a 0.6B model (1,024) on all. See benchmarks/LOG.md.
@@ -16,12 +19,24 @@ def compute_device() -> torch.device:
     return torch.device(PartialState(cpu=not torch.cuda.is_available()).device)
 
 
+def half_precision(device: torch.device) -> torch.dtype:
+    """Bfloat16, or float16 on a card that only emulates bfloat16."""
+    if (
+        device.type == "cuda"
+        and torch.cuda.is_available()
+        and not torch.cuda.is_bf16_supported(including_emulation=False)
+    ):
+        logger.warning("This card has no bfloat16; the run computes in float16.")
+        return torch.float16
+    return torch.bfloat16
+
+
 def autocast(device: torch.device, compute_dtype: torch.dtype) -> AbstractContextManager[None]:
-    """Products in ``compute_dtype`` while the block runs; float32 changes nothing, nor does float16 on a CPU.
+    """Products in ``compute_dtype`` while the block runs; float32 changes nothing.
 
     Not accelerate's own: its precision is one for the life of a process, and a notebook trains more than once.
     """
-    lowers = compute_dtype == torch.bfloat16 or (compute_dtype == torch.float16 and device.type == "cuda")
+    lowers = compute_dtype != torch.float32
     return torch.autocast(device.type, dtype=compute_dtype if lowers else torch.bfloat16, enabled=lowers)
 
 

@@ -76,6 +76,10 @@ class ModelSource:
         require_supported(_read_config(small), self.name)
         return download(self.name, self.revision, weights=True) if weights else small
 
+    def reference(self) -> str:
+        """The name by which plain transformers and peft find the model: a hub id, or an absolute path."""
+        return self.name if self.kind == "hub" else str(self.directory(weights=False).resolve())
+
     def config(self) -> dict[str, Any]:
         """The model's ``config.json``; reading it builds or fetches no weights except the demo's."""
         return _read_config(self.directory(weights=False))

@@ -3,22 +3,58 @@
 from pydantic import Field, field_validator
 
 from qwen_pipeline.params.evaluate import GenerationConfig
-from qwen_pipeline.params.fields import StageParameters
+from qwen_pipeline.params.fields import StageParameters, run_time
 
-FORMATS = ("adapter", "merged")
+FORMATS = ("adapter", "merged", "gguf", "ollama")
+GGUF_TYPES = ("f16", "q8_0", "q6_k", "q5_k_m", "q4_k_m")
 
 
 class ExportParameters(StageParameters):
-    """What is shipped."""
+    """What is shipped, and how close to the live adapter it has to be."""
 
     model_name: str = Field("demo", min_length=1, description="demo, a hub id, or a folder with a model.")
-    export_formats: str = Field("adapter+merged", description="adapter, merged, joined by +.")
+    seed: int = Field(0, ge=0, description="Seed of the held-out rows that exports are compared on.")
+    bf16: bool = Field(True, description="The dtype in which training held the weights it quantised.")
+    fp16: bool = Field(False, description="The same, for cards without bfloat16.")
+    export_formats: str = Field(
+        "adapter+merged", description="adapter, merged, gguf and ollama, joined by + (ollama brings gguf)."
+    )
+    gguf_types: str = Field(
+        "f16+q8_0", description="f16, q8_0, and with llama-cpp-python q6_k, q5_k_m, q4_k_m, joined by +."
+    )
+    export_shard_gb: float = Field(2.0, gt=0, le=64, description="Most GiB of a file of merged weights.")
+    export_rows: int = run_time(16, ge=1, le=1024, description="Held-out rows each export is compared on.")
+    export_max_mean_kl: float = run_time(
+        0.001, gt=0, le=1, description="Most nats a token that merged and f16 files may be from the adapter."
+    )
     generation_config: GenerationConfig = Field(GenerationConfig(), description="Shipped with the model.")
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """What is written, in a fixed order."""
+        asked = set(self.export_formats.split("+"))
+        if "ollama" in asked:
+            asked.add("gguf")
+        return tuple(name for name in FORMATS if name in asked)
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The GGUF files that are written, the largest first."""
+        return tuple(name for name in GGUF_TYPES if name in self.gguf_types.split("+"))
 
     @field_validator("export_formats")
     @classmethod
-    def _known(cls, value: str) -> str:
-        unknown = [part for part in value.split("+") if part not in FORMATS]
-        if unknown:
-            raise ValueError(f"{unknown[0]!r} is no export format; use {'+'.join(FORMATS)} or a part of it")
-        return value
+    def _known_formats(cls, value: str) -> str:
+        return _require_known(value, FORMATS, "export format")
+
+    @field_validator("gguf_types")
+    @classmethod
+    def _known_types(cls, value: str) -> str:
+        return _require_known(value, GGUF_TYPES, "GGUF type")
+
+
+def _require_known(value: str, known: tuple[str, ...], what: str) -> str:
+    unknown = [part for part in value.split("+") if part not in known]
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is no {what}; use {'+'.join(known)} or a part of it")
+    return value

@@ -102,6 +102,24 @@ class MlflowReporter:
             lambda: self._require().log_artifacts(self.run_id, str(directory), artifact_path=name),
         )
 
+    def log_model(self, directory: Path, name: str, kind: str) -> None:
+        """Record a directory as a model of this run: it is then listed among MLflow's models.
+
+        Args:
+            directory: The model's files.
+            name: Its name in the list.
+            kind: Its type, as ``peft``.
+        """
+
+        def send() -> None:
+            client = self._require()
+            experiment = client.get_run(self.run_id).info.experiment_id
+            model = client.create_logged_model(experiment, name, source_run_id=self.run_id, model_type=kind)
+            client.log_model_artifacts(model.model_id, str(directory))
+            client.finalize_logged_model(model.model_id, "READY")
+
+        self._guard(f"log the model {name}", send)
+
     def log_document(self, name: str, content: Mapping[str, Any] | str) -> None:
         """Record a JSON document or a text as an artifact called ``name``."""
         text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, indent=2)

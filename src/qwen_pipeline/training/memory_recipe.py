@@ -17,7 +17,12 @@ from qwen_pipeline.training.step import packed_loss
 
 
 def step_recipe(
-    *, lora_r: int, lora_alpha: float, lora_dropout: float = 0.0, bf16: bool = True, on_gpu: bool = True
+    *,
+    lora_r: int,
+    lora_alpha: float,
+    lora_dropout: float = 0.0,
+    compute_dtype: torch.dtype = torch.bfloat16,
+    on_gpu: bool = True,
 ) -> StepRecipe:
     """What `memory.plan` traces: the adapters and the micro-step of `training.loop`.
 
@@ -25,10 +30,9 @@ def step_recipe(
         lora_r: Rank of the adapters.
         lora_alpha: Their scale.
         lora_dropout: Dropout before them.
-        bf16: Compute in bfloat16.
+        compute_dtype: Dtype of the products.
         on_gpu: Plan attention as CUDA's varlen kernel takes it, else as this machine's fallback does.
     """
-    compute_dtype = torch.bfloat16 if bf16 else torch.float32
     return StepRecipe(
         attach_adapters=partial(attach_lora, r=lora_r, alpha=lora_alpha, dropout=lora_dropout),
         micro_step=partial(run_micro_step, compute_dtype=compute_dtype),

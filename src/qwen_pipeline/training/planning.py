@@ -12,10 +12,9 @@ from qwen_pipeline.memory.cap import MemoryCap
 from qwen_pipeline.memory.plan import MemoryPlan, PlanRequest, make_plan
 from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.training.memory_recipe import step_recipe
+from qwen_pipeline.training.precision import compute_dtype_for
 
 logger = logging.getLogger(__name__)
-
-TINY_HIDDEN_SIZE = 1024  # on a CPU, smaller models than this are not worth a plan or a recomputation
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def plan_request(
             lora_r=parameters.lora_r,
             lora_alpha=parameters.lora_alpha,
             lora_dropout=parameters.lora_dropout,
-            bf16=parameters.bf16,
+            compute_dtype=compute_dtype_for(parameters, torch.device("cuda" if on_gpu else "cpu")),
             on_gpu=on_gpu,
         ),
         row_lengths=list(lengths),
@@ -82,11 +81,6 @@ def plan_training(
     Raises:
         MemoryPlanError: Nothing fits; the message says what would.
     """
-    fixed = parameters.gradient_checkpointing
-    if device.type != "cuda" and config.hidden_size < TINY_HIDDEN_SIZE:
-        rows = parameters.examples_per_step if parameters.batch_size == "auto" else parameters.batch_size
-        policy = ActivationPolicy.parse("keep" if fixed == "auto" else fixed)
-        return TrainingPlan(rows, None, policy, None)
     plan = make_plan(plan_request(parameters, config, lengths, cap, device.type == "cuda"))
     logger.info(
         "Memory plan: %.2f of %.2f GiB; micro-batches of %d rows and %d tokens, layers %s.",

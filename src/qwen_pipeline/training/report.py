@@ -34,7 +34,12 @@ def build_report(
     measured = {name: round(value, 4) for name, value in reading.as_metrics("").items()}
     planned = plan_report(plan.memory) if plan.memory else None
     comparison = (
-        compare_with_measured(plan.memory, reading.gpu_peak_allocated_gib, reading.gpu_peak_reserved_gib)
+        compare_with_measured(
+            plan.memory,
+            reading.gpu_peak_allocated_gib,
+            reading.gpu_peak_reserved_gib,
+            reading.host_peak_gib if reading.gpu_allocated_gib is None else reading.gpu_process_gib,
+        )
         if plan.memory
         else None
     )

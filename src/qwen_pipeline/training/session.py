@@ -56,7 +56,11 @@ def train_tracked(
     run_id = resumed[1]["history"]["mlflow_run_id"] if resumed else None
     with (
         threads_for(config.hidden_size),
-        open_training_run(parameters=parameters.model_dump(mode="json"), resume_run_id=run_id) as reporter,
+        open_training_run(
+            parameters=parameters.model_dump(mode="json"),
+            tags={"base_model": base_model.name, "fingerprint": checkpoint_folder.name},
+            resume_run_id=run_id,
+        ) as reporter,
     ):
         for name, digest in digests.items():
             reporter.log_input(name, digest, f"data/05_model_input/{name}", "training")
@@ -67,7 +71,7 @@ def train_tracked(
                 stack.enter_context(memory_profile(work / "memory_profile", device))
             report = trainer.run()
         adapter = work / "adapter"
-        save_adapter(model, adapter, base_model.name)
+        save_adapter(model, adapter, base_model.reference())
         load_tokenizer(base_model).save_pretrained(str(adapter))
         _log(reporter, report, adapter, work, plan)
     return adapter, report
@@ -96,6 +100,7 @@ def _log(
     reporter: MlflowReporter, report: dict[str, Any], adapter: Path, work: Path, plan: TrainingPlan
 ) -> None:
     reporter.log_directory(adapter, "adapter")
+    reporter.log_model(adapter, "adapter", kind="peft")
     reporter.log_document("train_report.json", report)
     if (work / "memory_profile").is_dir():
         reporter.log_directory(work / "memory_profile", "memory_profile")

@@ -16,6 +16,7 @@ from qwen_pipeline.memory.transaction import GradientTransaction, OptimizerTrans
 from qwen_pipeline.model.attention import packed_hidden_states
 from qwen_pipeline.model.device import autocast
 from qwen_pipeline.model.dropout import without_dropout
+from qwen_pipeline.training.ranks import own_share, sum_gradients, sum_over_ranks
 from qwen_pipeline.training.state import random_states, restore_random_states
 
 OnEvent = Callable[[OutOfMemoryEvent], None]
@@ -85,10 +86,14 @@ class Stepper:
         self._transaction = GradientTransaction(self.trained, self.device)
 
     def accumulate(self, rows: Sequence[Row]) -> StepResult:
-        """Forward and backward of all rows of a step, normalised by the step's trained tokens."""
+        """Forward and backward of all rows of a step, normalised by the step's trained tokens.
+
+        Args:
+            rows: The whole step's; with several processes each takes its share, and all get the same result.
+        """
         trained_tokens = count_trained_tokens(rows)
-        losses: list[Tensor] = []
-        for part in split_rows(rows, self.max_rows, self.max_tokens):
+        losses = [torch.zeros((), device=self.device)]
+        for part in split_rows(own_share(rows), self.max_rows, self.max_tokens):
             losses += run_or_split(
                 part,
                 run=lambda piece: self._micro_step(piece, trained_tokens),
@@ -98,9 +103,10 @@ class Stepper:
                 size_of=lambda piece: sum(len(row["input_ids"]) for row in piece),
                 on_event=self.on_event,
             )
+        sum_gradients(self.trained)
         self.scaler.unscale_(self.optimiser)
         norm = torch.nn.utils.clip_grad_norm_(self.trained, self.max_grad_norm)
-        total = torch.stack(losses).sum()
+        total = sum_over_ranks(torch.stack(losses).sum())
         figures = torch.stack(
             [total / max(trained_tokens, 1), norm.float()]
         ).tolist()  # one wait for the device

@@ -63,18 +63,17 @@ def write_page(report: dict[str, Any], predictions: Table, train_report: dict[st
 def _measure(
     base_model: ModelSource, adapter: Path | None, held_out: Any, parameters: EvaluateParameters
 ) -> dict[str, Any]:
-    import torch
-
     from qwen_pipeline.evaluation.measure import measure_model
     from qwen_pipeline.model.attention import register_packed_attention
-    from qwen_pipeline.model.device import compute_device, threads_for
+    from qwen_pipeline.model.device import compute_device, half_precision, threads_for
     from qwen_pipeline.model.load import load_quantized_model, load_tokenizer
     from qwen_pipeline.model.lora import load_adapter
 
+    device = compute_device()
     model: Any = load_quantized_model(
         base_model,
-        compute_dtype=torch.bfloat16,
-        device=compute_device(),
+        compute_dtype=half_precision(device),
+        device=device,
         attn_implementation=register_packed_attention(),
     )
     if adapter is not None:

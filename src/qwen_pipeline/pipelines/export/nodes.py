@@ -1,8 +1,11 @@
 """Export: what is shipped, compared with what was measured."""
 
+import random
 import shutil
 from pathlib import Path
 from typing import Any
+
+import pyarrow.dataset as ds
 
 from qwen_pipeline.incremental.workspace import work_directory
 from qwen_pipeline.model.source import ModelSource
@@ -10,70 +13,61 @@ from qwen_pipeline.params.export import ExportParameters
 
 Rows = Any  # a datasets.Dataset; Kedro resolves these hints, and datasets is slow to import
 
-PARITY_ROWS = 16
+MOST_LOGITS = 2**28  # of a client that gives nothing smaller: 1 GiB
 
 
 def export_model(
     adapter: Path,
     base_model: ModelSource,
+    clean: ds.Dataset,
     tokenized_test: Rows,
+    data_report: dict[str, Any],
     train_report: dict[str, Any],
     evaluation_report: dict[str, Any],
     parameters: ExportParameters,
 ) -> tuple[Path, dict[str, Any]]:
-    """Write the asked formats and compare each with the live adapter."""
-    from transformers import GenerationConfig
-
+    """Write the asked formats, hold each against the live adapter, add the figures to the training's run."""
     from qwen_pipeline.release.card import write_card
+    from qwen_pipeline.release.exports import Exports
+    from qwen_pipeline.tracking.mlflow_run import log_evaluation
 
     target = work_directory() / "exported_model"
     shutil.rmtree(target, ignore_errors=True)
-    formats = parameters.export_formats.split("+")
-    report: dict[str, Any] = {"formats": formats}
-    card = write_card(base_model.name, train_report, evaluation_report)
-    generation = GenerationConfig(**parameters.generation_config.model_dump())
-    if "adapter" in formats:
-        shutil.copytree(adapter, target / "adapter")
-        _finish(target / "adapter", card, generation)
-    if "merged" in formats:
-        report["merged"] = _export_merged(adapter, base_model, tokenized_test, target / "merged")
-        _finish(target / "merged", card, generation)
+    card = write_card(base_model.name, train_report, evaluation_report, data_report)
+    rows = held_out_rows(tokenized_test, parameters, int(base_model.config()["vocab_size"]))
+    exports = Exports(base_model, adapter, parameters, target, card)
+    report = exports.run(rows, questions_of(clean, rows))
+    metrics = {
+        f"export_{check['export']}_{name}": check[name]
+        for check in report["checks"]
+        for name in ("mean_kl", "loss_difference", "same_answers")
+        if check.get(name) is not None
+    }
+    log_evaluation(train_report.get("mlflow_run_id"), metrics, {"export_report.json": report})
     return target, report
 
 
-def _export_merged(
-    adapter: Path, base_model: ModelSource, tokenized_test: Rows, target: Path
-) -> dict[str, float]:
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    from qwen_pipeline.errors import ExportGateError
-    from qwen_pipeline.model.load import load_quantized_model, load_tokenizer
-    from qwen_pipeline.model.lora import load_adapter
-    from qwen_pipeline.model.merge import merge_adapter
-    from qwen_pipeline.release.parity import MAX_MEAN_KL, compare_models
-
-    merge_adapter(base_model, adapter).save_pretrained(str(target))
-    load_tokenizer(base_model).save_pretrained(str(target))
-    device = "cuda:0" if torch.cuda.is_available() else "cpu"
-    if base_model.name == "demo":
-        torch.set_num_threads(1)
-    base = load_quantized_model(base_model, compute_dtype=torch.bfloat16, device=device)
-    live = load_adapter(base, adapter).eval()
-    shipped = AutoModelForCausalLM.from_pretrained(str(target), dtype=torch.bfloat16).eval()
-    figures = compare_models(
-        live,
-        shipped,
-        [dict(row) for row in tokenized_test.select(range(min(PARITY_ROWS, len(tokenized_test))))],
-    )
-    if figures["mean_kl"] > MAX_MEAN_KL:
-        raise ExportGateError(
-            f"The merged model does not answer like the adapter: mean KL {figures['mean_kl']:.3f} on "
-            f"held-out answers, {MAX_MEAN_KL} allowed; the export before stays. Use export_formats=adapter."
-        )
-    return figures
+def held_out_rows(
+    tokenized_test: Rows, parameters: ExportParameters, vocabulary: int
+) -> list[dict[str, Any]]:
+    """A fixed sample of the test split, small enough for clients that give whole logits."""
+    order = list(range(len(tokenized_test)))
+    random.Random(parameters.seed).shuffle(order)
+    rows: list[dict[str, Any]] = []
+    trained = 0
+    for number in order[: parameters.export_rows]:
+        row = dict(tokenized_test[number])
+        trained += sum(label >= 0 for label in row["labels"])
+        if rows and trained * vocabulary > MOST_LOGITS:
+            break
+        rows.append(row)
+    return rows
 
 
-def _finish(folder: Path, card: str, generation: Any) -> None:
-    (folder / "README.md").write_text(card, encoding="utf-8")
-    generation.save_pretrained(str(folder))
+def questions_of(clean: ds.Dataset, rows: list[dict[str, Any]]) -> list[list[dict[str, str]]]:
+    """The conversations of these rows up to their last question."""
+    wanted = {row["example_id"] for row in rows}
+    found = clean.to_table(filter=ds.field("example_id").isin(wanted), columns=["messages"]).to_pylist()
+    return [
+        [{"role": turn["role"], "content": turn["content"]} for turn in row["messages"][:-1]] for row in found
+    ]

@@ -7,5 +7,8 @@ from qwen_pipeline.pipelines.export.nodes import export_model
 
 def create_pipeline() -> Pipeline:
     """Adapter and base to the shipped folders and a report."""
-    inputs = ["adapter", "base_model", "tokenized_test", "train_report", "evaluation_report", "params:export"]
+    inputs = [
+        "adapter", "base_model", "clean_examples", "tokenized_test", "data_report", "train_report",
+        "evaluation_report", "params:export",
+    ]  # fmt: skip
     return Pipeline([node(export_model, inputs, ["exported_model", "export_report"], name="export_model")])

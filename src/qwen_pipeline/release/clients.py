@@ -1,0 +1,146 @@
+"""Each export opened by the client it is for, and held against the live adapter."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from peft import AutoPeftModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+
+from qwen_pipeline.chat.messages import prepare_messages
+from qwen_pipeline.chat.template import prompt_ids
+from qwen_pipeline.model.merge import StoredWeights
+from qwen_pipeline.release.gate import Check
+from qwen_pipeline.release.gguf_file import GgufWeights
+from qwen_pipeline.release.gguf_vocabulary import same_vocabulary
+from qwen_pipeline.release.live import (
+    ANSWER_TOKENS,
+    ANSWERED_ROWS,
+    LiveAnswers,
+    answer_greedily,
+    prompt_of,
+    release_memory,
+    share_equal,
+)
+from qwen_pipeline.release.llama_client import LlamaClient, is_installed
+from qwen_pipeline.release.ollama import render_modelfile, stops_of
+from qwen_pipeline.release.reading import Reading, distance, read_model
+from qwen_pipeline.release.streamed import read_streamed
+
+
+def check_adapter(folder: Path, live: LiveAnswers, device: torch.device) -> Check:
+    """Open the adapter with plain peft, its base in 4 bits as it was trained on."""
+    quantization = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.float32,
+    )  # fmt: skip
+    model = AutoPeftModelForCausalLM.from_pretrained(
+        str(folder), quantization_config=quantization, dtype=torch.float32, device_map={"": device}
+    )
+    return _check_model("adapter", "peft", model, folder, live)
+
+
+def check_merged(folder: Path, live: LiveAnswers, device: torch.device) -> Check:
+    """Open the merged model with plain transformers.
+
+    Products are in float32 where that fits into memory; a larger model is read layer by layer, and answers in
+    its own 16 bits where those fit.
+    """
+    weights = StoredWeights(folder)
+    place = _place(4 * weights.numbers, device)
+    if place is not None:
+        model = AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32, device_map={"": place})
+        return _check_model("merged", "transformers", model, folder, live)
+    reading = read_streamed(AutoConfig.from_pretrained(str(folder)), weights, live.rows, device)
+    place = _place(2 * weights.numbers, device)
+    same_answers = None
+    if place is not None:
+        model = AutoModelForCausalLM.from_pretrained(str(folder), dtype="auto", device_map={"": place})
+        same_answers = _same_answers(model, live)
+        del model
+        release_memory()
+    return _check("merged", "transformers, by layer", folder, live, reading, same_answers)
+
+
+def check_gguf(path: Path, kind: str, names: Mapping[str, str], tokenizer: Any, live: LiveAnswers) -> Check:
+    """Open a GGUF file with llama.cpp; without it, its tensors and vocabulary are read back.
+
+    Args:
+        path: The file.
+        kind: Its type.
+        names: Its tensor names by those of transformers.
+        tokenizer: The trained model's.
+        live: What it is held against.
+    """
+    if is_installed():
+        longest = max(len(row["input_ids"]) for row in live.rows) + ANSWER_TOKENS
+        client = LlamaClient(path, longest, torch.get_num_threads())
+        prompts = [client.prompt_ids(prepare_messages(turns)) for turns in live.conversations]
+        answers = [
+            client.answer(prompt_of(row), ANSWER_TOKENS, live.stops) for row in live.rows[:ANSWERED_ROWS]
+        ]
+        found = distance(live.reading, client.read(live.rows), live.targets)
+        return Check(
+            kind, "llama.cpp", share_equal(prompts, live.prompts), found, share_equal(answers, live.answers)
+        )
+    weights = GgufWeights(path, names)
+    config = AutoConfig.from_pretrained(str(path.parent))
+    reading = read_streamed(config, weights, live.rows, torch.device("cpu"))
+    same = same_vocabulary(weights.field, tokenizer)
+    return Check(kind, "gguf (no llama.cpp here)", float(same), distance(live.reading, reading, live.targets))
+
+
+def check_modelfile(path: Path, tokenizer: Any, live: LiveAnswers) -> Check:
+    """Render the conversations with a Modelfile's template: same prompts, same end of turn, a file to load."""
+    modelfile = path.read_text(encoding="utf-8")
+    prompts = [
+        tokenizer(render_modelfile(modelfile, prepare_messages(turns)), add_special_tokens=False)["input_ids"]
+        for turns in live.conversations
+    ]
+    stops = frozenset(tokenizer.convert_tokens_to_ids(stop) for stop in stops_of(modelfile))
+    weights = (path.parent / modelfile.splitlines()[0].removeprefix("FROM ")).is_file()
+    same = share_equal(prompts, live.prompts) if stops == live.stops and weights else 0.0
+    return Check("ollama", "its template, rendered", same)
+
+
+def write_base_path(adapter: Path, base: str, revision: str | None) -> None:
+    """Name the base in an adapter's configuration so that plain peft finds it."""
+    path = adapter / "adapter_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config |= {"base_model_name_or_path": base, "revision": revision}
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _check_model(export: str, client: str, model: Any, folder: Path, live: LiveAnswers) -> Check:
+    model.train()  # evaluation mode repacks 4-bit weights on some CPUs; see load_quantized_model
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.eval()
+    reading, same_answers = read_model(model, live.rows), _same_answers(model, live)
+    del model
+    release_memory()
+    return _check(export, client, folder, live, reading, same_answers)
+
+
+def _check(
+    export: str, client: str, folder: Path, live: LiveAnswers, reading: Reading, same_answers: float | None
+) -> Check:
+    tokenizer = AutoTokenizer.from_pretrained(str(folder))
+    prompts = [prompt_ids(tokenizer, turns) for turns in live.conversations]
+    found = distance(live.reading, reading, live.targets)
+    return Check(export, client, share_equal(prompts, live.prompts), found, same_answers)
+
+
+def _same_answers(model: Any, live: LiveAnswers) -> float:
+    answers = [answer_greedily(model, prompt_of(row), live.stops) for row in live.rows[:ANSWERED_ROWS]]
+    return share_equal(answers, live.answers)
+
+
+def _place(needed: int, device: torch.device) -> torch.device | None:
+    """Where so many bytes of weights fit with a fifth to spare: the card, the host, or nowhere."""
+    if device.type == "cuda" and torch.cuda.mem_get_info(device)[0] > 1.2 * needed:
+        return device
+    return torch.device("cpu") if psutil.virtual_memory().available > 1.2 * needed else None
