@@ -25,6 +25,7 @@ BAD_BYTES = 140  # quarter bits for bytes that are no character
 _HALF_OF_FOUR_BYTES = 30  # a lead byte and a digit: half a character of GB18030
 _EMOJI, _RARE_PLANE = 44, 92
 _TWO_BYTES = 16  # more for two bytes of UTF-8: they are of languages that seldom stand beside Chinese
+_SECOND = range(0x40, 0xFF)
 Places = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
 
 
@@ -104,13 +105,18 @@ def _pair_costs(candidate: Candidate) -> npt.NDArray[np.uint8]:
     costs = np.full(65536, BAD_BYTES, np.uint8)
     table = cheapest_costs(candidate.usual_languages)
     widest = candidate.wider[-1] if candidate is not GB18030 else candidate.name
-    for first in candidate.lead:
-        for second in range(0x40, 0xFF):
-            text = bytes((first, second)).decode(widest, "ignore")
-            if len(text) == 1 and not text.isascii():
-                costs[first << 8 | second] = min(int(table[units_of(text)[0]]), BAD_BYTES - 1)
-        if candidate is GB18030:
-            costs[first << 8 | 0x30 : first << 8 | 0x3A] = _HALF_OF_FOUR_BYTES
+    leads = np.array(sorted(candidate.lead), np.int32)
+    places = (leads[:, None] << 8 | np.array(_SECOND, np.int32)).ravel()
+    lines = np.stack([places >> 8, places & 0xFF, np.full_like(places, 0x0A)], axis=1).astype(np.uint8)
+    units = units_of(lines.tobytes().decode(widest, "replace").replace("\ufffd", "\ufffd?"))
+    ends = np.flatnonzero(units == 0x0A)
+    sizes = np.diff(ends, prepend=-1) - 1
+    is_one = (sizes == 1) & (units[ends - 1] >= 0x80)
+    costs[places[is_one]] = np.minimum(table[units[ends - 1]][is_one], BAD_BYTES - 1)
+    is_astral = (sizes == 2) & (units[ends - 2] & 0xFC00 == 0xD800)
+    costs[places[is_astral]] = _RARE_PLANE
+    for first in candidate.lead if candidate is GB18030 else ():
+        costs[first << 8 | 0x30 : first << 8 | 0x3A] = _HALF_OF_FOUR_BYTES
     return costs
 
 
