@@ -1,5 +1,7 @@
 """What the project does at Kedro's events."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from qwen_pipeline.hooks import DATA_PAGES, ProjectHooks
@@ -25,6 +27,37 @@ def test_the_pages_that_exist_go_to_the_run_of_the_training(logged):
     ProjectHooks().after_node_run(catalog=Catalog(), outputs={"train_report": {"mlflow_run_id": "r1"}})
     assert logged == [("r1", {}, {"data_page.html": "<html>data_page</html>"})]
     assert set(DATA_PAGES) == {"data_page", "token_page"}
+
+
+class Finished:
+    """A catalog and a pipeline in one, after a run."""
+
+    def __init__(self, folder, names):
+        self.folder, self.names = folder, names
+
+    def datasets(self):
+        return self.names
+
+    def load(self, name):
+        return {"verdict": "Better: half the loss."}
+
+    def __getitem__(self, name):
+        return SimpleNamespace(newest_path=lambda: self.folder / "data" / name)
+
+
+def test_a_run_ends_with_the_verdict_and_where_to_look(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    after = Finished(tmp_path, {"evaluation_report", "evaluation_page", "exported_model"})
+    ProjectHooks().after_pipeline_run(pipeline=after, catalog=after)
+    assert capsys.readouterr().out.splitlines() == [
+        "Better: half the loss.", "page   data/evaluation_page", "model  data/exported_model",
+    ]  # fmt: skip
+
+
+def test_a_run_without_an_evaluation_says_nothing_of_one(tmp_path, capsys):
+    after = Finished(tmp_path, {"ingested_examples"})
+    ProjectHooks().after_pipeline_run(pipeline=after, catalog=after)
+    assert capsys.readouterr().out == ""
 
 
 def test_other_nodes_log_nothing(logged):

@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import click
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 
@@ -16,6 +17,7 @@ from qwen_pipeline.tracking.store import default_tracking_uri
 LIBRARIES = ("transformers", "datasets")
 CHATTY = ("alembic", "bitsandbytes", "mlflow", "kedro_viz")  # they warn of what no user can change
 DATA_PAGES = ("data_page", "token_page")
+WORTH_A_LOOK = {"evaluation_page": "page", "exported_model": "model"}
 
 
 class ProjectHooks:
@@ -52,16 +54,25 @@ class ProjectHooks:
         log_evaluation(report.get("mlflow_run_id"), {}, pages)
 
     @hook_impl
-    def after_pipeline_run(self) -> None:
-        """Close the run's log file."""
-        close_log_file(self._log_file)
-        self._log_file = None
+    def after_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
+        """Say what came out and where it is, in lines that can be copied; close the run's log file."""
+        made = pipeline.datasets()
+        if "evaluation_report" in made:
+            click.echo(catalog.load("evaluation_report")["verdict"])
+        for name in [name for name in WORTH_A_LOOK if name in made]:
+            path = Path(catalog[name].newest_path())
+            click.echo(f"{WORTH_A_LOOK[name]:5}  {path.relative_to(self._project_path)}")
+        self._close()
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
         """Keep the failure with its traceback in the log file; the terminal gets one sentence."""
         self._write(logging.ERROR, str(error), error)
-        self.after_pipeline_run()
+        self._close()
+
+    def _close(self) -> None:
+        close_log_file(self._log_file)
+        self._log_file = None
 
     def _write(self, level: int, message: str, error: Exception | None = None) -> None:
         if self._log_file is not None:

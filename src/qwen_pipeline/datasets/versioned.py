@@ -122,6 +122,17 @@ class AtomicDataset(AbstractVersionedDataset[In, Out]):
         found = self._get_versions()
         return Path(found[0]).parent.name if found else None
 
+    def newest_path(self) -> Path:
+        """The data of the version that would be loaded.
+
+        Raises:
+            VersionError: There is none.
+        """
+        version = self.load_version()
+        if version is None:
+            raise VersionError(f"{self._filepath} has not been made; run: kedro run")
+        return Path(self._get_versioned_path(version))
+
     def load_version(self) -> str | None:
         """The version that would be loaded; ``None`` where there is none."""
         if self._version and self._version.load:
