@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 
 from qwen_pipeline.model.causal_row import causal_row_attention
 
@@ -19,6 +19,8 @@ PACKED_ATTENTION = "packed"
 # On a CPU in 16 bits, rows up to this length go fastest through PyTorch's kernel in float32, longer ones through
 # matrix products: see benchmarks/LOG.md.
 SHORT_ROW_TOKENS = 64
+# Those are filled up to a multiple of this, at the end, where no token looks: kernels are built and kept by shape.
+ROW_MULTIPLE = 32
 
 
 def register_packed_attention() -> str:
@@ -81,8 +83,9 @@ def _row_by_row(
 
 def _one_row(query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
     if query.device.type == "cpu" and query.dtype != torch.float32:
-        if query.shape[2] > SHORT_ROW_TOKENS:
-            return causal_row_attention(query[0], key[0], value[0], scaling)[None]
+        if (tokens := query.shape[2]) > SHORT_ROW_TOKENS:
+            q, k, v = (pad(tensor[0], (0, 0, 0, -tokens % ROW_MULTIPLE)) for tensor in (query, key, value))
+            return causal_row_attention(q, k, v, scaling)[None, :, :tokens]
         return _kernel(query.float(), key.float(), value.float(), scaling).to(query.dtype)
     return _kernel(query, key, value, scaling)
 
