@@ -1,80 +1,186 @@
-"""Broken inputs against every parser: no exception, and every input is accounted for.
+"""Broken inputs against every parser, through ingest and clean: no exception, and every row is accounted for.
 
-Usage: python benchmarks/bench_fuzz_parsers.py [inputs]    (default 100000)
+Usage: python benchmarks/bench_fuzz_parsers.py [inputs] [seed]    (default 100000 and 11)
 """
 
+import gzip
+import io
 import json
+import logging
 import random
 import sys
 import tempfile
 import time
+import warnings
+import zipfile
 from collections import Counter
 from pathlib import Path
 
-from qwen_pipeline.text.clean_row import CleanRules, clean_row
-from qwen_pipeline.text.formats.content import Content
-from qwen_pipeline.text.formats.row import Found
-from qwen_pipeline.text.raw_file import RawFile
-from qwen_pipeline.text.read_files import read_rows
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
-SEEDS = [
-    "Q1: 怎么办？\nA1: 这样办。\n\nQ2: 然后呢？\nA2: 没了。\n".encode(),
-    "## 问题1：甲？\n回答1：一\n```\nQ: x\n```\n".encode("gb18030"),
-    json.dumps([{"question": "甲？", "answer": "一。"}] * 2, ensure_ascii=False, indent=1).encode(),
-    b'{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}\n' * 2,
-    '问题,答案\n"多\n行",是\n'.encode("utf-16"),
-    b"question;answer\na;b\nc;d;e\n",
+from qwen_pipeline.params.clean import CleanParameters
+from qwen_pipeline.params.ingest import IngestParameters
+from qwen_pipeline.pipelines.clean.nodes import clean_examples
+from qwen_pipeline.pipelines.ingest.nodes import ingest_files
+from qwen_pipeline.text.account import is_conserved
+from qwen_pipeline.text.raw_file import RawFile
+
+FILES_AT_ONCE = 500
+PAIR = {"question": "怎么办？", "answer": "这样办。"}
+GOOD = json.dumps({"question": "一直好的？", "answer": "总有一行是好的。"}, ensure_ascii=False).encode()
+SUFFIXES = ("md", "json", "jsonl", "csv", "tsv", "txt", "parquet", "xlsx", "gz", "")
+CUTS = [
+    b"```\n",
+    b'"',
+    b"{",
+    b"]",
+    b"\n",
+    b"Q1:",
+    b"\x00",
+    b"\xef\xbb\xbf",
+    b"**",
+    b",",
+    b"\r",
+    b"|",
+    b"\xff\xfe",
 ]
-SUFFIXES = ("md", "json", "jsonl", "csv", "txt", "parquet", "xlsx")
+CUTS += [
+    "答：".encode(),
+    "问".encode("gbk"),
+    b"<|im_end|>",
+    b"&nbsp;",
+    b"<br>",
+    b"<think>",
+    b"\t",
+    b"NaN",
+    b"\\u",
+]
+
+
+def parquet() -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist([PAIR] * 3), sink)
+    return sink.getvalue()
+
+
+def workbook() -> bytes:
+    """A workbook with one sheet of inline strings."""
+    cells = "".join(
+        f'<row r="{row}">'
+        + "".join(
+            f'<c r="{column}{row}" t="inlineStr"><is><t>{text}</t></is></c>'
+            for column, text in zip("AB", two, strict=True)
+        )
+        + "</row>"
+        for row, two in enumerate([("问题", "答案"), ("甲？", "一。"), ("乙？", "二。")], 1)
+    )
+    space = "http://schemas.openxmlformats.org/"
+    parts = {
+        "[Content_Types].xml": f'<Types xmlns="{space}package/2006/content-types"/>',
+        "xl/workbook.xml": f'<workbook xmlns="{space}spreadsheetml/2006/main" xmlns:r="{space}officeDocument/2006/relationships">'
+        '<sheets><sheet name="s" sheetId="1" r:id="rId1"/></sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{space}package/2006/relationships">'
+        f'<Relationship Id="rId1" Type="{space}officeDocument/2006/relationships/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
+        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{space}spreadsheetml/2006/main"><sheetData>{cells}</sheetData></worksheet>',
+    }  # fmt: skip
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, text in parts.items():
+            archive.writestr(name, text)
+    return packed.getvalue()
+
+
+TEXTS = [
+    "Q1: 怎么办？\nA1: 这样办。\n\nQ2: 然后呢？\nA2: 没了。\n",
+    "## 问题1：甲？\n回答1：一\n```\nQ: x\n```\n## 问题2：乙？\n回答2：二\n",
+    "## 如何安装？\n先装。\n\n## 怎么卸载？\n再卸。\n",
+    "1. 甲是什么？\n一。\n2. 乙是什么？\n二。\n",
+    "用户：你好\n助手：请说\n用户：再见\n助手：好\n",
+    "甲是什么？\n一。\n\n乙是什么？\n二。\n",
+    "| 问题 | 答案 |\n|---|---|\n| 甲？ | 一。 |\n| 乙？ | 二。 |\n",
+    json.dumps([PAIR] * 2, ensure_ascii=False, indent=1),
+    json.dumps({"data": [PAIR] * 2}),
+    '{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}\n' * 2,
+    '{"conversations":[{"from":"human","value":"a"},{"from":"gpt","value":"b"}],"system":"s"}\n' * 2,
+    '{"instruction":"a","input":"b","output":"c","history":[["d","e"]]}\n' * 2,
+    '问题,答案\n"多\n行",是\n甲,一\n',
+    "question;answer\na;b\nc;d;e\n",
+    "question\tanswer\na\tb\nc\td\n",
+]
+SEEDS = [text.encode(code) for text in TEXTS for code in ("utf-8", "gb18030", "utf-16", "utf-16-le")]
+SEEDS += [parquet(), workbook(), *(gzip.compress(text.encode()) for text in TEXTS)]
 
 
 def mutate(rng: random.Random, data: bytes) -> bytes:
     changed = bytearray(data)
     for _ in range(rng.randint(1, 8)):
         at = rng.randrange(len(changed) + 1)
-        kind = rng.randrange(4)
+        kind = rng.randrange(5)
         if kind == 0:
             changed[at : at + rng.randint(1, 9)] = b""
         elif kind == 1:
             changed[at:at] = rng.randbytes(rng.randint(1, 6))
         elif kind == 2:
-            changed[at:at] = rng.choice(
-                [b"```\n", b'"', b"{", b"]", b"\n", b"Q1:", b"\x00", b"\xef\xbb\xbf", b"**", b","]
-            )
-        else:
+            changed[at:at] = rng.choice(CUTS)
+        elif kind == 3:
             changed[at:at] = changed[at : at + 20]
+        elif changed:
+            changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
     return bytes(changed)
 
 
-def main() -> None:
-    inputs = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-    rng, outcomes, slowest = random.Random(11), Counter(), 0.0
+def run_folder(rng: random.Random, folder: Path, files: int) -> tuple[Counter[str], float]:
+    """Send one folder of broken files through both stages and check its account."""
+    (folder / "good.jsonl").write_bytes(GOOD)
+    for number in range(files):
+        name = f"{rng.choice(['', '', 'test/', 'validation/'])}{number:04d}.{rng.choice(SUFFIXES)}"
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(mutate(rng, rng.choice(SEEDS)))
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    raw = {name: RawFile(name, path, path.stat().st_size) for name, path in zip(names, paths, strict=True)}
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "input"
-        for _ in range(inputs):
-            data = mutate(rng, rng.choice(SEEDS))
-            path.write_bytes(data)
-            begin = time.perf_counter()
-            name = f"input.{rng.choice(SUFFIXES)}"
-            rows = list(read_rows(Content(RawFile(name, path, len(data)))))
-            assert rows, "an input without a row or a reason"
-            for row in rows:
-                if not isinstance(row, Found):
-                    outcomes[row.reason.value] += 1
-                    continue
-                messages = [{"role": role, "content": text} for role, text in row.messages]
-                cleaned = clean_row(
-                    {"messages": messages, "source_file": name, "source_line": row.line}, CleanRules()
-                )
-                outcomes[cleaned["reason"] if isinstance(cleaned, dict) else "clean"] += 1
-            slowest = max(slowest, time.perf_counter() - begin)
-    seconds = round(time.perf_counter() - start, 1)
-    print(
-        json.dumps(
-            {"inputs": inputs, "seconds": seconds, "slowest_seconds": round(slowest, 3), "outcomes": outcomes}
-        )
+    examples, rejects, ingested = ingest_files(raw, IngestParameters())
+    parameters = CleanParameters(languages=("zh", "en"), max_repetition=0.95, mask_personal_data=True)
+    kept, clean_rejects, duplicates, report = clean_examples(
+        ds.dataset(examples), ds.dataset(rejects), ingested, parameters
     )
+    seconds = time.perf_counter() - start
+    total = report["total"]
+    assert set(report["files"]) == set(names)
+    assert all(entry["found"] and is_conserved(entry) for entry in [total, *report["files"].values()])
+    assert ds.dataset(kept).count_rows() == total["kept"]
+    refused = ds.dataset(rejects).count_rows() + ds.dataset(clean_rejects).count_rows()
+    assert refused == sum(total["rejected"].values())
+    gone = total["duplicates_exact"] + total["duplicates_near"]
+    assert ds.dataset(duplicates).count_rows() == gone
+    return Counter({"kept": total["kept"], "duplicates": gone, **total["rejected"]}), seconds
+
+
+def main() -> None:
+    logging.disable(logging.INFO)
+    warnings.simplefilter("ignore")
+    inputs = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 11
+    outcomes: Counter[str] = Counter()
+    start, slowest = time.perf_counter(), 0.0
+    for first in range(0, inputs, FILES_AT_ONCE):
+        with tempfile.TemporaryDirectory() as folder:
+            rng = random.Random(f"{seed}-{first}")
+            found, seconds = run_folder(rng, Path(folder), min(FILES_AT_ONCE, inputs - first))
+        outcomes.update(found)
+        slowest = max(slowest, seconds)
+    record = {
+        "inputs": inputs,
+        "seed": seed,
+        "seconds": round(time.perf_counter() - start, 1),
+        f"slowest_seconds_of_{FILES_AT_ONCE}": round(slowest, 2),
+        "rows": dict(outcomes.most_common()),
+    }
+    print(json.dumps(record, indent=2))
 
 
 if __name__ == "__main__":

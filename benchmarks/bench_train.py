@@ -5,7 +5,9 @@
 The model has Qwen3-0.6B's width at ``--layers`` layers and random weights; with ``--vocabulary`` 151936 (the default) the
 tokenizer is Qwen3's own (``--tokenizer``), else one trained on the rows. Rows are Alpaca rows, Chinese and English in turn.
 Each system runs in a process of its own, one after the other, ``--repetitions`` times round; the first steps of each are not timed.
-Tokens are those of the rendered conversations, never padding. The peers' environment needs trl, transformers, peft, bitsandbytes.
+Tokens are those of the rendered conversations, never padding, shared out evenly over the steps: with too few rows the last,
+smaller step of a packed run counts for too much, so ``--rows`` should make six steps or more. OpenMP's threads wait without
+spinning in every system: spinning ones lose a factor of ten to any neighbour. The peers' environment needs trl, transformers, peft, bitsandbytes.
 """
 
 import argparse
@@ -79,7 +81,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--systems", help="names of peers, joined by ;")
     parser.add_argument("--vocabulary", type=int, default=151_936)
     parser.add_argument("--layers", type=int, default=4)
-    parser.add_argument("--rows", type=int, default=40)
+    parser.add_argument("--rows", type=int, default=80)
     parser.add_argument("--batch-size", type=int, default=8, help="rows of an optimiser step")
     parser.add_argument("--max-length", type=int, default=512)
     parser.add_argument("--repetitions", type=int, default=5)
@@ -109,7 +111,12 @@ def peer_command(options: argparse.Namespace, folder: Path, peer: list[str]) -> 
 
 
 def run(command: list[str], threads: int) -> dict[str, Any]:
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONWARNINGS": "ignore"}
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": str(threads),
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "PYTHONWARNINGS": "ignore",
+    }
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     if not lines:

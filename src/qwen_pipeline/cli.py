@@ -7,12 +7,14 @@ import click
 from kedro import KedroDeprecationWarning
 from kedro.framework.cli.project import run as kedro_run
 
+from qwen_pipeline.commands.accept import accept
 from qwen_pipeline.commands.chat import chat
 from qwen_pipeline.commands.compare import compare
 from qwen_pipeline.commands.doctor import doctor
 from qwen_pipeline.commands.memory_plan import memory_plan
 from qwen_pipeline.commands.preview import preview
 from qwen_pipeline.commands.project import one_sentence
+from qwen_pipeline.commands.prune import prune
 from qwen_pipeline.commands.status import status
 
 RUNNER = "qwen_pipeline.incremental.runner.IncrementalRunner"
@@ -44,11 +46,13 @@ def run(**options: Any) -> Any:
     if not options["runner"]:
         options["runner"] = RUNNER
         options["runner_params"] = {**options["runner_params"], **added}
+    elif given := [f"--{name.replace('_', '-')}" for name, value in added.items() if value]:
+        raise click.UsageError(f"{given[0]} belongs to the incremental runner; leave --runner out.")
     return kedro_run.callback(**options)  # type: ignore[misc]
 
 
 cli.add_command(
     click.Command("run", params=[*kedro_run.params, FORCE, DRY_RUN, YES], callback=run, help=run.__doc__)
 )
-for command in (chat, compare, doctor, memory_plan, preview, status):
+for command in (accept, chat, compare, doctor, memory_plan, preview, prune, status):
     cli.add_command(command)

@@ -21,6 +21,10 @@ class NoExamplesError(DataError):
     """A stage ended with nothing to go on with."""
 
 
+class WorkerError(PipelineError):
+    """A process that worked on the data ended before its work was done."""
+
+
 class ModelSourceError(PipelineError):
     """A base model cannot be found, reached or read."""
 
@@ -87,3 +91,7 @@ class EnvironmentProblemError(PipelineError):
 
 class LongRunRefusedError(PipelineError):
     """A long stage would run again, and nobody confirmed it."""
+
+
+class AcceptRefusedError(PipelineError):
+    """Outputs cannot be kept: more than code changed since they were made."""

@@ -15,6 +15,7 @@ from qwen_pipeline.tracking.store import default_tracking_uri
 
 LIBRARIES = ("transformers", "datasets")
 CHATTY = ("alembic", "bitsandbytes", "mlflow", "kedro_viz")  # they warn of what no user can change
+DATA_PAGES = ("data_page", "token_page")
 
 
 class ProjectHooks:
@@ -38,6 +39,17 @@ class ProjectHooks:
         self._log_file = open_log_file(self._project_path, name)
         asked = {key: value for key, value in run_params.items() if value and key != "project_path"}
         self._write(logging.INFO, f"run {asked}")
+
+    @hook_impl
+    def after_node_run(self, catalog: Any, outputs: dict[str, Any]) -> None:
+        """Keep the pages about the data with the training that was made on it."""
+        report = outputs.get("train_report")
+        if report is None:
+            return
+        from qwen_pipeline.tracking.mlflow_run import log_evaluation
+
+        pages = {f"{name}.html": str(catalog.load(name)) for name in DATA_PAGES if catalog.exists(name)}
+        log_evaluation(report.get("mlflow_run_id"), {}, pages)
 
     @hook_impl
     def after_pipeline_run(self) -> None:

@@ -131,7 +131,7 @@ def test_bitsandbytes_that_raises_is_an_error(monkeypatch: pytest.MonkeyPatch, t
 
 @pytest.mark.parametrize(
     ("free_gib", "model", "state"),
-    [(0.5, "demo", State.ERROR), (5, "demo", State.OK), (5, "Qwen/Qwen3-4B-Thinking-2507", State.WARNING)],
+    [(0.5, "demo", State.ERROR), (5, "demo", State.OK), (5, "./no-such", State.WARNING)],
 )
 def test_free_space_is_held_against_what_the_model_needs(
     free_gib: float, model: str, state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

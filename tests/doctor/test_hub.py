@@ -87,3 +87,17 @@ def test_a_dead_hub_names_the_three_ways_out(
 def test_a_local_model_asks_nobody(name: str, tmp_path: Path) -> None:
     (tmp_path / "models/qwen").mkdir(parents=True)
     assert examine(tmp_path, name) == []
+
+
+@pytest.mark.parametrize(
+    ("proxies", "told"),
+    [({"https": "proxy.example:8080"}, "HTTPS_PROXY"), ({"all": "socks5://proxy.example:1080"}, "SOCKS")],
+)
+def test_a_proxy_that_no_client_can_use_is_told(
+    proxies: dict[str, str], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub.importlib.util, "find_spec", lambda name: None)
+    (finding,) = hub.judge_proxies(proxies)
+    assert finding.state is State.ERROR
+    assert told in finding.fact
+    assert list(hub.judge_proxies({"https": "http://proxy.example:8080"})) == []

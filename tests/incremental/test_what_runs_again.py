@@ -234,16 +234,14 @@ def test_force_of_an_unknown_stage_is_refused(toy: Toy) -> None:
         toy.run(force="rafine")
 
 
-def test_a_dry_run_runs_nothing_and_says_what_may_run(toy: Toy, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_dry_run_runs_nothing_and_says_what_may_run(toy: Toy, capsys: pytest.CaptureFixture[str]) -> None:
     toy.values["refine"]["ending"] = "!"
-    caplog.set_level("INFO")
+    capsys.readouterr()
     assert toy.run(dry_run=True) == []
-    assert "read.read_files: current" in caplog.messages
-    assert "refine.refine_texts: would run: `refine.ending` . → !" in caplog.messages
-    assert any(
-        line.startswith("report.write_report: may run: input `refined` may change")
-        for line in caplog.messages
-    )
+    lines = capsys.readouterr().out.splitlines()
+    assert "read.read_files: current" in lines
+    assert "refine.refine_texts: would run: `refine.ending` . → !" in lines
+    assert any(line.startswith("report.write_report: may run: input `refined` may change") for line in lines)
 
 
 def test_a_pinned_input_version_is_read_and_makes_its_reader_stale(toy: Toy) -> None:

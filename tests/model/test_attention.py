@@ -39,6 +39,22 @@ def test_output_and_gradients_are_those_of_a_block_mask(kv_heads: int) -> None:
     torch.testing.assert_close(gradients[0], gradients[1])
 
 
+@pytest.mark.parametrize("lengths", [(70, 20, 300), (64, 65), (5,)])
+def test_in_16_bits_on_a_cpu_rows_of_every_length_are_those_of_float32(lengths: tuple[int, ...]) -> None:
+    exact = [torch.randn(1, heads, sum(lengths), 8).requires_grad_() for heads in (4, 2, 2)]
+    half = [tensor.detach().bfloat16().requires_grad_() for tensor in exact]
+    outs = [
+        packed_attention(None, *inputs, None, row_lengths=lengths, cu_seqlens=STARTS, scaling=0.3)[0]
+        for inputs in (half, exact)
+    ]
+    weight = torch.randn_like(outs[1])
+    found = [outs[0], *torch.autograd.grad(outs[0].float(), half, weight)]
+    wanted = [outs[1], *torch.autograd.grad(outs[1], exact, weight)]
+    for one, other in zip(found, wanted, strict=True):
+        assert one.dtype == torch.bfloat16
+        assert float((one.detach() - other.detach()).norm() / other.detach().norm()) < 2e-2
+
+
 def test_the_cuda_kernel_is_given_rows_heads_and_scale_as_it_wants_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -253,6 +253,23 @@ def test_memory_and_losses_are_recorded_as_often_as_asked(tiny: Path, tmp_path: 
     assert not any("host_resident_gib" in name for _, metrics in seldom.metrics for name in metrics)
 
 
+def test_what_is_told_of_a_step_is_handed_over_before_its_checkpoint(tiny: Path, tmp_path: Path) -> None:
+    order: list[str] = []
+
+    class Told(SilentReporter):
+        def log_metrics(self, metrics: dict[str, float], step: int) -> None:
+            order.append(f"step {step}")
+
+        def flush(self) -> None:
+            order.append("handed over")
+
+    trainer = make_trainer(tiny, tmp_path, ROWS, reporter=Told(), save_strategy="steps", save_steps=3)
+    save = trainer.checkpoints.save
+    trainer.checkpoints.save = lambda *args: order.append("saved") or save(*args)  # type: ignore[func-returns-value]
+    trainer.run()
+    assert order[:6] == ["step 1", "step 2", "step 3", "handed over", "saved", "step 4"]
+
+
 def test_memory_is_freed_as_often_as_asked(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

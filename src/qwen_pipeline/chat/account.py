@@ -60,6 +60,7 @@ class SplitAccount:
                 **{f"p{round(share * 100)}": self._quantile(share) for share in _QUANTILES},
                 "max": max(self._lengths, default=0),
             },
+            "row_tokens_by_power_of_two": self._by_power_of_two(),
         }
 
     def _add_row(self, row: EncodedTurn) -> None:
@@ -69,6 +70,13 @@ class SplitAccount:
         self.tokens += len(row.input_ids)
         self.trained_tokens += sum(label != IGNORE_INDEX for label in row.labels)
         self._lengths[len(row.input_ids)] += 1
+
+    def _by_power_of_two(self) -> dict[str, int]:
+        """Rows by length: ``"6"`` counts those of 64 to 127 tokens."""
+        counts: Counter[int] = Counter()
+        for length, rows in self._lengths.items():
+            counts[max(length.bit_length() - 1, 0)] += rows
+        return {str(power): counts[power] for power in sorted(counts)}
 
     def _quantile(self, share: float) -> int:
         wanted, seen = math.ceil(share * self.rows), 0

@@ -13,11 +13,11 @@ from qwen_pipeline.chat.arrow_directory import ArrowDirectoryWriter
 from qwen_pipeline.chat.labels import EncodedTurn, RefusedTurn, TurnEncoder, Unusable
 from qwen_pipeline.errors import NoExamplesError
 from qwen_pipeline.text.schema import REJECT_SCHEMA, excerpt_of
+from qwen_pipeline.text.table_reader import read_batches
 from qwen_pipeline.text.table_writer import TableWriter
 
 SPLITS = ("train", "validation", "test")
 _COLUMNS = ["example_id", "messages", "split", "source_file", "source_line"]
-_BATCH_ROWS = 256
 
 
 def tokenize_table(examples: Dataset, encoder: TurnEncoder, folder: Path) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def tokenize_table(examples: Dataset, encoder: TurnEncoder, folder: Path) -> dic
     with ExitStack() as stack:
         writers = {split: stack.enter_context(ArrowDirectoryWriter(folder / split)) for split in SPLITS}
         rejects = stack.enter_context(TableWriter(folder / "tokenize_rejects.parquet", REJECT_SCHEMA))
-        for batch in examples.to_batches(columns=_COLUMNS, batch_size=_BATCH_ROWS):
+        for batch in read_batches(examples, _COLUMNS):
             for example in batch.to_pylist():
                 turns = _encode(encoder, example)
                 account = accounts[example["split"]]

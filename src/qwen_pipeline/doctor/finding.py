@@ -8,6 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from qwen_pipeline.model.source import DEMO, ModelSource
+
 
 class State(StrEnum):
     """How bad a finding is; the worst one decides the exit code."""
@@ -56,6 +58,20 @@ class Inspection:
             if name in group:
                 return group[name]
         return default
+
+    def model(self) -> ModelSource:
+        """The base model that the parameters name; a relative folder is the project's."""
+        name = str(self.parameter("model_name", DEMO))
+        here = self.project_path / Path(name).expanduser()
+        return ModelSource(str(here) if name != DEMO and here.is_dir() else name)
+
+    def path_of(self, name: str) -> Path:
+        """A path of a parameter, relative ones from the project's root."""
+        return self.project_path / Path(name).expanduser()
+
+    def program(self, name: str) -> str:
+        """How a program of the project's environment is called on this platform."""
+        return rf".venv\Scripts\{name}.exe" if self.system == "Windows" else f".venv/bin/{name}"
 
 
 def ok(check: str, fact: str) -> Finding:

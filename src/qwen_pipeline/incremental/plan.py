@@ -71,15 +71,14 @@ class Planner:
             return Decision(node.name, "run", (Change("run", node.name, "it was forced"),), depends, newest)
         changes: list[Change] = []
         answering = [one for one in records if one.answers_to(depends.fingerprint)]
-        for record in answering:
-            problem = self._problem(node, record)
+        if newest is not None and newest in answering:
+            problem = self._problem(node, newest)
             if problem is None:
-                return Decision(node.name, "current", (), depends, record)
-            if record is newest:
-                changes.append(problem)
-        if newest is None:
+                return Decision(node.name, "current", (), depends, newest)
+            changes.append(problem)
+        elif newest is None:
             changes.append(Change("run", node.name, "it has not run yet"))
-        elif newest not in answering:
+        else:
             changes += changes_between(newest.depends, depends, self._reader.labels)
         for record in answering:
             if node.outputs and self._is_whole(node, record):

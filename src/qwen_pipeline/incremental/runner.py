@@ -78,7 +78,7 @@ class IncrementalRunner(SequentialRunner):
         planner = self.plan(catalog)
         if self._dry_run:
             for decision in planner.foresee(pipeline.nodes):
-                logger.info("%s: %s", decision.node, _foreseen(decision))
+                print(f"{decision.node}: {_foreseen(decision)}")  # what was asked for, whatever the log level
             self.remember()
             return
         with project_lock(self._ledger.folder / "lock"):

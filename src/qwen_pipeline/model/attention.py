@@ -11,11 +11,16 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
+
+from qwen_pipeline.model.causal_row import causal_row_attention
 
 PACKED_ATTENTION = "packed"
-# On a CPU, rows up to this length go through attention faster in float32 than in bfloat16: see benchmarks/LOG.md.
-SHORT_ROW_TOKENS = 128
+# On a CPU in 16 bits, rows up to this length go fastest through PyTorch's kernel in float32, longer ones through
+# matrix products: see benchmarks/LOG.md.
+SHORT_ROW_TOKENS = 64
+# Those are filled up to a multiple of this, at the end, where no token looks: kernels are built and kept by shape.
+ROW_MULTIPLE = 32
 
 
 def register_packed_attention() -> str:
@@ -70,15 +75,23 @@ def packed_attention(
 def _row_by_row(
     query: Tensor, key: Tensor, value: Tensor, row_lengths: tuple[int, ...], scaling: float | None
 ) -> Tensor:
-    dtype = query.dtype
-    if query.device.type == "cpu" and max(row_lengths) <= SHORT_ROW_TOKENS:
-        query, key, value = query.float(), key.float(), value.float()
+    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     queries, keys, values = (torch.split(t, list(row_lengths), dim=2) for t in (query, key, value))
-    outputs = [
-        scaled_dot_product_attention(q, k, v, is_causal=True, scale=scaling, enable_gqa=True)
-        for q, k, v in zip(queries, keys, values, strict=True)
-    ]
-    return torch.cat(outputs, dim=2).to(dtype)
+    rows = zip(queries, keys, values, strict=True)
+    return torch.cat([_one_row(q, k, v, scaling) for q, k, v in rows], dim=2)
+
+
+def _one_row(query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+    if query.device.type == "cpu" and query.dtype != torch.float32:
+        if (tokens := query.shape[2]) > SHORT_ROW_TOKENS:
+            q, k, v = (pad(tensor[0], (0, 0, 0, -tokens % ROW_MULTIPLE)) for tensor in (query, key, value))
+            return causal_row_attention(q, k, v, scaling)[None, :, :tokens]
+        return _kernel(query.float(), key.float(), value.float(), scaling).to(query.dtype)
+    return _kernel(query, key, value, scaling)
+
+
+def _kernel(query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+    return scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling, enable_gqa=True)
 
 
 def _varlen(

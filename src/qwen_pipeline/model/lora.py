@@ -54,6 +54,7 @@ def attach_lora(
         task_type="CAUSAL_LM",
         **variant,
     )
+    _fuse(model, config)
     devices = [model.device] if model.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
@@ -72,9 +73,11 @@ def load_adapter(model: PreTrainedModel, path: Path, trainable: bool = False) ->
     """
     if not (path / _ADAPTER_CONFIG).is_file():
         raise CheckpointError(f"{path} holds no adapter ({_ADAPTER_CONFIG} is missing); run the train stage.")
+    config = LoraConfig.from_pretrained(str(path))
+    _fuse(model, config)
     try:
         adapted: PeftModel = PeftModel.from_pretrained(
-            model, str(path), is_trainable=trainable, torch_device=str(model.device)
+            model, str(path), is_trainable=trainable, config=config, torch_device=str(model.device)
         )
     except (RuntimeError, ValueError, OSError) as error:
         raise CheckpointError(
@@ -86,6 +89,14 @@ def load_adapter(model: PreTrainedModel, path: Path, trainable: bool = False) ->
     if not trainable:
         _switch_dropout_off(adapted)
     return adapted
+
+
+def _fuse(model: PreTrainedModel, config: LoraConfig) -> None:
+    """Let peft make the fused layers where the model is in 4 bits."""
+    if getattr(model, "is_loaded_in_4bit", False):
+        from qwen_pipeline.model.fused_lora import use_fused_lora
+
+        use_fused_lora(config)
 
 
 def save_adapter(model: PeftModel, directory: Path, base_name: str | None = None) -> None:

@@ -10,6 +10,8 @@ from qwen_pipeline.text.read_files import FileAccount
 _SUMMED = ("found", "kept", "duplicates_exact", "duplicates_near", "bytes")
 _COUNTED = ("rejected", "encodings", "notes")
 _SHOWN = 4
+_WIDTH = 62  # what the log's time and level leave of 80 columns
+_LONGEST_NAME = 30
 
 
 def ingest_account(accounts: Iterable[FileAccount]) -> dict[str, Any]:
@@ -53,24 +55,43 @@ def is_conserved(entry: Mapping[str, Any]) -> bool:
 
 
 def summary_lines(report: Mapping[str, Any]) -> list[str]:
-    """The report in at most ten lines for the terminal."""
+    """The report in at most ten lines that fit a terminal of 80 columns beside the log's own."""
     total = report["total"]
-    splits = total["splits"]
+    rejected, repaired = sum(total["rejected"].values()), sum(total["repairs"].values())
     lines = [
-        f"files       {len(report['files'])} ({total['bytes'] / 2**20:.1f} MiB)",
+        f"files       {len(report['files'])}, {total['bytes'] / 2**20:.1f} MiB",
         f"found       {total['found']} rows",
-        f"kept        {total['kept']} rows: "
-        + ", ".join(f"{name} {count}" for name, count in splits.items()),
-        f"rejected    {sum(total['rejected'].values())}{_ranked(total['rejected'])}",
+        _fitted("kept", f"{total['kept']}:", total["splits"]),
+        _fitted("rejected", f"{rejected}:" if rejected else "0", total["rejected"]),
         f"duplicates  {total['duplicates_exact']} exact, {total['duplicates_near']} near",
-        f"encodings  {_ranked(total['encodings'])[1:] or ' none'}",
-        f"repaired   {_ranked(total['repairs'])[1:] or ' nothing'}",
+        _fitted("encodings", "", total["encodings"]),
+        _fitted("repaired", f"{repaired}:" if repaired else "0", total["repairs"]),
     ]
-    empty = [name for name, file in report["files"].items() if not file["kept"]]
-    if empty:
-        more = f" and {len(empty) - _SHOWN} more" if len(empty) > _SHOWN else ""
-        lines.append(f"nothing kept from {', '.join(empty[:_SHOWN])}{more}")
-    return [*lines, "details     data_report, ingest_rejects, clean_rejects, clean_duplicates"]
+    if total["notes"]:
+        lines.append(_fitted("noticed", "", total["notes"]))
+    useless = {name: file["found"] for name, file in report["files"].items() if _is_useless(file)}
+    if useless:
+        lines.append(_fitted("unusable", f"{len(useless)} files:", useless))
+    return [*lines, "details     data_page, data_report, clean_rejects"]
+
+
+def _is_useless(file: Mapping[str, Any]) -> bool:
+    """Whether every row of a file was refused; one whose rows are all elsewhere too is not meant."""
+    return bool(sum(file["rejected"].values()) == file["found"])
+
+
+def _fitted(name: str, start: str, counts: Mapping[str, int]) -> str:
+    """A line of the summary with as many counts as fit, and how many more there are."""
+    line = f"{name:11} {start}".rstrip() if start else f"{name:11}"
+    ranked = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    for at, (what, count) in enumerate(ranked):
+        short = what if len(what) <= _LONGEST_NAME else f"…{what[1 - _LONGEST_NAME :]}"
+        more = f"{',' if at else ''} {short} {count}"
+        rest = len(ranked) - at - 1
+        if at and len(line) + len(more) + (len(f", {rest} more") if rest else 0) > _WIDTH:
+            return f"{line}, {rest + 1} more"
+        line += more
+    return line
 
 
 def why_nothing(report: Mapping[str, Any]) -> str:

@@ -4,11 +4,9 @@ First pass: every row by itself, in as many processes as there are cores. Then t
 clean rows, in their order, to where they belong.
 """
 
-import multiprocessing
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,6 +21,7 @@ from qwen_pipeline.text.duplicates import EXACT, KEPT, NEAR, OF_HELDOUT, RowInde
 from qwen_pipeline.text.schema import CLEAN_SCHEMA, DUPLICATE_SCHEMA, REJECT_SCHEMA, RejectReason, excerpt_of
 from qwen_pipeline.text.table_reader import RowGroup
 from qwen_pipeline.text.table_writer import TableWriter
+from qwen_pipeline.text.worker_pool import map_in_processes
 
 GROUPS_WORTH_A_POOL = 8  # of about 4,096 rows or 10 MB each: starting processes takes seconds
 _KINDS = {EXACT: "exact", NEAR: "near"}
@@ -86,15 +85,15 @@ def clean_table(
 def _clean_parts(
     groups: Sequence[RowGroup], rules: CleanRules, work: Path, with_sketches: bool, workers: int | None
 ) -> Iterator[CleanPart]:
-    """The parts in order; a pool starts only when the row groups are many."""
-    paths = [work / f"part-{number:06d}" for number in range(len(groups))]
-    clean = partial(clean_part, rules=rules, with_sketches=with_sketches)
-    workers = min(workers or os.cpu_count() or 1, len(groups))
-    if workers < 2 or len(groups) < GROUPS_WORTH_A_POOL:
-        yield from map(clean, groups, paths)
-        return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(clean, groups, paths)
+    """The parts in order; processes start only where the row groups are many."""
+    tasks = [(group, work / f"part-{number:06d}") for number, group in enumerate(groups)]
+    clean = partial(_clean_part, rules=rules, with_sketches=with_sketches)
+    is_little = len(groups) < GROUPS_WORTH_A_POOL
+    yield from map_in_processes(clean, tasks, 1 if is_little else workers or os.cpu_count() or 1)
+
+
+def _clean_part(task: tuple[RowGroup, Path], rules: CleanRules, with_sketches: bool) -> CleanPart:
+    return clean_part(*task, rules=rules, with_sketches=with_sketches)
 
 
 def _distribute(index: RowIndex, tables: CleanTables, rejects: TableWriter, report_only: bool) -> None:

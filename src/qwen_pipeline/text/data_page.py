@@ -1,23 +1,15 @@
-"""A page of pictures about the data: one HTML file without anything from outside, drawn as SVG."""
+"""A page of pictures about the data: what was found, what became of it, and what the clean examples are like."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from html import escape
-from math import log2
 from typing import Any
 
 import pyarrow as pa
 
+from qwen_pipeline.text.page import Bars, Rows, length_bins, render_page
 from qwen_pipeline.text.quality import main_language
 
-_WIDTH, _BAR, _LABEL = 640, 20, 210
-_MOST_BARS = 20
-_STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:760px;margin:2em auto;padding:0 1em;color:#222}"
-    "h1{font-size:1.5em}h2{font-size:1.1em;margin:1.6em 0 .4em}svg{display:block}text{font:13px system-ui,sans-serif}"
-    "table{border-collapse:collapse;font-size:13px}td,th{padding:2px 10px;text-align:right;border-bottom:1px solid #ddd}"
-    "td:first-child,th:first-child{text-align:left}"
-)
+_MOST_FILES = 500
 
 
 class DataFigures:
@@ -26,6 +18,7 @@ class DataFigures:
     def __init__(self) -> None:
         self.question_lengths: Counter[int] = Counter()
         self.answer_lengths: Counter[int] = Counter()
+        self.turns: Counter[int] = Counter()
         self.languages: Counter[str] = Counter()
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -33,14 +26,15 @@ class DataFigures:
         for messages in batch.column("messages").to_pylist():
             answer = messages[-1]["content"]
             asked = sum(len(message["content"]) for message in messages[:-1])
-            self.question_lengths[_power(asked)] += 1
-            self.answer_lengths[_power(len(answer))] += 1
+            self.question_lengths[power_of_two(asked)] += 1
+            self.answer_lengths[power_of_two(len(answer))] += 1
+            self.turns[sum(message["role"] == "assistant" for message in messages)] += 1
             self.languages[main_language(answer)] += 1
 
 
-def _power(length: int) -> int:
-    """The bin of a length: n for 2^n to 2^(n+1) - 1 characters."""
-    return int(log2(length)) if length else 0
+def power_of_two(length: int) -> int:
+    """The bin of a length: n for 2^n to 2^(n+1) - 1."""
+    return max(length.bit_length() - 1, 0)
 
 
 def render_data_page(batches: Iterable[pa.RecordBatch], report: Mapping[str, Any]) -> str:
@@ -59,65 +53,43 @@ def render_data_page(batches: Iterable[pa.RecordBatch], report: Mapping[str, Any
         "exact duplicate": total["duplicates_exact"],
         "near duplicate": total["duplicates_near"],
     }
-    sections = [
-        ("Splits (rows)", total["splits"]),
-        ("Why rows went (rows)", gone),
-        ("Encodings (rows found)", total["encodings"]),
-        ("Repairs (rows)", total["repairs"]),
-        ("Languages of the answers (rows kept)", figures.languages),
-        ("Length of what is asked (characters)", _binned(figures.question_lengths)),
-        ("Length of the answers (characters)", _binned(figures.answer_lengths)),
+    sections: list[Bars | Rows] = [
+        Bars("Splits (rows kept)", total["splits"], ranked=False),
+        Bars("Why rows went (rows)", gone),
+        Bars("Encodings (rows read)", total["encodings"]),
+        Bars("Repairs (rows kept)", total["repairs"]),
+        Bars("Oddities (rows read)", total["notes"]),
+        Bars("Languages of the answers (rows kept)", figures.languages),
+        Bars("Answers in a conversation (rows kept)", _by_number(figures.turns), ranked=False),
+        Bars("Length of what is asked (characters)", length_bins(figures.question_lengths), ranked=False),
+        Bars("Length of the answer (characters)", length_bins(figures.answer_lengths), ranked=False),
+        _file_table(report["files"]),
     ]
-    pictures = "".join(f"<h2>{escape(title)}</h2>{_bars(counts)}" for title, counts in sections)
-    head = f"{total['kept']} of {total['found']} rows kept, from {len(report['files'])} files"
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Data</title><style>{_STYLE}</style>'
-        f"<h1>{head}</h1>{pictures}<h2>Files</h2>{_file_table(report['files'])}</html>\n"
-    )
+    size = total["bytes"] / 2**20
+    title = f"{total['kept']:,} of {total['found']:,} rows kept, from {len(report['files']):,} files ({size:,.1f} MiB)"
+    remarks = ["Lengths in tokens are on the page token_page, which is drawn when the rows are tokenized."]
+    return render_page(title, remarks, sections)
 
 
-def _binned(counts: Mapping[int, int]) -> dict[str, int]:
-    if not counts:
-        return {}
-    return {f"{2**n}–{2 ** (n + 1) - 1}": counts.get(n, 0) for n in range(min(counts), max(counts) + 1)}
+def _by_number(counts: Mapping[int, int]) -> dict[str, int]:
+    return {str(number): counts[number] for number in sorted(counts)}
 
 
-def _bars(counts: Mapping[str, int]) -> str:
-    """Horizontal bars, the longest as wide as the picture allows; lengths keep their order, others are ranked."""
-    shown = {str(name): count for name, count in counts.items() if count}
-    if not shown:
-        return "<p>none</p>"
-    if not all("–" in name for name in shown):
-        shown = dict(sorted(shown.items(), key=lambda one: (-one[1], one[0]))[:_MOST_BARS])
-    longest, room = max(shown.values()), _WIDTH - _LABEL - 80
-    rows = []
-    for number, (name, count) in enumerate(shown.items()):
-        top = number * (_BAR + 4)
-        width = max(room * count / longest, 1)
-        rows.append(
-            f'<text x="{_LABEL - 8}" y="{top + 15}" text-anchor="end">{escape(name)}</text>'
-            f'<rect x="{_LABEL}" y="{top}" width="{width:.1f}" height="{_BAR}" fill="#4269d0"/>'
-            f'<text x="{_LABEL + width + 6:.1f}" y="{top + 15}">{count}</text>'
+def _file_table(files: Mapping[str, Mapping[str, Any]]) -> Rows:
+    """One line a file, those that lost most rows first."""
+    ranked = sorted(files.items(), key=lambda one: (one[1]["kept"] - one[1]["found"], one[0]))
+    rows = [
+        (
+            name,
+            file["found"],
+            file["kept"],
+            sum(file["rejected"].values()),
+            file["duplicates_exact"],
+            file["duplicates_near"],
+            ", ".join(file["encodings"]) or "–",
         )
-    return f'<svg width="{_WIDTH}" height="{len(rows) * (_BAR + 4)}" role="img">{"".join(rows)}</svg>'
-
-
-def _file_table(files: Mapping[str, Mapping[str, Any]]) -> str:
-    heads = ("file", "found", "kept", "rejected", "exact", "near")
-    rows = "".join(
-        "<tr>"
-        + "".join(
-            f"<td>{escape(str(cell))}</td>"
-            for cell in (
-                name,
-                file["found"],
-                file["kept"],
-                sum(file["rejected"].values()),
-                file["duplicates_exact"],
-                file["duplicates_near"],
-            )
-        )
-        + "</tr>"
-        for name, file in list(files.items())[:500]
-    )
-    return f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>{rows}</table>"
+        for name, file in ranked[:_MOST_FILES]
+    ]
+    more = f" (the {_MOST_FILES} that lost most)" if len(files) > _MOST_FILES else ""
+    heads = ("file", "found", "kept", "rejected", "exact", "near", "encoding")
+    return Rows(f"Files{more}", heads, rows)

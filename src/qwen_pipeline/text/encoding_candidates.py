@@ -1,6 +1,7 @@
 """The encodings that bytes may be in, with the languages that each was made for and how common each is."""
 
 from dataclasses import dataclass
+from functools import cache
 
 _SURPRISE = 6.0
 
@@ -26,12 +27,22 @@ class Candidate:
     @property
     def language_names(self) -> tuple[str, ...]:
         """All its languages."""
-        return tuple(name for name, _ in self.languages)
+        return _language_names(self)
 
     @property
     def usual_languages(self) -> tuple[str, ...]:
         """The languages that are no surprise in this encoding."""
-        return tuple(name for name, bits in self.languages if bits < _SURPRISE)
+        return _usual_languages(self)
+
+
+@cache
+def _language_names(candidate: Candidate) -> tuple[str, ...]:
+    return tuple(name for name, _ in candidate.languages)
+
+
+@cache
+def _usual_languages(candidate: Candidate) -> tuple[str, ...]:
+    return tuple(name for name, bits in candidate.languages if bits < _SURPRISE)
 
 
 def _leads(*ranges: tuple[int, int]) -> frozenset[int]:
@@ -96,5 +107,7 @@ SINGLE_BYTE = (
     _alphabet("cp437", 15, "fr", "de", "es"),
 )
 
+# Forms of an encoding that few people write, by the bits that it costs to need one.
+RARE_FORMS = {"big5hkscs": 4.0, "euc_jis_2004": 8.0, "shift_jis_2004": 8.0}
 MIXABLE = (UTF8, *DOUBLE_BYTE, UTF16_LE, UTF16_BE, CP1252)  # those that a file may change between
 BY_NAME = {found.name: found for found in (UTF8, *DOUBLE_BYTE, *WIDE, *SINGLE_BYTE)}

@@ -7,7 +7,7 @@ from qwen_pipeline.text.encoding_candidates import Candidate
 from qwen_pipeline.text.encoding_units import places_of
 from qwen_pipeline.text.language_costs import BITS
 
-CHANGE = 180  # quarter bits for a change of encoding anywhere
+CHANGE = 130  # quarter bits for a change of encoding anywhere
 CHANGE_AT_LINE = 90  # after a line feed
 EXPECTED = 40  # for beginning a file in another encoding than expected
 _FAR = 1 << 40
@@ -27,7 +27,7 @@ def find_changes(
     candidates: Sequence[Candidate],
     first: Candidate | None,
     last: Candidate | None,
-    at_start: bool = False,
+    before: bytes = b"",
 ) -> tuple[list[Stretch], float]:
     """Cut bytes into stretches of one encoding each.
 
@@ -36,7 +36,7 @@ def find_changes(
         candidates: The encodings that may occur.
         first: What the bytes before are in, if anything.
         last: The same for those after.
-        at_start: Whether the file begins here, so that ``first`` is only what is expected.
+        before: The last two bytes before these; empty where the file begins, so that ``first`` is only expected.
 
     Returns:
         Stretches that cover the bytes, neighbours in different encodings, and what the reading costs in bits.
@@ -46,17 +46,16 @@ def find_changes(
     best = [[_FAR] * (size + 4) for _ in states]
     rarity = [round(BITS * candidate.bits) for candidate in candidates]
     came_from = [[0] * (size + 4) for _ in states]  # place times states plus state
+    entry = _cost_of_change(before) if before else EXPECTED
     for state, candidate in enumerate(candidates):
-        best[state][0] = (
-            0 if first in (None, candidate) else (EXPECTED if at_start else CHANGE) + rarity[state]
-        )
+        best[state][0] = 0 if first in (None, candidate) else entry + rarity[state]
     for place in range(size):
         here = [row[place] for row in best]
         least = min(here)
         if least >= _FAR:
             continue
         cheapest = here.index(least)
-        changed = least + (CHANGE_AT_LINE if place and data[place - 1] == 10 else CHANGE)
+        changed = least + _cost_of_change(data[max(place - 2, 0) : place])
         for state in states:
             cost, source = here[state], state
             if changed + rarity[state] < cost:
@@ -68,9 +67,15 @@ def find_changes(
             if cost < row[after]:
                 row[after] = cost
                 came_from[state][after] = place * len(candidates) + source
-    ends = [best[state][size] + (0 if last in (None, candidates[state]) else CHANGE) for state in states]
+    leaving = _cost_of_change(data[-2:])
+    ends = [best[state][size] + (0 if last in (None, candidates[state]) else leaving) for state in states]
     least = min(ends)
     return _path_back(came_from, size, ends.index(least), candidates), least / BITS
+
+
+def _cost_of_change(before: bytes) -> int:
+    """What it costs to change behind these two bytes, in quarter bits."""
+    return CHANGE_AT_LINE if before.endswith((b"\n", b"\n\0")) else CHANGE
 
 
 def _path_back(

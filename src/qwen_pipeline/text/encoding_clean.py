@@ -48,6 +48,10 @@ class Reading:
         """Whether no other encoding can be meant."""
         return self.high >= _ENOUGH and self.excess <= _CERTAIN and not self.strange
 
+    def is_usual(self) -> bool:
+        """Whether its few characters are all such as are written every day."""
+        return self.high >= _SOME and self.excess <= _CERTAIN and not self.strange
+
     def is_likely(self) -> bool:
         """Whether the text is usual enough not to look for languages with an alphabet."""
         return self.high >= _SOME and self.excess <= _LIKELY

@@ -3,11 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qwen_pipeline.text.encoding_candidates import Candidate
-from qwen_pipeline.text.language_costs import bits_of
+from qwen_pipeline.text.encoding_candidates import RARE_FORMS, SINGLE_BYTE, Candidate
+from qwen_pipeline.text.language_costs import ALPHABET_OF_ITS_OWN, bits_of
 
 SUREST = 0.999
 _BITS_OF_A_CUT_BYTE = 8.0
+_BITS_OF_ONLY_A_CUT_BYTE = (
+    8.0  # more where nothing else is above ASCII, so that nothing speaks for the encoding
+)
+_BITS_OF_ASCII_AROUND = 6.0  # for a few letters of another alphabet in text of ASCII letters
+_MOSTLY = 2
+_ASCII_LETTERS = bytes([*range(0x41, 0x5B), *range(0x61, 0x7B)])
+_HIGH = bytes(range(0x80, 0x100))
 _BITS_PER_DOUBLING = 4.0  # neighbouring characters depend on each other, so bits count less than they say
 
 
@@ -46,24 +53,34 @@ def rank(sample: bytes, candidates: Sequence[Candidate]) -> list[Guess]:
 
 
 def _price(sample: bytes, candidate: Candidate) -> Guess:
-    text, cut = read_for_price(sample, candidate)
+    text, cut, name = read_for_price(sample, candidate)
     bits = bits_of(text, candidate.language_names)
     total, language = min((bits[name] + extra, name) for name, extra in candidate.languages)
-    return Guess(candidate, total + candidate.bits + _BITS_OF_A_CUT_BYTE * cut, language)
+    total += candidate.bits + RARE_FORMS.get(name, 0.0) + _BITS_OF_A_CUT_BYTE * cut
+    if cut and text.isascii():
+        total += _BITS_OF_ONLY_A_CUT_BYTE
+    if candidate in SINGLE_BYTE and language in ALPHABET_OF_ITS_OWN and _is_mostly_ascii(sample):
+        total += _BITS_OF_ASCII_AROUND
+    return Guess(candidate, total, language)
 
 
-def read_for_price(sample: bytes, candidate: Candidate) -> tuple[str, int]:
-    """A sample's text, and how many bytes of a last character were cut off and left out.
+def _is_mostly_ascii(sample: bytes) -> bool:
+    ascii_letters = len(sample) - len(sample.translate(None, _ASCII_LETTERS))
+    return ascii_letters > _MOSTLY * (len(sample) - len(sample.translate(None, _HIGH)))
+
+
+def read_for_price(sample: bytes, candidate: Candidate) -> tuple[str, int, str]:
+    """A sample's text, how many bytes of a last character were cut off and left out, and the form of the encoding.
 
     The text is in the narrowest form of the encoding that fits; what fits none is U+FFFD.
     """
     for name in (candidate.name, *candidate.wider):
         try:
-            return sample.decode(name), 0
+            return sample.decode(name), 0, name
         except UnicodeDecodeError as error:
             if is_cut_character(error):
-                return sample[: error.start].decode(name), len(sample) - error.start
-    return sample.decode(candidate.wider[-1] if candidate.wider else candidate.name, "replace"), 0
+                return sample[: error.start].decode(name), len(sample) - error.start, name
+    return sample.decode(name, "replace"), 0, name
 
 
 def is_cut_character(error: UnicodeDecodeError) -> bool:

@@ -110,7 +110,7 @@ class _Labels:
                 reading = read(piece[shift:last], guess.candidate)
                 if reading is not None and _is_fit(reading):
                     return shift, last, guess.candidate, reading
-        first, last = _whole_characters(piece, at_end) if self._at_hand in WIDE else (0, len(piece))
+        first, last = whole_characters(piece, at_end) if self._at_hand in WIDE else (0, len(piece))
         inner = piece[first:last]
         if len(inner) < _LEAST_INNER * len(piece) or b"\0" in inner:
             return None
@@ -139,8 +139,8 @@ def _guess_wide(piece: bytes) -> tuple[Guess, int]:
     return (shifted, 1) if shifted.bits < aligned.bits else (aligned, 0)
 
 
-def _whole_characters(piece: bytes, at_end: bool) -> tuple[int, int]:
-    """Bounds of the piece's whole characters in a narrow encoding."""
+def whole_characters(piece: bytes, at_end: bool = False) -> tuple[int, int]:
+    """Bounds of the piece's whole characters in a narrow encoding; 0 and 0 where they cannot be known."""
     found = _BETWEEN_CHARACTERS.search(piece)
     if found is None:
         return 0, 0

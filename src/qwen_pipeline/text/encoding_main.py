@@ -18,10 +18,10 @@ from qwen_pipeline.text.encoding_candidates import (
     Candidate,
 )
 from qwen_pipeline.text.encoding_change import find_changes
-from qwen_pipeline.text.encoding_clean import is_clean, read
+from qwen_pipeline.text.encoding_clean import is_clean, read, reading_of
 from qwen_pipeline.text.encoding_guess import SUREST, Guess, rank
 from qwen_pipeline.text.encoding_sample import sample_of
-from qwen_pipeline.text.language_costs import units_of
+from qwen_pipeline.text.language_costs import CHINESE_JAPANESE_KOREAN, units_of
 
 HEAD_BYTES = 2048
 _CONTROL = re.compile("[\0-\x08\x0e-\x1a\x1c-\x1f]")
@@ -31,7 +31,11 @@ _LAST_PLANE = 0x10
 _FEW_CHARACTERS = 64  # above ASCII: more of them are never valid UTF-8 by chance
 _THREE_BYTE = 0x800
 _BITS_OVER_ASCII = 40.0  # by which UTF-16 must be cheaper than printable ASCII, which is far more frequent
-_BITS_OVER_UTF8 = 6.0
+_BITS_OVER_DENSE_ASCII = 16.0  # the same for ASCII without spaces and lines
+_ASCII_HEAD = 256
+_HEXADECIMAL = re.compile(rb"[0-9a-fA-F\s]*")
+_BITS_OVER_UTF8 = 3.0
+_BITS_OVER_LONGER_UTF8 = 12.0  # the same where it has characters of three bytes
 _LEAST_VARIETY = 5  # characters of such UTF-16 that differ
 
 
@@ -41,6 +45,9 @@ def find_main(data: bytes) -> Guess:
     Args:
         data: Bytes that are not plainly UTF-8.
     """
+    plain = _ascii_in_utf16(data[:HEAD_BYTES])
+    if plain is not None:
+        return Guess(plain, 0.0, "", SUREST)
     for candidate in _MOST_FREQUENT:
         reading = read(data[:HEAD_BYTES], candidate, at_end=True)
         if reading is not None and reading.is_certain():
@@ -78,9 +85,12 @@ def _guess(head: bytes, data: bytes) -> Guess:
     readings |= {candidate: read(head, candidate, at_end=True) for candidate in wide}
     likely = [candidate for candidate, found in readings.items() if found is not None and found.is_likely()]
     best_wide = rank(head, wide)[0]
-    narrow = rank(
-        sample, [found for found in likely if found not in wide] or (UTF8, *DOUBLE_BYTE, *SINGLE_BYTE)
-    )
+    others = [found for found in likely if found not in wide]
+    if not others:
+        reading = readings[best_wide.candidate]
+        is_usual = reading is not None and reading.is_usual()
+        others = [UTF8, *DOUBLE_BYTE] if is_usual else [UTF8, *DOUBLE_BYTE, *SINGLE_BYTE]
+    narrow = rank(sample, others)
     if best_wide.bits < rank(head, (narrow[0].candidate,))[0].bits:
         return rank(head, (best_wide.candidate, *(guess.candidate for guess in narrow[:3])))[0]
     return narrow[0]
@@ -104,26 +114,39 @@ def is_doubtful_utf8(data: bytes, text: str) -> bool:
     high = len(data) - len(text)
     if _CONTROL.search(text, 0, HEAD_BYTES):
         head = data[:HEAD_BYTES]
+        if _ascii_in_utf16(head) is not None:
+            return True
         return rank(head, _wide_for(head))[0].bits + _BITS_OVER_UTF8 < rank(head, (UTF8,))[0].bits
     if not high:
         return "\0" in text or _is_utf16_over_ascii(data)
     if high > _FEW_CHARACTERS:
         return False
-    units = units_of(text)
-    units = units[units >= 0x80]
-    if (units >= _THREE_BYTE).any():
+    if reading_of(text, "", CHINESE_JAPANESE_KOREAN).is_usual():
         return False
-    guesses = rank(sample_of(data), (UTF8, *DOUBLE_BYTE))
-    utf8 = next(guess for guess in guesses if guess.candidate is UTF8)
-    return guesses[0].bits + _BITS_OVER_UTF8 < utf8.bits
+    units = units_of(text)
+    over = _BITS_OVER_LONGER_UTF8 if (units >= _THREE_BYTE).any() else _BITS_OVER_UTF8
+    utf8, *others = (rank(sample_of(data), (candidate,))[0] for candidate in (UTF8, *DOUBLE_BYTE))
+    # The rarer an encoding, the rarer still its text that happens to be valid UTF-8: its bits count twice.
+    return min(guess.bits + guess.candidate.bits for guess in others) + over < utf8.bits
+
+
+def _ascii_in_utf16(head: bytes) -> Candidate | None:
+    """UTF-16 that is ASCII with a zero byte beside each character, which nothing else is."""
+    if len(head) < _LEAST_VARIETY or b"\0" not in head:
+        return None
+    even, odd = head[0::2], head[1::2]
+    if not any(odd) and all(even) and even.isascii():
+        return UTF16_LE
+    return UTF16_BE if not any(even) and all(odd) and odd.isascii() else None
 
 
 def _is_utf16_over_ascii(data: bytes) -> bool:
-    """Chinese in UTF-16 may be printable ASCII byte by byte."""
-    head = data[:256]
-    if len(data) % 2 or b"\n" in head or b" " in head:
+    """Chinese and Japanese in UTF-16 may be printable ASCII byte by byte."""
+    head = data[:_ASCII_HEAD]
+    if len(data) % 2 or _HEXADECIMAL.fullmatch(head):
         return False
     ascii_reading, *_ = rank(head, (UTF8,))
     best = rank(head, (UTF16_LE, UTF16_BE))[0]
     variety = len(set(head.decode(best.candidate.name, "replace")))
-    return variety >= _LEAST_VARIETY and best.bits + _BITS_OVER_ASCII < ascii_reading.bits
+    over = _BITS_OVER_ASCII if b"\n" in head or b" " in head else _BITS_OVER_DENSE_ASCII
+    return variety >= _LEAST_VARIETY and best.bits + over < ascii_reading.bits

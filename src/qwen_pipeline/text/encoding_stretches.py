@@ -7,6 +7,7 @@ open and are searched byte by byte.
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from qwen_pipeline.text.encoding_borders import open_borders
 from qwen_pipeline.text.encoding_candidates import MIXABLE, UTF32, WIDE, Candidate
 from qwen_pipeline.text.encoding_change import Stretch, find_changes, merge
 from qwen_pipeline.text.encoding_guess import rank
@@ -32,7 +33,7 @@ def cut_into_stretches(data: bytes, main: Candidate) -> list[Stretch]:
         data: The bytes of a file, or of a large part of one.
         main: What most of them seem to be in.
     """
-    return merge(_search_open_pieces(data, label_pieces(data, main), main))
+    return merge(_search_open_pieces(data, open_borders(data, label_pieces(data, main)), main))
 
 
 def _search_open_pieces(data: bytes, labels: Sequence[Piece], main: Candidate) -> Iterator[Stretch]:
@@ -46,7 +47,7 @@ def _search_open_pieces(data: bytes, labels: Sequence[Piece], main: Candidate) -
             continue
         piece = data[start:end]
         candidates = _candidates_for(piece, last_seen, after, main)
-        found, bits = find_changes(piece, candidates, last_seen, after, at_start=start == 0)
+        found, bits = find_changes(piece, candidates, last_seen, after, data[max(start - 2, 0) : start])
         if bits > BITS_PER_BYTE_OF_JUNK * len(piece) + _BITS_OF_A_FEW_FAULTS:
             searched = MOST_SEARCHED_BYTES
             found = [Stretch(0, len(piece), last_seen)]

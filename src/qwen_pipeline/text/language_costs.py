@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 BITS = 4  # costs are stored as quarter bits
 CHINESE_JAPANESE_KOREAN = ("zh-Hans", "zh-Hant", "ja", "ko")
-_ALPHABET_OF_ITS_OWN = ("ar", "bg", "el", "fa", "he", "mk", "ru", "th", "uk")
+ALPHABET_OF_ITS_OWN = ("ar", "bg", "el", "fa", "he", "mk", "ru", "th", "uk")
 _NEVER = 160  # U+FFFD: the bytes fit no character
 _UNASSIGNED, _PRIVATE, _CONTROL = 120, 104, 112
 _RARE_IDEOGRAPH, _RARE_LETTER, _SYMBOL, _WIDE_FORM, _HALF_KANA = 92, 88, 60, 64, 60
@@ -37,6 +37,13 @@ _MEETINGS = {
 }
 _LONE_IDEOGRAPH = 20  # with ASCII letters on both sides
 _LONE_MARK = 8  # most letters with marks stand inside a word
+# Where letters, marks and unassigned places are mixed; between them are ideographs, Hangul and private use.
+_MIXED_BLOCKS = (
+    *range(0x80, 0x3400),
+    *range(0xA000, 0xAC00),
+    *range(0xD7A4, 0xD800),
+    *range(0xFB00, 0x10000),
+)
 _BEGINNING = np.array([_OTHER], np.uint8)
 
 Costs = npt.NDArray[np.uint8]
@@ -89,11 +96,18 @@ def language_names() -> tuple[str, ...]:
 @cache
 def costs_in(language: str) -> Costs:
     """The cost of each UTF-16 code unit in a language, shape [65536], in quarter bits."""
-    costs = np.minimum(_plain_costs(), _cheapest_anywhere().astype(np.int16) + _FOREIGN).astype(np.int16)
+    costs = _costs_of_strangers().copy()
     extra = _extra(language)
     for cost, chars in figures()[language].items():
         costs[units_of(chars)] = min(int(cost) + extra, _RARE_IDEOGRAPH)
     costs[:0x80] = _ascii_costs()
+    return costs
+
+
+@cache
+def _costs_of_strangers() -> Costs:
+    """The cost of each code unit in a language that seldom has it."""
+    costs = np.minimum(_plain_costs(), _cheapest_anywhere().astype(np.int16) + _FOREIGN)
     return np.clip(costs, 0, 255).astype(np.uint8)
 
 
@@ -115,7 +129,7 @@ def cheapest_costs(languages: tuple[str, ...]) -> Costs:
 def _extra(language: str) -> int:
     if language in CHINESE_JAPANESE_KOREAN:
         return 0
-    return _WORD if language in _ALPHABET_OF_ITS_OWN else _ACCENT
+    return _WORD if language in ALPHABET_OF_ITS_OWN else _ACCENT
 
 
 @cache
@@ -140,7 +154,7 @@ def _cheapest_anywhere() -> Costs:
 def _plain_costs() -> npt.NDArray[np.int16]:
     """Costs of characters that no language's figures name, by what kind of character they are."""
     costs = np.full(65536, _RARE_LETTER, np.int16)
-    for code in range(0x80, 0x10000):
+    for code in _MIXED_BLOCKS:
         category = unicodedata.category(chr(code))
         if category == "Cn":
             costs[code] = _UNASSIGNED

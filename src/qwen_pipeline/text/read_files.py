@@ -5,13 +5,11 @@ names, so that the tables do not depend on the number of processes.
 """
 
 import hashlib
-import multiprocessing
 import os
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -26,9 +24,10 @@ from qwen_pipeline.text.raw_file import RawFile
 from qwen_pipeline.text.schema import EXAMPLE_SCHEMA, REJECT_SCHEMA, RejectReason
 from qwen_pipeline.text.table_writer import ROWS_PER_BATCH, TableWriter
 from qwen_pipeline.text.unreadable import binary_kind, looks_binary, markup_kind, office_kind, remedy_for
+from qwen_pipeline.text.worker_pool import map_in_processes
 
 STAGE = "ingest"
-BYTES_WORTH_A_POOL = 64 * 2**20  # starting processes takes seconds: they import this package anew
+BYTES_WORTH_A_POOL = 32 * 2**20  # starting processes takes a second
 CHARACTERS_PER_BATCH = 4 * 2**20  # so that a batch of long texts takes no more memory than one of short ones
 _DATA_FAULTS = (OSError, EOFError, ValueError, zlib.error, RecursionError, pa.ArrowException)
 
@@ -237,12 +236,8 @@ def _read_part(task: tuple[RawFile, Path], options: ReadOptions) -> FileAccount:
 def _run(
     read: "partial[FileAccount]", tasks: list[tuple[RawFile, Path]], workers: int | None
 ) -> Iterator[FileAccount]:
-    workers = min(workers or os.cpu_count() or 1, len(tasks))
-    if workers < 2 or sum(file.size for file, _ in tasks) < BYTES_WORTH_A_POOL:
-        yield from map(read, tasks)
-        return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(read, tasks)
+    is_little = sum(file.size for file, _ in tasks) < BYTES_WORTH_A_POOL
+    yield from map_in_processes(read, tasks, 1 if is_little else workers or os.cpu_count() or 1)
 
 
 def _join(part: Path, table: TableWriter) -> None:

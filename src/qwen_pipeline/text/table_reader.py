@@ -38,7 +38,15 @@ def read_group(group: RowGroup) -> Iterator[pa.RecordBatch]:
 
 
 def read_batches(table: Table, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """The rows of ``table`` in order, in batches of at most ``ROWS_PER_BATCH``, one row group in memory."""
+    """The rows of ``table`` in order, in batches of at most ``ROWS_PER_BATCH``, one row group in memory.
+
+    Args:
+        table: Parquet files, or a table in memory.
+        columns: The columns to read; None reads all.
+    """
+    if not hasattr(table, "files"):
+        yield from table.to_batches(columns=columns, batch_size=ROWS_PER_BATCH)
+        return
     for path in table.files:
         with pq.ParquetFile(path, pre_buffer=False) as file:
             yield from file.iter_batches(ROWS_PER_BATCH, columns=columns, use_threads=False)

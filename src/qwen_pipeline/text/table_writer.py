@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 ROWS_PER_BATCH = 4096
+BYTES_PER_BATCH = 8 * 2**20
 
 
 class TableWriter:
@@ -26,6 +27,7 @@ class TableWriter:
         self._schema = schema
         self._rows_per_batch = rows_per_batch
         self._held: list[Mapping[str, Any]] = []
+        self._waiting: list[pa.RecordBatch] = []
         self._writer = pq.ParquetWriter(path, schema, compression="zstd", compression_level=1)
 
     def write(self, row: Mapping[str, Any]) -> None:
@@ -33,25 +35,37 @@ class TableWriter:
         self._held.append(row)
         self.rows += 1
         if len(self._held) >= self._rows_per_batch:
-            self._flush()
+            self._flush_rows()
+            self._flush_batches()
 
     def write_batch(self, batch: pa.RecordBatch) -> None:
-        """Add a batch of rows as one row group."""
-        self._flush()
+        """Add a batch of rows; small ones wait for each other, so that row groups do not become many."""
+        self._flush_rows()
         if batch.num_rows:
             self.rows += batch.num_rows
-            self._writer.write_batch(batch)
+            self._waiting.append(batch)
+        waiting_rows = sum(one.num_rows for one in self._waiting)
+        waiting_bytes = sum(one.nbytes for one in self._waiting)
+        if waiting_rows >= self._rows_per_batch or waiting_bytes >= BYTES_PER_BATCH:
+            self._flush_batches()
 
     def close(self) -> Path:
         """Write what is held and the footer; a table without rows is a valid file too."""
-        self._flush()
+        self._flush_rows()
+        self._flush_batches()
         self._writer.close()
         return self.path
 
-    def _flush(self) -> None:
+    def _flush_rows(self) -> None:
         if self._held:
-            self._writer.write_batch(pa.RecordBatch.from_pylist(self._held, schema=self._schema))
+            self._waiting.append(pa.RecordBatch.from_pylist(self._held, schema=self._schema))
             self._held = []
+
+    def _flush_batches(self) -> None:
+        if self._waiting:
+            table = pa.Table.from_batches(self._waiting, self._schema)
+            self._writer.write_table(table, row_group_size=max(table.num_rows, 1))
+            self._waiting = []
 
     def __enter__(self) -> Self:
         return self

@@ -14,6 +14,9 @@ class Reporter(Protocol):
     def event(self, kind: str, **fields: Any) -> None:
         """Record something that happened once: a skipped step, a rollback, a split."""
 
+    def flush(self) -> None:
+        """Hand over what is waiting: a checkpoint follows, and the steps before it are not told again."""
+
 
 class SilentReporter:
     """A reporter that records nothing."""
@@ -25,3 +28,6 @@ class SilentReporter:
 
     def event(self, kind: str, **fields: Any) -> None:
         """Ignore the event."""
+
+    def flush(self) -> None:
+        """Nothing is waiting."""

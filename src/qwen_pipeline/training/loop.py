@@ -205,7 +205,11 @@ class Trainer:
                     self.checkpoints.save_best(self.model)
         saves = {"epoch": at_epoch, "steps": step % parameters.save_steps == 0, "best": is_best}
         if saves.get(parameters.save_strategy, False):
-            self.checkpoints.save(step, self.model, self._state())
+            self._save()
+
+    def _save(self) -> Path:
+        self.reporter.flush()
+        return self.checkpoints.save(self.history.step, self.model, self._state())
 
     def _state(self) -> dict[str, Any]:
         return self.parts.capture(self.history)
@@ -253,7 +257,7 @@ class Trainer:
         return patience is not None and self.history.validations_without_gain >= patience
 
     def _stop(self, signal_name: str) -> None:
-        path = self.checkpoints.save(self.history.step, self.model, self._state())
+        path = self._save()
         raise TrainingInterruptedError(
             f"Stopped by {signal_name} after step {self.history.step} of {self.order.steps}; {path.name} is saved. "
             "Run the same command again to go on from there."

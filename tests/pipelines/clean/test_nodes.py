@@ -34,7 +34,9 @@ def test_every_file_is_accounted_for(tmp_path):
     assert set(report["files"]) == {"a.md", "b.jsonl", "c.bin", "d.csv"}
     assert all(is_conserved(entry) for entry in [report["total"], *report["files"].values()])
     assert (report["total"]["kept"], report["total"]["duplicates_exact"]) == (3, 1)
-    assert len(summary_lines(report)) <= 10
+    lines = summary_lines(report)
+    assert len(lines) <= 10
+    assert max(map(len, lines)) <= 62
 
 
 def test_the_page_shows_counts_and_escapes_names(tmp_path):

@@ -35,12 +35,13 @@ def examples() -> pads.Dataset:
 def test_the_stage_reads_and_writes_the_contracts_datasets() -> None:
     pipeline = create_pipeline()
     assert pipeline.inputs() == {"clean_examples", "base_model", "params:tokenize"}
-    assert pipeline.outputs() == {
+    assert pipeline.all_outputs() == {
         "tokenized_train",
         "tokenized_validation",
         "tokenized_test",
         "tokenize_rejects",
         "tokenize_report",
+        "token_page",
     }
 
 

@@ -1,11 +1,12 @@
 """The hub or mirror that a remote model would come from, through the proxy in force (S4)."""
 
+import importlib.util
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
+from qwen_pipeline.doctor.checks.model_files import is_remote, judge_cache
 from qwen_pipeline.doctor.finding import Finding, Inspection, error, ok
 
 ORDER = 55
@@ -19,11 +20,15 @@ WAYS_OUT = (
 
 def check(inspection: Inspection) -> Iterator[Finding]:
     """Ask the endpoint for the model's config; only where the model is remote."""
-    name = str(inspection.parameter("model_name", "demo"))
-    if not is_remote(name, inspection.project_path):
+    source = inspection.model()
+    name = source.name
+    if not is_remote(source) or judge_cache(source, inspection).fact.endswith("whole in the hub cache"):
         return
     endpoint = (os.environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT).rstrip("/")
     proxies = urllib.request.getproxies()
+    if faults := list(judge_proxies(proxies)):
+        yield from faults
+        return
     through = (
         f" through the proxy {_host(proxies.get('https') or proxies.get('http') or '')}" if proxies else ""
     )
@@ -42,10 +47,17 @@ def check(inspection: Inspection) -> Iterator[Finding]:
         yield ok("hub", f"{endpoint} serves {name}{through}")
 
 
-def is_remote(name: str, project_path: Path) -> bool:
-    """Whether a model name is a hub id rather than the demo or a folder."""
-    looks_local = name.startswith((".", "/", "~")) or "\\" in name or (project_path / name).exists()
-    return name != "demo" and not looks_local
+def judge_proxies(proxies: Mapping[str, str]) -> Iterator[Finding]:
+    """Name proxies that no client can use as they are written."""
+    for kind in ("http", "https", "all"):
+        proxy = proxies.get(kind, "")
+        variable = f"{kind.upper()}_PROXY"
+        if proxy and "://" not in proxy:
+            fact = f"{variable}={_host(proxy)} names no protocol"
+            yield error("hub", fact, f"export {variable}=http://{_host(proxy)}")
+        elif proxy.startswith("socks") and importlib.util.find_spec("socksio") is None:
+            fact = f"{variable} is a SOCKS proxy, which the hub client cannot use without socksio"
+            yield error("hub", fact, "export HTTPS_PROXY=http://HOST:PORT, a mirror, or a local folder")
 
 
 def _ask(url: str) -> int:

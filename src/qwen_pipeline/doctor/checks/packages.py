@@ -11,6 +11,7 @@ from qwen_pipeline.doctor.finding import Finding, Inspection, error, ok, warning
 
 ORDER = 20
 INSTALL = "make setup"
+INSTALL_WINDOWS = r"set VIRTUAL_ENV=%CD%\.venv && .venv\Scripts\uv pip install --no-deps --require-hashes -r requirements.lock"
 PIN = re.compile(r"^(?P<name>[A-Za-z0-9_.\-]+)==(?P<version>[^\s;\\]+)\s*(?:;\s*(?P<marker>[^\\]+))?")
 ESSENTIAL = frozenset(
     {
@@ -28,15 +29,16 @@ def check(inspection: Inspection) -> Iterator[Finding]:
         yield warning("packages", "requirements.lock is missing or empty", "git checkout requirements.lock")
         return
     missing, different = compare(pins)
+    install = INSTALL_WINDOWS if inspection.system == "Windows" else INSTALL
     if not missing and not different:
         yield ok("packages", f"{len(pins)} packages as pinned")
     if missing:
         severe = error if ESSENTIAL & set(missing) else warning
-        yield severe("packages", f"not installed: {', '.join(missing)}", INSTALL)
+        yield severe("packages", f"not installed: {', '.join(missing)}", install)
     if different:
         shown = ", ".join(f"{name} {have} instead of {want}" for name, (have, want) in different.items())
         severe = error if ESSENTIAL & set(different) else warning
-        yield severe("packages", f"other versions than pinned: {shown}", INSTALL)
+        yield severe("packages", f"other versions than pinned: {shown}", install)
 
 
 def read_pins(path: Path) -> dict[str, str]:

@@ -5,13 +5,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import pyarrow.dataset as ds
-
 from qwen_pipeline.incremental.workspace import work_directory
 from qwen_pipeline.model.source import ModelSource
 from qwen_pipeline.params.export import ExportParameters
 from qwen_pipeline.params.train import TrainParameters
 
+Table = Any  # a pyarrow.dataset.Dataset; pyarrow.dataset brings pandas
 Rows = Any  # a datasets.Dataset; Kedro resolves these hints, and datasets is slow to import
 
 MOST_LOGITS = 2**28  # of a client that gives nothing smaller: 1 GiB
@@ -20,7 +19,7 @@ MOST_LOGITS = 2**28  # of a client that gives nothing smaller: 1 GiB
 def export_model(
     adapter: Path,
     base_model: ModelSource,
-    clean: ds.Dataset,
+    clean: Table,
     tokenized_test: Rows,
     data_report: dict[str, Any],
     train_report: dict[str, Any],
@@ -76,8 +75,10 @@ def held_out_rows(
     return rows
 
 
-def conversations_of(clean: ds.Dataset, rows: list[dict[str, Any]]) -> list[list[dict[str, str]]]:
+def conversations_of(clean: Table, rows: list[dict[str, Any]]) -> list[list[dict[str, str]]]:
     """The conversation that each row is of."""
+    import pyarrow.dataset as ds
+
     wanted = {row["example_id"] for row in rows}
     found = clean.to_table(
         filter=ds.field("example_id").isin(wanted), columns=["example_id", "messages"]

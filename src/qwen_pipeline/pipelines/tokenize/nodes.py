@@ -1,5 +1,6 @@
-"""The node of the tokenize stage."""
+"""Nodes of the tokenize stage."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,3 +38,10 @@ def tokenize_examples(
     report = tokenize_table(clean_examples, TurnEncoder(tokenizer, rules), folder)
     splits = (folder / "train", folder / "validation", folder / "test")
     return *splits, folder / "tokenize_rejects.parquet", report
+
+
+def draw_token_page(tokenize_report: Mapping[str, Any]) -> str:
+    """Pictures of the rows' lengths in tokens, as one HTML page."""
+    from qwen_pipeline.chat.token_page import render_token_page
+
+    return render_token_page(tokenize_report)

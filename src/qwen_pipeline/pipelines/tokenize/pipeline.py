@@ -2,11 +2,11 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from qwen_pipeline.pipelines.tokenize.nodes import tokenize_examples
+from qwen_pipeline.pipelines.tokenize.nodes import draw_token_page, tokenize_examples
 
 
 def create_pipeline() -> Pipeline:
-    """One node: every example is encoded once, into the rows of its split or into the rejects."""
+    """Every example is encoded once, into the rows of its split or into the rejects; then a page is drawn."""
     return Pipeline(
         [
             Node(
@@ -25,6 +25,13 @@ def create_pipeline() -> Pipeline:
                 ],
                 name="tokenize_examples",
                 tags="tokenize",
-            )
+            ),
+            Node(
+                draw_token_page,
+                inputs="tokenize_report",
+                outputs="token_page",
+                name="draw_token_page",
+                tags="tokenize",
+            ),
         ]
     )

@@ -1,0 +1,116 @@
+"""A function over many tasks in processes of their own.
+
+The standard library's spawned processes import the caller's main module again: here that is Kedro's command line,
+which takes seconds, and a script without a guard or one read from standard input fails. Forked ones inherit the
+locks of other threads. So each worker is a plain interpreter that imports nothing but what its tasks need.
+"""
+
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, BinaryIO, TypeVar
+
+from qwen_pipeline.errors import WorkerError
+
+_Task = TypeVar("_Task")
+_Result = TypeVar("_Result")
+_COMMAND = "from qwen_pipeline.text.worker_pool import serve; serve()"
+
+
+def map_in_processes(
+    function: Callable[[_Task], _Result], tasks: Sequence[_Task], workers: int
+) -> Iterator[_Result]:
+    """The results in the order of the tasks.
+
+    Args:
+        function: Importable by its name, or a ``partial`` of such a function.
+        tasks: What it takes; they and the results are pickled.
+        workers: Processes; with one, or for one task, everything happens in this process.
+
+    Raises:
+        WorkerError: A worker ended without an answer.
+    """
+    workers = min(workers, len(tasks))
+    if workers < 2:
+        yield from map(function, tasks)
+        return
+    with _Workers() as started, ThreadPoolExecutor(workers) as threads:
+        waiting = deque(threads.submit(started.call, function, task) for task in tasks)
+        try:
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            threads.shutdown(wait=True, cancel_futures=True)
+
+
+class _Workers:
+    """One process for each thread that asks."""
+
+    def __init__(self) -> None:
+        self._of_thread = threading.local()
+        self._all: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> "_Workers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._all:
+            if worker.stdin and worker.stdout:
+                worker.stdin.close()
+                worker.stdout.close()
+            worker.wait()
+
+    def call(self, function: Callable[[_Task], _Result], task: _Task) -> _Result:
+        """Have this thread's process do the task."""
+        worker = getattr(self._of_thread, "worker", None) or self._start()
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        try:
+            pickle.dump((function, task), worker.stdin)
+            worker.stdin.flush()
+            result, error = pickle.load(worker.stdout)
+        except (OSError, EOFError) as lost:
+            raise WorkerError(
+                f"A process that reads or cleans data ended (exit code {worker.wait()}), perhaps for want of memory: "
+                "set ingest_workers=1 and clean_workers=1, which need least."
+            ) from lost
+        if error is not None:
+            raise error
+        return result  # type: ignore[no-any-return]
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        worker = subprocess.Popen(
+            [sys.executable, "-c", _COMMAND],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+        )
+        self._of_thread.worker = worker
+        self._all.append(worker)
+        return worker
+
+
+def serve() -> None:
+    """Answer tasks from standard input until it ends."""
+    answers: BinaryIO = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(
+        sys.stderr.fileno(), sys.stdout.fileno()
+    )  # a print of some library must not end up among the answers
+    while True:
+        try:
+            function, task = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        answer: tuple[Any, BaseException | None]
+        try:
+            answer = function(task), None
+        except Exception as error:
+            answer = None, error
+        pickle.dump(answer, answers)
+        answers.flush()

@@ -1,0 +1,25 @@
+"""The latest tracked training, for those who must not remove what it refers to."""
+
+import os
+from pathlib import Path
+
+from qwen_pipeline.tracking.store import EXPERIMENT, default_tracking_uri, open_client
+
+
+def latest_run_id(project_path: Path) -> str | None:
+    """Id of the newest run of this project; ``None`` where nothing was tracked or the store is out of reach."""
+    local = default_tracking_uri(project_path)
+    asked = os.environ.setdefault("MLFLOW_TRACKING_URI", local)
+    if asked == local and not (project_path / "mlflow.db").is_file():
+        return None
+    try:
+        client = open_client()
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        if experiment is None:
+            return None
+        newest = client.search_runs(
+            [experiment.experiment_id], order_by=["attributes.start_time DESC"], max_results=1
+        )
+    except Exception:  # whatever a store raises; the records know the runs that made something
+        return None
+    return str(newest[0].info.run_id) if newest else None

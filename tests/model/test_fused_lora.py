@@ -1,0 +1,76 @@
+"""The fused layer is peft's layer: same output, same gradients, same files, and peft's own way where it is needed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft.tuners.lora.bnb import Linear4bit
+from torch import Tensor
+
+from qwen_pipeline.model import fused_lora
+from qwen_pipeline.model.fused_lora import FusedLora4bit
+from qwen_pipeline.model.load import load_quantized_model
+from qwen_pipeline.model.lora import attach_lora, save_adapter
+from qwen_pipeline.model.source import ModelSource
+
+
+def adapted_layer(tiny_model: Path, dtype: torch.dtype, **options: Any) -> FusedLora4bit:
+    """One layer with an adapter that does something."""
+    model = attach_lora(
+        load_quantized_model(ModelSource(str(tiny_model)), compute_dtype=dtype), r=4, alpha=8, **options
+    )
+    layer = next(module for module in model.modules() if isinstance(module, FusedLora4bit))
+    torch.nn.init.normal_(layer.lora_B["default"].weight, generator=torch.Generator().manual_seed(1))
+    return layer
+
+
+def results(layer: FusedLora4bit, forward: Any, dtype: torch.dtype) -> list[Tensor]:
+    """Output, and the gradients of input and both adapter weights."""
+    x = torch.randn(2, 5, layer.in_features, generator=torch.Generator().manual_seed(2)).to(dtype)
+    x.requires_grad_()
+    weights = [x, layer.lora_A["default"].weight, layer.lora_B["default"].weight]
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
+        out = forward(layer, x)
+    return [out, *torch.autograd.grad(out.float().square().sum(), weights)]
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
+def test_output_and_gradients_are_pefts(tiny_model: Path, dtype: torch.dtype, tolerance: float) -> None:
+    layer = adapted_layer(tiny_model, dtype)
+    fused, plain = results(layer, FusedLora4bit.forward, dtype), results(layer, Linear4bit.forward, dtype)
+    for one, other in zip(fused, plain, strict=True):
+        assert (one.dtype, one.shape) == (other.dtype, other.shape)
+        assert float((one - other).norm()) <= tolerance * float(other.norm())
+
+
+def test_the_ordinary_case_is_fused(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = adapted_layer(tiny_model, torch.float32)
+    monkeypatch.setattr(Linear4bit, "forward", None)
+    assert layer(torch.randn(3, layer.in_features)).shape == (3, layer.out_features)
+
+
+@pytest.mark.parametrize("case", ["dropout", "disabled", "bfloat16 without autocast"])
+def test_all_else_goes_pefts_own_way(tiny_model: Path, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    dtype = torch.bfloat16 if case.startswith("bfloat16") else torch.float32
+    layer = adapted_layer(tiny_model, dtype, dropout=0.5 if case == "dropout" else 0.0)
+    if case == "disabled":
+        layer.enable_adapters(False)
+    monkeypatch.setattr(fused_lora, "_FusedLora", None)
+    x = torch.randn(3, layer.in_features).to(dtype)
+    torch.manual_seed(0)
+    found = layer(x)
+    torch.manual_seed(0)
+    assert torch.equal(found, Linear4bit.forward(layer, x))
+
+
+def test_a_saved_adapter_says_nothing_of_it(tiny_model: Path, tmp_path: Path) -> None:
+    model = attach_lora(load_quantized_model(ModelSource(str(tiny_model))), r=4, alpha=8)
+    save_adapter(model, tmp_path)
+    config = json.loads((tmp_path / "adapter_config.json").read_text())
+    assert not any("custom" in name for name in config)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    ]

@@ -1,0 +1,39 @@
+"""Pages of pictures."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+
+from qwen_pipeline.text.page import Bars, Rows, length_bins, render_page
+
+
+def pictures(page):
+    return [ElementTree.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", page)]
+
+
+def test_bars_are_as_long_as_their_counts():
+    (picture,) = pictures(render_page("t", [], [Bars("b", {"a": 1, "b": 4})]))
+    widths = [float(bar.get("width")) for bar in picture.iter("rect")]
+    assert widths[0] == 4 * widths[1]
+    assert [text.text for text in picture.iter("text")] == ["b", "4 (80.0%)", "a", "1 (20.0%)"]
+
+
+def test_lengths_keep_their_order_and_their_gaps():
+    assert length_bins({0: 1, 3: 2}) == {"1": 1, "2–3": 0, "4–7": 0, "8–15": 2}
+    assert length_bins({}) == {}
+
+
+def test_everything_is_escaped_and_nothing_comes_from_outside():
+    page = render_page("<t>", ["<r>"], [Bars("<b>", {"<x>": 1}), Rows("<h>", ["<c>"], [["<d>"]])])
+    assert not re.search(r"<(?:t|r|b|x|c|d)>", page)
+    assert "http" not in page
+
+
+def test_no_counts_is_said():
+    assert "<p>none</p>" in render_page("t", [], [Bars("b", {"a": 0})])
+
+
+def test_texts_stay_inside_the_picture():
+    names = {"unanswered_last_turn_left_out_and_more": 10**6, "mojibake:utf-8 read as gb18030": 3}
+    (picture,) = pictures(render_page("t", [], [Bars("b", names)]))
+    assert all(len(text.text) <= 34 for text in picture.iter("text"))
+    assert float(picture.get("width")) <= 700

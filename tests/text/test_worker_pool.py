@@ -1,0 +1,58 @@
+"""Tasks in processes of their own."""
+
+import os
+import subprocess
+import sys
+from functools import partial
+
+import pytest
+
+from qwen_pipeline.errors import WorkerError
+from qwen_pipeline.text.worker_pool import map_in_processes
+
+TASKS = [f"{number} + 1" for number in range(20)]
+
+
+def test_results_come_in_the_order_of_the_tasks():
+    assert list(map_in_processes(eval, TASKS, 2)) == list(range(1, 21))
+
+
+def test_the_work_is_done_elsewhere_by_as_many_processes_as_asked_for():
+    me = os.getpid()
+    found = set(map_in_processes(eval, ["__import__('os').getpid()"] * 30, 2))
+    assert me not in found
+    assert 1 <= len(found) <= 2
+    assert set(map_in_processes(eval, ["__import__('os').getpid()"] * 3, 1)) == {me}
+
+
+def test_an_error_of_a_task_is_raised_here():
+    with pytest.raises(ZeroDivisionError):
+        list(map_in_processes(eval, ["1", "1 / 0", "2"], 2))
+
+
+def test_a_process_that_is_killed_is_told_of():
+    with pytest.raises(WorkerError, match="clean_workers=1"):
+        list(map_in_processes(eval, ["__import__('os')._exit(9)"] * 2, 2))
+
+
+def test_what_a_task_prints_does_not_get_among_the_answers():
+    assert list(map_in_processes(eval, ["print('x') or 1", "print('y') or 2"], 2)) == [1, 2]
+
+
+def test_stopping_early_ends_the_processes():
+    results = map_in_processes(eval, TASKS, 2)
+    assert next(results) == 1
+    results.close()
+
+
+def test_a_script_from_standard_input_without_a_guard_works():
+    script = "from qwen_pipeline.text.worker_pool import map_in_processes as m; print(list(m(len, ['a', 'bb'], 2)))"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [sys.executable, "-"], input=script, capture_output=True, text=True, env=env, check=True
+    )
+    assert done.stdout.strip() == "[1, 2]"
+
+
+def test_arguments_that_are_the_same_for_all_travel_with_the_function():
+    assert list(map_in_processes(partial(int, base=2), ["10", "11"], 2)) == [2, 3]
