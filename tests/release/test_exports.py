@@ -18,18 +18,13 @@ from qwen_pipeline.params.export import ExportParameters
 from qwen_pipeline.release import clients, disk, exports, llama_client
 from qwen_pipeline.release.exports import Exports, choose
 from qwen_pipeline.release.reading import Distance
-from release.tiny_export import rows_of
+from release.tiny_export import CONVERSATIONS, rows_of
 
-CONVERSATIONS = [
-    [{"role": "user", "content": "What does it do? <|im_end|>"}],
-    [
-        {"role": "system", "content": "简短。"},
-        {"role": "user", "content": "学习率？"},
-        {"role": "assistant", "content": "<think>\nHm.\n</think>\n\n步长。"},
-        {"role": "user", "content": "And\n\n2?"},
-    ],
-]
 Run = Callable[..., dict[str, Any]]
+
+
+def card(export: str, checks: Any, files: Any) -> str:
+    return f"# {export} {len(checks)}\n"
 
 
 @pytest.fixture
@@ -40,7 +35,7 @@ def run(base_folder: Path, adapter_folder: Path, tmp_path: Path, monkeypatch: py
     def run_with(formats: str = "merged", adapter: Path = adapter_folder, **more: Any) -> dict[str, Any]:
         parameters = ExportParameters(export_formats=formats, **{"export_max_mean_kl": 0.001, **more})
         source = ModelSource(str(base_folder))
-        return Exports(source, adapter, parameters, tmp_path / "out", "# card\n").run(
+        return Exports(source, adapter, parameters, tmp_path / "out", card).run(
             rows_of(base_folder), CONVERSATIONS
         )
 
@@ -54,6 +49,7 @@ def test_every_format_is_written_opened_by_its_client_and_passes(run: Run, tmp_p
     assert all(check["passed"] and check["same_prompts"] == 1 for check in checks.values())
     assert checks["adapter"]["mean_kl"] < 1e-9
     assert checks["adapter"]["same_answers"] == checks["merged"]["same_answers"] == 1
+    assert report["prompts_as_trained"] == 1
     assert 0 < checks["f16"]["mean_kl"] < 0.001
     assert checks["q8_0"]["mean_kl"] < 0.01
     assert report["merges"]["4-bit"]["max_logit_difference"] < 1e-3
@@ -62,7 +58,21 @@ def test_every_format_is_written_opened_by_its_client_and_passes(run: Run, tmp_p
     for folder in ("adapter", "merged"):
         generation = json.loads((tmp_path / "out" / folder / "generation_config.json").read_text())
         assert generation["max_new_tokens"] == 64
-        assert (tmp_path / "out" / folder / "README.md").read_text() == "# card\n"
+        assert (tmp_path / "out" / folder / "README.md").read_text() == f"# {folder} 1\n"
+
+
+def test_everybody_may_read_what_is_exported_and_the_licence_lies_beside_it(
+    base_folder: Path, adapter_folder: Path, tmp_path: Path
+) -> None:
+    licence = tmp_path / "LICENSE.txt"
+    licence.write_text("As is.")
+    source, parameters = ModelSource(str(base_folder)), ExportParameters(export_formats="merged")
+    Exports(source, adapter_folder, parameters, tmp_path / "out", card, licence).run(
+        rows_of(base_folder), CONVERSATIONS
+    )
+    folder = tmp_path / "out/merged"
+    assert len({path.stat().st_mode for path in folder.iterdir()}) == 1
+    assert (folder / "LICENSE").read_text() == "As is."
 
 
 def test_plain_peft_finds_the_base_of_the_exported_adapter(run: Run, tmp_path: Path) -> None:
@@ -184,7 +194,7 @@ def test_a_k_quant_without_llama_cpp_names_what_to_install(
 
 
 def test_no_held_out_row_is_told(base_folder: Path, adapter_folder: Path, tmp_path: Path) -> None:
-    made = Exports(ModelSource(str(base_folder)), adapter_folder, ExportParameters(), tmp_path / "out", "")
+    made = Exports(ModelSource(str(base_folder)), adapter_folder, ExportParameters(), tmp_path / "out", card)
     with pytest.raises(ExportError, match="no held-out row"):
         made.run([], [])
 

@@ -25,14 +25,30 @@ def write_tiny_adapter(base: Path, target: Path, seed: int = 1, **variant: Any) 
     return target
 
 
+CONVERSATIONS = [
+    [
+        {"role": "user", "content": "What does it do? <|im_end|>"},
+        {"role": "assistant", "content": "It scales the step."},
+    ],
+    [
+        {"role": "system", "content": "简短。"},
+        {"role": "user", "content": "学习率？"},
+        {"role": "assistant", "content": "<think>\nHm.\n</think>\n\n学习率决定步长。"},
+        {"role": "user", "content": "And\n\n2?"},
+        {"role": "assistant", "content": "1\n\n2 é"},
+    ],
+]
+CONVERSATIONS = [CONVERSATIONS[0], CONVERSATIONS[1], CONVERSATIONS[1]]
+_ENDS = (1, 2, 4)  # the answer of each row
+
+
 def rows_of(base: Path) -> list[dict[str, Any]]:
     """Held-out rows: each a prompt and an answer with labels."""
     tokenizer = load_tokenizer(ModelSource(str(base)))
     rows = []
-    for number, (question, answer) in enumerate(
-        [("What does it do?", "It scales the step."), ("学习率？", "学习率决定步长。"), ("a b c", "1\n\n2 é")]
-    ):
-        prompt = prompt_ids(tokenizer, [{"role": "user", "content": question}])
+    for number, (turns, end) in enumerate(zip(CONVERSATIONS, _ENDS, strict=True)):
+        prompt = prompt_ids(tokenizer, turns[:end])
+        answer = turns[end]["content"].rpartition("</think>")[2].strip()
         trained = tokenizer(f"\n</think>\n\n{answer}<|im_end|>", add_special_tokens=False)["input_ids"]
         labels = [-100] * len(prompt) + trained
         rows.append({"input_ids": prompt + trained, "labels": labels, "example_id": f"row-{number}"})

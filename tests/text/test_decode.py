@@ -126,6 +126,36 @@ def test_single_lines_in_another_encoding_are_found_in_a_long_file():
     assert [span.encoding for span in decoded.spans] == ["gb18030", "utf-8"] * 3
 
 
+@pytest.mark.parametrize("skipped", [0, 1])
+def test_utf16_in_the_middle_is_found_at_any_alignment(skipped):
+    before = (f"{SIMPLIFIED}\n" * 900 + "ab\n"[skipped:]).encode("gb18030")
+    inner = f"{SIMPLIFIED}\n" * 1500
+    after = f"{SIMPLIFIED}\n" * 900
+    decoded = decode(before + inner.encode("utf-16-le") + after.encode())
+    assert decoded.text == before.decode("gb18030") + inner + after
+    assert [span.encoding for span in decoded.spans] == ["gb18030", "utf-16-le", "utf-8"]
+
+
+def test_a_short_last_line_is_not_read_like_its_neighbours():
+    one, two = f"{TRADITIONAL}\n" * 40, f"地评估自己的进度。\n\n2. {SIMPLIFIED}\n" * 40
+    decoded = decode(one.encode("big5") + two.encode("gb18030"))
+    assert decoded.text == one + two
+
+
+@pytest.mark.parametrize("word", ["咔", "囍", "喵"])
+def test_a_rare_character_many_times_changes_no_encoding(word):
+    text = f"{SIMPLIFIED}\n已运行{word * 8}响个不停，{SIMPLIFIED}\n"
+    decoded = decode(text.encode("gb18030"))
+    assert decoded.text == text
+    assert len(decoded.spans) == 1
+
+
+def test_short_japanese_in_utf16_that_is_printable_ascii_is_read():
+    text = "いなかったのであ"
+    assert text.encode("utf-16-be").isascii()
+    assert decode(text.encode("utf-16-be")).text == text
+
+
 def test_a_mark_does_not_hide_a_change():
     decoded = decode(codecs.BOM_UTF8 + f"{SIMPLIFIED}\n".encode() + f"{SIMPLIFIED}\n".encode("gb18030"))
     assert decoded.text == f"{SIMPLIFIED}\n" * 2

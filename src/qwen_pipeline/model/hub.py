@@ -11,7 +11,7 @@ from pathlib import Path
 from qwen_pipeline.errors import ModelSourceError
 from qwen_pipeline.model.local_files import check_directory
 
-_SMALL_FILES = ["*.json", "*.jinja", "*.txt", "*.model"]
+_SMALL_FILES = ["*.json", "*.jinja", "*.txt", "*.model", "LICENSE*", "README.md"]
 _WEIGHT_FILES = ["*.safetensors"]
 _OLD_WEIGHT_FILES = ["pytorch_model*.bin"]
 _MARKS = ("config.json", "tokenizer_config.json", "generation_config.json")

@@ -1,84 +1,174 @@
-"""The model card: what the adapter is, what it was trained on, what was measured."""
+"""The model card of an export: what it is, how to load it, what was measured, what it was trained on."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-TRAINING = ("num_epochs", "learning_rate", "lora_r", "lora_alpha", "max_sequence_length")
+from qwen_pipeline.release.card_use import LIBRARIES, how_to_load
+from qwen_pipeline.release.licence import Licence
+
+TRAINING = (
+    "num_epochs", "learning_rate", "lr_scheduler_type", "lora_r", "lora_alpha", "lora_dropout", "batch_size",
+    "gradient_accumulation_steps", "max_sequence_length", "seed",
+)  # fmt: skip
+# Of the figures those that tell a reader who did not make the model whether it is any good.
+RESULTS = {
+    "loss": "loss, nats a token",
+    "bits_per_character": "bits a character",
+    "token_accuracy": "next token right",
+    "exact_match": "answers equal to the reference",
+    "chrf": "chrF",
+    "rouge_l": "ROUGE-L",
+    "bleu": "BLEU",
+    "repetition": "answers that repeat themselves",
+    "irrelevance": "answers beside the point",
+    "format_error": "answers with a broken format",
+}
 
 
-def write_card(
-    base_name: str,
-    train_report: Mapping[str, Any],
-    evaluation_report: Mapping[str, Any],
-    data_report: Mapping[str, Any] | None = None,
-) -> str:
-    """Markdown with the front matter that hubs read.
+@dataclass(frozen=True)
+class Card:
+    """What cards are written from.
 
-    Args:
-        base_name: The base model.
-        train_report: The training's report.
-        evaluation_report: The evaluation's report.
-        data_report: What was found in the data, kept and rejected.
+    Attributes:
+        base: The base model's name.
+        is_on_hub: Whether the name is a hub id.
+        licence: Of the base model.
+        settings: The training's parameters.
+        train: The training's report.
+        evaluation: The evaluation's report.
+        data: What was found in the data, kept and rejected.
     """
-    front = ["---", f"base_model: {json.dumps(base_name)}", "library_name: peft"]
-    front += ["tags: [lora, qlora, qwen3]", "---", ""]
-    return "\n".join(
-        [
-            *front,
-            f"# {base_name}, tuned with LoRA",
-            "",
-            *_results(evaluation_report),
-            *_data((data_report or {}).get("total", {})),
-            *_training(train_report),
-            *_use(),
+
+    base: str
+    is_on_hub: bool
+    licence: Licence
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    train: Mapping[str, Any] = field(default_factory=dict)
+    evaluation: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def text(self, export: str, checks: Sequence[Mapping[str, Any]], files: Sequence[str]) -> str:
+        """Markdown with the front matter that hubs read.
+
+        Args:
+            export: ``adapter``, ``merged``, ``gguf`` or ``ollama``: the folder that the card is for.
+            checks: The gate's rows about it.
+            files: Names of the files beside it.
+        """
+        shown = Path(self.base).name
+        return "\n".join(
+            [
+                *self._front(export),
+                f"# {shown}, tuned with LoRA ({export})",
+                "",
+                *([verdict, ""] if isinstance(verdict := self.evaluation.get("verdict"), str) else []),
+                *how_to_load(export, files, self._answer_tokens()),
+                *_gate(checks),
+                *_results(self.evaluation),
+                *_data(self.data.get("total", {})),
+                *self._training(shown),
+                *self._terms(shown),
+            ]
+        )
+
+    def _front(self, export: str) -> list[str]:
+        languages = sorted(self.evaluation.get("groups", {}).get("language", {}))
+        lines = ["---"]
+        if self.is_on_hub:
+            lines += [f"base_model: {json.dumps(self.base)}", f"base_model_relation: {_relation(export)}"]
+        lines += [f"license: {self.licence.name or 'other'}", f"library_name: {LIBRARIES[export]}"]
+        lines += [f"language: [{', '.join(languages)}]"] if languages else []
+        return [*lines, "pipeline_tag: text-generation", "tags: [lora, qlora, qwen3]", "---", ""]
+
+    def _answer_tokens(self) -> int:
+        return int(self.settings.get("max_new_tokens", 512))
+
+    def _training(self, shown: str) -> list[str]:
+        told = [
+            f"{self.train[name]:,} {name}" for name in ("steps", "tokens") if _is_number(self.train.get(name))
         ]
-    )
+        lines = ["## Training", "", f"LoRA on {shown} in 4 bits (NF4, double quantisation)"]
+        lines[-1] += f": {' on '.join(told)}." if told else "."
+        used = [name for name in TRAINING if name in self.settings]
+        if used:
+            lines += ["", "| parameter | value |", "|---|---:|"]
+            lines += [f"| `{name}` | {self.settings[name]} |" for name in used]
+        return [*lines, ""]
+
+    def _terms(self, shown: str) -> list[str]:
+        if self.licence.name is None:
+            told = f"Nothing beside {shown} tells its licence: look it up and name it above before you pass this on."
+        else:
+            told = f"That of the base model {shown}: {self.licence.name}."
+        return [
+            "## Licence",
+            "",
+            f"{told} Whether the training data may be passed on with it is yours to say.",
+            "",
+        ]
+
+
+def _relation(export: str) -> str:
+    return {"adapter": "adapter", "merged": "finetune"}.get(export, "quantized")
+
+
+def _gate(checks: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not checks:
+        return []
+    lines = ["## Compared with the adapter it was made from", ""]
+    lines += ["On held-out rows, opened by the client named.", ""]
+    lines += [
+        "| export | client | mean KL, nats a token | loss difference | same prompts | same greedy answers |"
+    ]
+    lines += ["|---|---|---:|---:|---:|---:|"]
+    return [*lines, *(_gate_row(check) for check in checks), ""]
+
+
+def _gate_row(check: Mapping[str, Any]) -> str:
+    figures = [_number(check.get("mean_kl")), _number(check.get("loss_difference"), "+.2g")]
+    shares = [_number(check.get(name), ".0%") for name in ("same_prompts", "same_answers")]
+    return f"| {check['export']} | {check['client']} | {' | '.join([*figures, *shares])} |"
 
 
 def _results(report: Mapping[str, Any]) -> list[str]:
-    verdict = report.get("verdict")
-    lines = ["## Results", "", *([str(verdict), ""] if isinstance(verdict, str) else [])]
     base, tuned = report.get("base", {}), report.get("tuned", {})
-    names = [name for name, value in tuned.items() if _is_number(value) and _is_number(base.get(name))]
+    names = [name for name in RESULTS if _is_number(tuned.get(name)) and _is_number(base.get(name))]
     if not names:
-        return lines
-    lines += ["| on the test split | base | tuned |", "|---|---:|---:|"]
-    lines += [f"| {name} | {base[name]:.4g} | {tuned[name]:.4g} |" for name in names]
-    return [*lines, ""]
+        return []
+    found = report.get("differences", {})
+    lines = [
+        "## Results",
+        "",
+        f"On {report.get('rows', 'the')} held-out answers, none of which was trained on.",
+        "",
+    ]
+    lines += ["| | base | tuned | |", "|---|---:|---:|---|"]
+    for name in names:
+        verdict = found.get(name, {}).get("verdict", "")
+        lines.append(f"| {RESULTS[name]} | {base[name]:.3g} | {tuned[name]:.3g} | {verdict} |")
+    forgetting = report.get("forgetting")
+    return [*lines, "", *([forgetting, ""] if isinstance(forgetting, str) else [])]
 
 
 def _data(total: Mapping[str, Any]) -> list[str]:
-    counts = {name: value for name, value in total.items() if _is_number(value)}
-    if not counts:
+    if not _is_number(total.get("found")):
         return []
-    rejected = total.get("rejected")
-    if isinstance(rejected, Mapping):
-        counts["rejected"] = sum(rejected.values())
-    lines = ["## Data", "", "| conversations | |", "|---|---:|"]
-    return [*lines, *(f"| {name.replace('_', ' ')} | {value:,} |" for name, value in counts.items()), ""]
-
-
-def _training(report: Mapping[str, Any]) -> list[str]:
-    lines = ["## Training", ""]
-    told = [f"{report[name]:,} {name}" for name in ("steps", "tokens") if _is_number(report.get(name))]
-    if told:
-        lines.append(f"4-bit base (NF4, double quantisation) with LoRA: {' on '.join(told)}.")
-    settings = report.get("parameters")
-    if isinstance(settings, Mapping):
-        lines += ["", ", ".join(f"{name} {settings[name]}" for name in TRAINING if name in settings) + "."]
-    return [*lines, ""]
-
-
-def _use() -> list[str]:
-    return [
-        "## Use",
-        "",
-        "The tokenizer in this folder has the chat template that was trained on; the prompt ends where the",
-        "template's generation prompt ends. `adapter/` loads with peft, `merged/` with transformers, `gguf/` with",
-        "llama.cpp, `ollama/Modelfile` with Ollama. Every file was compared with the adapter before it was kept.",
-        "",
+    rejected = sum((total.get("rejected") or {}).values())
+    lines = ["## Data", "", "| conversations | |", "|---|---:|", f"| found | {total['found']:,} |"]
+    lines += [f"| rejected | {rejected:,} |"]
+    lines += [
+        f"| {name.replace('_', ' ')} | {total[name]:,} |"
+        for name in ("duplicates_exact", "duplicates_near", "kept")
+        if _is_number(total.get(name))
     ]
+    return [*lines, *(f"| of them {name} | {n:,} |" for name, n in (total.get("splits") or {}).items()), ""]
+
+
+def _number(value: Any, form: str = ".2g") -> str:
+    return format(value, form) if _is_number(value) else "—"
 
 
 def _is_number(value: Any) -> bool:

@@ -18,10 +18,8 @@ from qwen_pipeline.release.gguf_file import GgufWeights
 from qwen_pipeline.release.gguf_vocabulary import same_vocabulary
 from qwen_pipeline.release.live import (
     ANSWER_TOKENS,
-    ANSWERED_ROWS,
     LiveAnswers,
     answer_greedily,
-    prompt_of,
     release_memory,
     share_equal,
 )
@@ -29,6 +27,8 @@ from qwen_pipeline.release.llama_client import LlamaClient, is_installed
 from qwen_pipeline.release.ollama import render_modelfile, stops_of
 from qwen_pipeline.release.reading import Reading, distance, read_model
 from qwen_pipeline.release.streamed import read_streamed
+
+WHOLE_BYTES = 2**30  # a model of more in float32 is read layer by layer
 
 
 def check_adapter(folder: Path, live: LiveAnswers, device: torch.device) -> Check:
@@ -46,13 +46,14 @@ def check_adapter(folder: Path, live: LiveAnswers, device: torch.device) -> Chec
 def check_merged(folder: Path, live: LiveAnswers, device: torch.device) -> Check:
     """Open the merged model with plain transformers.
 
-    Products are in float32 where that fits into memory; a larger model is read layer by layer, and answers in
-    its own 16 bits where those fit.
+    A small model is read in float32; a larger one too, but layer by layer, and it answers in its own 16 bits
+    where those fit, so that no more memory is taken than the file has bytes.
     """
     weights = StoredWeights(folder)
-    place = _place(4 * weights.numbers, device)
-    if place is not None:
-        model = AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32, device_map={"": place})
+    if 4 * weights.numbers <= WHOLE_BYTES:
+        model = AutoModelForCausalLM.from_pretrained(
+            str(folder), dtype=torch.float32, device_map={"": device}
+        )
         return _check_model("merged", "transformers", model, folder, live)
     reading = read_streamed(AutoConfig.from_pretrained(str(folder)), weights, live.rows, device)
     place = _place(2 * weights.numbers, device)
@@ -79,9 +80,7 @@ def check_gguf(path: Path, kind: str, names: Mapping[str, str], tokenizer: Any, 
         longest = max(len(row["input_ids"]) for row in live.rows) + ANSWER_TOKENS
         client = LlamaClient(path, longest, torch.get_num_threads())
         prompts = [client.prompt_ids(prepare_messages(turns)) for turns in live.conversations]
-        answers = [
-            client.answer(prompt_of(row), ANSWER_TOKENS, live.stops) for row in live.rows[:ANSWERED_ROWS]
-        ]
+        answers = [client.answer(prompt, ANSWER_TOKENS, live.stops) for prompt in live.asked]
         found = distance(live.reading, client.read(live.rows), live.targets)
         return Check(
             kind, "llama.cpp", share_equal(prompts, live.prompts), found, share_equal(answers, live.answers)
@@ -135,7 +134,7 @@ def _check(
 
 
 def _same_answers(model: Any, live: LiveAnswers) -> float:
-    answers = [answer_greedily(model, prompt_of(row), live.stops) for row in live.rows[:ANSWERED_ROWS]]
+    answers = [answer_greedily(model, prompt, live.stops) for prompt in live.asked]
     return share_equal(answers, live.answers)
 
 

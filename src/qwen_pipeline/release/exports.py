@@ -6,7 +6,7 @@ layer by layer, and the better one is chosen; each format is written, opened by 
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -34,6 +34,7 @@ from qwen_pipeline.release.streamed import read_streamed
 from qwen_pipeline.release.turn_template import read_turn_template
 
 K_QUANTS = ("q6_k", "q5_k_m", "q4_k_m")
+ROUNDING = 0.2  # share of the bound; on the demo bfloat16 takes a fiftieth
 
 
 @dataclass
@@ -45,14 +46,16 @@ class Exports:
         adapter: The adapter's folder.
         parameters: What is asked for.
         target: The folder to fill.
-        card: The model card's text.
+        card: The model card's text for a folder, its rows of the gate's table, and the files in it.
+        licence: A file that goes into each folder.
     """
 
     source: ModelSource
     adapter: Path
     parameters: ExportParameters
     target: Path
-    card: str
+    card: Callable[[str, Sequence[Mapping[str, Any]], Sequence[str]], str]
+    licence: Path | None = None
     device: torch.device = field(default_factory=compute_device)
     checks: list[Check] = field(default_factory=list)
     merges: dict[str, Distance] = field(default_factory=dict)
@@ -63,7 +66,7 @@ class Exports:
 
         Args:
             rows: Held-out rows.
-            conversations: Held-out conversations up to the question, prepared for the template.
+            conversations: For each row its whole conversation.
 
         Returns:
             The export report.
@@ -90,16 +93,20 @@ class Exports:
                 if "ollama" in parameters.formats:
                     self._export_ollama(tokenizer, live)
         require_passed(self.checks, parameters.export_max_mean_kl, exact, self.merges)
+        table = table_of(self.checks, parameters.export_max_mean_kl, exact)
+        self._describe(table)
+        return self._report(table, live)
+
+    def _report(self, table: list[dict[str, Any]], live: LiveAnswers) -> dict[str, Any]:
         return {
-            "formats": list(parameters.formats),
-            "checks": table_of(self.checks, parameters.export_max_mean_kl, exact),
+            "formats": list(self.parameters.formats),
+            "checks": table,
             "merges": {name: asdict(found) for name, found in self.merges.items()},
             "merged_into": self.chosen,
-            "rows": len(rows),
+            "rows": len(live.rows),
             "tokens": len(live.targets),
-            "live_loss": self.checks[0].distance.loss - self.checks[0].distance.loss_difference
-            if self.checks[0].distance
-            else None,
+            "live_loss": distance(live.reading, live.reading, live.targets).loss,
+            "prompts_as_trained": live.as_trained,
             "files": {
                 str(path.relative_to(self.target)): path.stat().st_size
                 for path in sorted(self.target.rglob("*"))
@@ -145,8 +152,9 @@ class Exports:
             merged[foundation] = MergedWeights(
                 self.source.directory(), weights, foundation, quantised, self.device
             )
-            reading = read_streamed(config, merged[foundation], live.rows, self.device)
-            self.merges[foundation] = distance(live.reading, reading, live.targets)
+            self.merges[foundation] = distance(
+                live.reading, read_streamed(config, merged[foundation], live.rows, self.device), live.targets
+            )
         self.chosen = choose(self.merges, self.parameters.export_max_mean_kl)
         return merged[self.chosen]
 
@@ -196,7 +204,6 @@ class Exports:
         if "f16" not in types:
             (folder / "model-f16.gguf").unlink(missing_ok=True)
         (folder / "config.json").unlink()
-        (folder / "README.md").write_text(self.card, encoding="utf-8")
 
     def _export_ollama(self, tokenizer: Tokenizer, live: LiveAnswers) -> None:
         folder = self.target / "ollama"
@@ -210,8 +217,7 @@ class Exports:
         self.checks.append(clients.check_modelfile(folder / "Modelfile", tokenizer, live))
 
     def _finish(self, folder: Path, live: LiveAnswers) -> None:
-        """Card and generation settings, in the words of transformers."""
-        (folder / "README.md").write_text(self.card, encoding="utf-8")
+        """Generation settings in the words of transformers."""
         settings = self.parameters.generation_config.model_dump()
         if not settings["do_sample"]:
             settings = {
@@ -219,12 +225,27 @@ class Exports:
             }
         GenerationConfig(**settings, eos_token_id=sorted(live.stops)).save_pretrained(str(folder))
 
+    def _describe(self, table: Sequence[Mapping[str, Any]]) -> None:
+        """Give each folder its card, with the gate's figures, and let everybody read what may be read here."""
+        for name in self.parameters.formats:
+            folder = self.target / name
+            owns = {"adapter", "merged", "ollama"} & {name}
+            checks = [row for row in table if row["export"] in (owns or self.parameters.types)]
+            files = [path.name for path in sorted(folder.iterdir(), key=lambda path: -path.stat().st_size)]
+            card = folder / "README.md"
+            card.write_text(self.card(name, checks, files), encoding="utf-8")
+            if self.licence is not None:
+                shutil.copyfile(self.licence, folder / "LICENSE")
+            for path in folder.iterdir():  # safetensors writes files that only their owner can read
+                path.chmod(card.stat().st_mode)
+
 
 def choose(merges: dict[str, Distance], max_mean_kl: float) -> Foundation:
     """The merge with the lower held-out loss among those within the bound, or else the nearest one.
 
-    A merge that is better on a few rows but far from the adapter would not be the model that was evaluated.
+    A merge that is better on a few rows but far from the adapter would not be the model that was evaluated. Some
+    of the bound is kept for the rounding of what is written.
     """
-    near = [name for name, found in merges.items() if found.mean_kl <= max_mean_kl]
+    near = [name for name, found in merges.items() if found.mean_kl <= (1 - ROUNDING) * max_mean_kl]
     best = min(near or merges, key=lambda name: merges[name].loss if near else merges[name].mean_kl)
     return "16-bit" if best == "16-bit" else "4-bit"

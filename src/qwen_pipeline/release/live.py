@@ -27,8 +27,9 @@ class LiveAnswers:
 
     Attributes:
         rows: Held-out rows.
-        conversations: Their conversations up to the question.
+        conversations: The conversation of each row up to the question.
         prompts: The ids that the trained tokenizer makes of the conversations.
+        as_trained: Share of the rows that begin with these ids; the others were shortened to fit.
         targets: The trained tokens of the rows.
         reading: The live adapter's predictions of them.
         answers: Its greedy answers to the first rows.
@@ -38,10 +39,16 @@ class LiveAnswers:
     rows: Sequence[Row]
     conversations: Sequence[Sequence[Message]]
     prompts: Sequence[list[int]]
+    as_trained: float
     targets: torch.Tensor
     reading: Reading
     answers: Sequence[list[int]]
     stops: frozenset[int]
+
+    @property
+    def asked(self) -> Sequence[list[int]]:
+        """The prompts that are answered greedily."""
+        return self.prompts[:ANSWERED_ROWS]
 
 
 def read_live(
@@ -55,17 +62,28 @@ def read_live(
     """Open the adapter on its 4-bit base, take what is needed, and close it again.
 
     Products are in float32, so that what is measured is the weights and not the rounding of a forward pass.
+
+    Args:
+        source: The base model.
+        adapter: The adapter's folder.
+        tokenizer: The base model's, the same as the trained one.
+        rows: Held-out rows.
+        conversations: For each row its whole conversation, answers included.
+        device: Where the model is loaded.
     """
     base = load_quantized_model(source, compute_dtype=torch.float32, device=device)
     model = load_adapter(base, adapter)
     stops = frozenset({int(tokenizer.convert_tokens_to_ids(end_of_turn(tokenizer)))})
+    asked = [_up_to_question(tokenizer, row, turns) for row, turns in zip(rows, conversations, strict=True)]
+    prompts = [prompt_ids(tokenizer, turns) for turns in asked]
     answers = LiveAnswers(
         rows=rows,
-        conversations=conversations,
-        prompts=[prompt_ids(tokenizer, turns) for turns in conversations],
+        conversations=asked,
+        prompts=prompts,
+        as_trained=sum(map(_begins_with, rows, prompts)) / len(rows),
         targets=targets_of(rows),
         reading=read_model(model, rows),
-        answers=[answer_greedily(model, prompt_of(row), stops) for row in rows[:ANSWERED_ROWS]],
+        answers=[answer_greedily(model, prompt, stops) for prompt in prompts[:ANSWERED_ROWS]],
         stops=stops,
     )
     del model, base
@@ -73,10 +91,15 @@ def read_live(
     return answers
 
 
-def prompt_of(row: Row) -> list[int]:
-    """A row's tokens before the first trained one."""
-    first = next(number for number, label in enumerate(row["labels"]) if label >= 0)
-    return list(row["input_ids"][:first])
+def _up_to_question(tokenizer: Tokenizer, row: Row, turns: Sequence[Message]) -> Sequence[Message]:
+    """The part of a conversation that the row's answer answers; all but the end where the row was shortened."""
+    ends = [number for number, turn in enumerate(turns) if turn["role"] == "assistant"]
+    fitting = [turns[:end] for end in ends if _begins_with(row, prompt_ids(tokenizer, turns[:end]))]
+    return fitting[-1] if fitting else turns[: ends[-1]]
+
+
+def _begins_with(row: Row, prompt: list[int]) -> bool:
+    return list(row["input_ids"][: len(prompt)]) == prompt
 
 
 @torch.no_grad()

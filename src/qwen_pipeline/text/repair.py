@@ -6,15 +6,16 @@ much cheaper as language than what was there.
 """
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from qwen_pipeline.text.encoding_clean import reading_of
 from qwen_pipeline.text.language_costs import CHINESE_JAPANESE_KOREAN, bits_of
-from qwen_pipeline.text.wrong_readings import LANGUAGES, WRONG_READINGS, WrongReading
+from qwen_pipeline.text.wrong_readings import LANGUAGES, WESTERN_READINGS, WRONG_READINGS, WrongReading
 
 MOST_ROUNDS = 3
 _LEAST_BITS = 14.0  # that a repair must save
-_BITS_FOR_THE_SECOND = 6.0  # a reading of two steps must be that much better than one of a single step
+_BITS_FOR_ANOTHER = 6.0  # a reading of several steps must be that much better for each step after the first
 _SHORT = 64
 _FEWEST, _CREDIBLE = 2, -0.5  # characters above ASCII, and their mean excess
 _USUAL = -1.5  # mean excess above which a text is looked at; right text has about -3
@@ -26,6 +27,8 @@ _LEADS = "".join(
 )
 _AS_GBK = re.compile(f"[{_LEADS}]")
 _AS_WESTERN = re.compile("[\xc2-\xf4][\x80-\xbf\u0152-\u0192\u02c6\u02dc\u2013-\u2122 ]|[\x81-\xff]{4}")
+
+_Try = tuple[str, tuple[WrongReading, ...]]
 
 
 @dataclass(frozen=True)
@@ -81,25 +84,28 @@ def _repair(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _take_back(text: str) -> tuple[str, tuple[str, ...]] | None:
-    """The best text that one or two wrong readings would have made this of."""
+    """The best text that a few wrong readings would have made this of."""
     price = _price(text)
     best, best_price, best_steps = text, price, tuple[str, ...]()
     different = len({char for char in text if not char.isascii()})
     possible = [reading for reading in WRONG_READINGS if different >= reading.least_different]
-    firsts = [(found, reading) for reading in possible for found in reading.take_back(text)]
-    tries: list[tuple[str, tuple[WrongReading, ...], float]]
-    tries = [(found, (reading,), 0.0) for found, reading in firsts]
-    for found, first in firsts:
-        for reading in WRONG_READINGS if first.right == "utf-8" else ():
-            back = reading.take_back(found)
-            tries += [(again, (first, reading), _BITS_FOR_THE_SECOND) for again in back if again != text]
-    for found, readings, extra in tries:
+    once: list[_Try] = [(found, (reading,)) for reading in possible for found in reading.take_back(text)]
+    twice = list(_taken_further(text, once, WRONG_READINGS))
+    western = [(found, taken) for found, taken in twice if set(taken) <= set(WESTERN_READINGS)]
+    for found, readings in (*once, *twice, *_taken_further(text, western, WESTERN_READINGS)):
         if not _is_credible(found, readings[-1]):
             continue
-        cost = _price(found) + extra
+        cost = _price(found) + _BITS_FOR_ANOTHER * (len(readings) - 1)
         if cost < best_price and price - cost >= max(_LEAST_BITS, readings[-1].least_share * price):
             best, best_price, best_steps = found, cost, tuple(reading.name for reading in readings)
     return (best, best_steps) if best_steps else None
+
+
+def _taken_further(text: str, tries: Iterable[_Try], readings: Iterable[WrongReading]) -> Iterator[_Try]:
+    """What further wrong readings would have made of texts that UTF-8 gave."""
+    for found, taken in tries:
+        for reading in readings if taken[-1].right == "utf-8" else ():
+            yield from ((again, (*taken, reading)) for again in reading.take_back(found) if again != text)
 
 
 def _is_credible(found: str, reading: WrongReading) -> bool:

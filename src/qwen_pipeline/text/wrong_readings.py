@@ -60,6 +60,7 @@ WRONG_READINGS = (
     WrongReading("big5", "gb18030", 0.3, 6),
     WrongReading("gb18030", "shift_jis", 0.3, 6),
 )
+WESTERN_READINGS = WRONG_READINGS[:2]  # those that programs do more than twice
 LANGUAGES = (*CHINESE_JAPANESE_KOREAN, "fr", "de", "es", "pl", "cs", "tr", "ru", "el", "vi")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from qwen_pipeline.incremental.workspace import work_directory
 from qwen_pipeline.model.source import ModelSource
 from qwen_pipeline.params.export import ExportParameters
+from qwen_pipeline.params.train import TrainParameters
 
 Table = Any  # a pyarrow.dataset.Dataset; pyarrow.dataset brings pandas
 Rows = Any  # a datasets.Dataset; Kedro resolves these hints, and datasets is slow to import
@@ -24,18 +25,29 @@ def export_model(
     train_report: dict[str, Any],
     evaluation_report: dict[str, Any],
     parameters: ExportParameters,
+    train: TrainParameters,
 ) -> tuple[Path, dict[str, Any]]:
     """Write the asked formats, hold each against the live adapter, add the figures to the training's run."""
-    from qwen_pipeline.release.card import write_card
+    from qwen_pipeline.release.card import Card
     from qwen_pipeline.release.exports import Exports
+    from qwen_pipeline.release.licence import find_licence
     from qwen_pipeline.tracking.mlflow_run import log_evaluation
 
     target = work_directory() / "exported_model"
     shutil.rmtree(target, ignore_errors=True)
-    card = write_card(base_model.name, train_report, evaluation_report, data_report)
+    licence = find_licence(base_model)
+    card = Card(
+        base_model.name,
+        base_model.kind == "hub",
+        licence,
+        {**train.model_dump(), "max_new_tokens": parameters.generation_config.max_new_tokens},
+        train_report,
+        evaluation_report,
+        data_report,
+    )
     rows = held_out_rows(tokenized_test, parameters, int(base_model.config()["vocab_size"]))
-    exports = Exports(base_model, adapter, parameters, target, card)
-    report = exports.run(rows, questions_of(clean, rows))
+    exports = Exports(base_model, adapter, parameters, target, card.text, licence.file)
+    report = exports.run(rows, conversations_of(clean, rows))
     metrics = {
         f"export_{check['export']}_{name}": check[name]
         for check in report["checks"]
@@ -63,12 +75,18 @@ def held_out_rows(
     return rows
 
 
-def questions_of(clean: Table, rows: list[dict[str, Any]]) -> list[list[dict[str, str]]]:
-    """The conversations of these rows up to their last question."""
-    wanted = {row["example_id"] for row in rows}
+def conversations_of(clean: Table, rows: list[dict[str, Any]]) -> list[list[dict[str, str]]]:
+    """The conversation that each row is of."""
     import pyarrow.dataset as ds
 
-    found = clean.to_table(filter=ds.field("example_id").isin(wanted), columns=["messages"]).to_pylist()
-    return [
-        [{"role": turn["role"], "content": turn["content"]} for turn in row["messages"][:-1]] for row in found
-    ]
+    wanted = {row["example_id"] for row in rows}
+    found = clean.to_table(
+        filter=ds.field("example_id").isin(wanted), columns=["example_id", "messages"]
+    ).to_pylist()
+    turns = {
+        example["example_id"]: [
+            {"role": turn["role"], "content": turn["content"]} for turn in example["messages"]
+        ]
+        for example in found
+    }
+    return [turns[row["example_id"]] for row in rows]
