@@ -1,18 +1,24 @@
 """Ingest and clean on synthetic mixed data: MB/s end to end and peak resident memory of all processes.
 
-Usage: python benchmarks/bench_ingest.py [megabytes …]    (default 50)
+Words are drawn by their frequency in jieba's dictionary, English ones from this project's README, in clauses with
+marks, so that texts look like text to whatever reads them. With ``noise``, texts are ideographs and letters at random
+instead: no language knows them, which is the worst case of decoding.
+
+Usage: python benchmarks/bench_ingest.py [noise] [megabytes …]    (default 50)
 """
 
 import json
 import logging
 import os
 import random
+import re
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
 
+import jieba
 import psutil
 import pyarrow.dataset as ds
 
@@ -24,13 +30,29 @@ from qwen_pipeline.text.raw_file import RawFile
 
 FILE_BYTES = 25 * 10**6
 HAN = [chr(code) for code in range(0x4E00, 0x4E00 + 3000)]
+README = Path(__file__).parents[1] / "README.md"
+MARKS = ("，", "，", "。", "、", "；", "\n")
 
 
-def write_files(folder: Path, megabytes: int) -> None:
+def words_of_language(rng: random.Random) -> list[str]:
+    """Words, common ones often; every eighth is English, every eighth ends a clause."""
+    entries = [line.split() for line in jieba.get_dict_file().read().decode("utf-8").splitlines()]
+    chinese = rng.choices([entry[0] for entry in entries], [int(entry[1]) for entry in entries], k=60_000)
+    english = re.findall(r"[A-Za-z]{2,}", README.read_text("utf-8"))
+    ends = [word + rng.choice(MARKS) for word in rng.choices(chinese, k=10_000)]
+    return chinese + ends + [f" {word} " for word in rng.choices(english, k=10_000)]
+
+
+def words_of_noise(rng: random.Random) -> list[str]:
+    """Ideographs and letters at random."""
+    words = ["".join(rng.choices(HAN, k=rng.randint(1, 4))) for _ in range(20_000)]
+    return words + ["".join(rng.choices("etaoinshrdlucm", k=rng.randint(2, 9))) + " " for _ in range(10_000)]
+
+
+def write_files(folder: Path, megabytes: int, noise: bool = False) -> None:
     """JSONL in UTF-8, Markdown in UTF-8 and in GB18030, CSV: equal parts; one row in 20 is an edited copy."""
     rng = random.Random(7)
-    words = ["".join(rng.choices(HAN, k=rng.randint(1, 4))) for _ in range(20_000)]
-    words += ["".join(rng.choices("etaoinshrdlucm", k=rng.randint(2, 9))) + " " for _ in range(10_000)]
+    words = words_of_noise(rng) if noise else words_of_language(rng)
     kinds = [("jsonl", "utf-8"), ("md", "utf-8"), ("md", "gb18030"), ("csv", "utf-8")]
     number = written = 0
     while written < megabytes * 10**6:
@@ -40,7 +62,7 @@ def write_files(folder: Path, megabytes: int) -> None:
         row = 0
         while size < min(FILE_BYTES, megabytes * 10**6 / 4):
             if row % 20:
-                question = "".join(rng.choices(words, k=12)) + "？"
+                question = "".join(rng.choices(words, k=12)).replace("\n", "") + "？"
                 answer = "".join(rng.choices(words, k=rng.randint(30, 250)))
             else:
                 answer += "。"
@@ -84,10 +106,10 @@ def _cpu_seconds() -> float:
     return spent.user + spent.system + spent.children_user + spent.children_system
 
 
-def measure(megabytes: int) -> dict:
+def measure(megabytes: int, noise: bool = False) -> dict:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_files(folder, megabytes)
+        write_files(folder, megabytes, noise)
         paths = sorted(folder.iterdir())
         files = {path.name: RawFile(path.name, path, path.stat().st_size) for path in paths}
         size = sum(file.size for file in files.values()) / 1e6
@@ -115,8 +137,12 @@ def measure(megabytes: int) -> dict:
 
 def main() -> None:
     logging.disable(logging.INFO)
-    sizes = [int(argument) for argument in sys.argv[1:]] or [50]
-    print(json.dumps({"cores": os.cpu_count(), "runs": [measure(size) for size in sizes]}, indent=2))
+    noise = "noise" in sys.argv[1:]
+    sizes = [int(argument) for argument in sys.argv[1:] if argument != "noise"] or [50]
+    runs = [measure(size, noise) for size in sizes]
+    print(
+        json.dumps({"cores": os.cpu_count(), "texts": "noise" if noise else "words", "runs": runs}, indent=2)
+    )
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from qwen_pipeline.text.quality import QualityRules, find_fault
 from qwen_pipeline.text.repair import repair_mojibake
 from qwen_pipeline.text.schema import RejectReason
 from qwen_pipeline.text.split import content_key, given_split, hash_split
-from qwen_pipeline.text.traits import ANY_TRAIT, COMPOSES, DAMAGED, ODD, traits_of
+from qwen_pipeline.text.traits import ANY_TRAIT, COMPOSES, DAMAGED, ODD, SUSPECT, traits_of
 
 _THINKING = re.compile(r"\A\s*<think>\s*(.*?)\s*</think>\s*", re.DOTALL)
 
@@ -109,7 +109,7 @@ def _clean_text(
     role: str, text: str, traits: int, rules: CleanRules, repairs: dict[str, None], html: str
 ) -> tuple[str, int]:
     """The text made clean, with the traits that it may have now."""
-    if rules.repair_mojibake and not text.isascii():
+    if rules.repair_mojibake and traits & SUSPECT:
         repaired = repair_mojibake(text)
         if repaired.steps:
             text, traits = repaired.text, ANY_TRAIT

@@ -103,6 +103,26 @@ def reading_of(text: str, name: str, languages: tuple[str, ...]) -> Reading:
     )
 
 
+def unusual_texts(
+    units: npt.NDArray[np.uint16], starts: npt.NDArray[np.int64], languages: tuple[str, ...], usual: float
+) -> npt.NDArray[np.bool_]:
+    """Which of many texts ``reading_of`` may find strange or dearer than usual; the others it does not, shape [texts].
+
+    Args:
+        units: Code units of all texts, each at a multiple of four with eight ASCII ones or more behind it.
+        starts: Where each begins.
+        languages: As for ``reading_of``.
+        usual: Mean excess above which a text is unusual.
+    """
+    excess = _excess(languages)[units]
+    high = np.add.reduceat(units >= 0x80, starts, dtype=np.int64)
+    means = np.add.reduceat(excess, starts, dtype=np.int64) >= usual * high
+    halves = excess[0::2] + excess[1::2]
+    halves = halves[0::2] + halves[1::2]
+    windows = halves + np.append(halves[1:], np.int8(0))
+    return np.asarray(means | (np.maximum.reduceat(windows, starts // 4) > _WORST))
+
+
 def _joined_windows(places: Sequence[int], size: int) -> list[tuple[int, int]]:
     """Windows with what is around them, as character offsets, joined where they overlap."""
     parts: list[tuple[int, int]] = []

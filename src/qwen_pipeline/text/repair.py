@@ -6,11 +6,15 @@ much cheaper as language than what was there.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
-from qwen_pipeline.text.encoding_clean import reading_of
-from qwen_pipeline.text.language_costs import CHINESE_JAPANESE_KOREAN, bits_of
+import numpy as np
+from numpy.typing import NDArray
+
+from qwen_pipeline.text.encoding_clean import reading_of, unusual_texts
+from qwen_pipeline.text.language_costs import CHINESE_JAPANESE_KOREAN, bits_of, units_of
 from qwen_pipeline.text.wrong_readings import LANGUAGES, WESTERN_READINGS, WRONG_READINGS, WrongReading
 
 MOST_ROUNDS = 3
@@ -27,6 +31,9 @@ _LEADS = "".join(
 )
 _AS_GBK = re.compile(f"[{_LEADS}]")
 _AS_WESTERN = re.compile("[\xc2-\xf4][\x80-\xbf\u0152-\u0192\u02c6\u02dc\u2013-\u2122 ]|[\x81-\xff]{4}")
+
+_ASTRAL = re.compile("[\U00010000-\U0010ffff]")  # two code units each
+_WESTERN, _GBK = 1, 2
 
 _Try = tuple[str, tuple[WrongReading, ...]]
 
@@ -70,6 +77,32 @@ def _is_suspect(text: str) -> bool:
     if reading.strange or reading.excess > _USUAL:
         return True
     return len(text) <= _SHORT and bool(_AS_GBK.search(text))
+
+
+def may_be_mojibake(texts: Sequence[str]) -> NDArray[np.bool_]:
+    """Which texts ``repair_mojibake`` may change, found for many at once; it leaves the others alone, shape [texts]."""
+    if not texts:
+        return np.zeros(0, dtype=np.bool_)
+    astral = [_ASTRAL.search(text) is not None for text in texts]
+    lengths = np.array([0 if skipped else len(text) for text, skipped in zip(texts, astral, strict=True)])
+    padded = lengths + 8 + -lengths % 4
+    pieces = ["" if skipped else text for text, skipped in zip(texts, astral, strict=True)]
+    units = units_of("".join(map(str.ljust, pieces, padded.tolist())))
+    starts = np.cumsum(padded) - padded
+    marks = np.bitwise_or.reduceat(_marks()[units], starts)
+    found = unusual_texts(units, starts, CHINESE_JAPANESE_KOREAN, _USUAL)
+    found |= ((marks & _WESTERN) > 0) | (((marks & _GBK) > 0) & (lengths <= _SHORT))
+    ascii_only = np.array([text.isascii() for text in texts])
+    return np.asarray((found | np.array(astral)) & ~ascii_only)
+
+
+@cache
+def _marks() -> NDArray[np.uint8]:
+    """Which code units the patterns of mojibake begin with, shape [65536]."""
+    marks = np.zeros(0x10000, dtype=np.uint8)
+    marks[0x81:0x100] |= _WESTERN
+    marks[units_of(_LEADS)] |= _GBK
+    return marks
 
 
 def _repair(text: str) -> tuple[str, tuple[str, ...]]:

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from qwen_pipeline.text.damage import UTF8_LEADS_AS_GBK, WESTERN_LEADS, WORDS_OF_LOSS
 from qwen_pipeline.text.normalise import ODD_CHARACTERS
+from qwen_pipeline.text.repair import may_be_mojibake
 
 ODD = 1  # control and invisible characters, odd line ends
 COMPOSES = 2  # may stand in a text that is not NFC
 DAMAGED = 4  # may be beyond repair
-ANY_TRAIT = ODD | COMPOSES | DAMAGED
+SUSPECT = 16  # may be mojibake
+ANY_TRAIT = ODD | COMPOSES | DAMAGED | SUSPECT
 _LEAD = 8  # what the first bytes of an ideograph in UTF-8 look like in GBK
 _LAST = 0x110000
 # All others are single for themselves: ideographs, Hangul syllables, private use.
@@ -25,7 +27,7 @@ _FEWEST_LEADS, _LEAST_SHARE = 3, 0.05
 
 
 def traits_of(texts: list[str]) -> NDArray[np.uint8]:
-    """The traits of each text: the sum of ``ODD``, ``COMPOSES`` and ``DAMAGED``, shape [texts]."""
+    """The traits of each text: the sum of ``ODD``, ``COMPOSES``, ``DAMAGED`` and ``SUSPECT``, shape [texts]."""
     if not texts:
         return np.zeros(0, dtype=np.uint8)
     codes = np.frombuffer(("a".join(texts) + "a").encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
@@ -35,7 +37,9 @@ def traits_of(texts: list[str]) -> NDArray[np.uint8]:
     traits = np.bitwise_or.reduceat(found, ends - lengths)
     leads = np.add.reduceat((found & _LEAD) != 0, ends - lengths, dtype=np.int64)
     traits[(leads >= _FEWEST_LEADS) & (leads > _LEAST_SHARE * lengths)] |= DAMAGED
-    return traits & np.uint8(ANY_TRAIT)
+    traits &= np.uint8(ANY_TRAIT)
+    traits[may_be_mojibake(texts)] |= SUSPECT
+    return traits
 
 
 @cache
