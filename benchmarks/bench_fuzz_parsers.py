@@ -79,6 +79,8 @@ def workbook() -> bytes:
     space = "http://schemas.openxmlformats.org/"
     parts = {
         "[Content_Types].xml": f'<Types xmlns="{space}package/2006/content-types"/>',
+        "_rels/.rels": f'<Relationships xmlns="{space}package/2006/relationships">'
+        f'<Relationship Id="rId1" Type="{space}officeDocument/2006/relationships/officeDocument" Target="xl/workbook.xml"/></Relationships>',
         "xl/workbook.xml": f'<workbook xmlns="{space}spreadsheetml/2006/main" xmlns:r="{space}officeDocument/2006/relationships">'
         '<sheets><sheet name="s" sheetId="1" r:id="rId1"/></sheets></workbook>',
         "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{space}package/2006/relationships">'

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+from multiprocessing import get_context
 from pathlib import Path
 
 import jieba
@@ -53,6 +54,7 @@ def write_files(folder: Path, megabytes: int, noise: bool = False) -> None:
     """JSONL in UTF-8, Markdown in UTF-8 and in GB18030, CSV: equal parts; one row in 20 is an edited copy."""
     rng = random.Random(7)
     words = words_of_noise(rng) if noise else words_of_language(rng)
+    pool = re.sub(r"\s*\n\s*", "\n", "".join(rng.choices(words, k=1_500_000)))
     kinds = [("jsonl", "utf-8"), ("md", "utf-8"), ("md", "gb18030"), ("csv", "utf-8")]
     number = written = 0
     while written < megabytes * 10**6:
@@ -62,8 +64,9 @@ def write_files(folder: Path, megabytes: int, noise: bool = False) -> None:
         row = 0
         while size < min(FILE_BYTES, megabytes * 10**6 / 4):
             if row % 20:
-                question = "".join(rng.choices(words, k=12)).replace("\n", "") + "？"
-                answer = "".join(rng.choices(words, k=rng.randint(30, 250)))
+                at, to = rng.randrange(len(pool) - 2000), rng.randrange(len(pool) - 2000)
+                question = pool[at : at + 28].replace("\n", "").strip() + "？"
+                answer = pool[to : to + rng.randint(80, 650)].strip()
             else:
                 answer += "。"
             row += 1
@@ -109,7 +112,9 @@ def _cpu_seconds() -> float:
 def measure(megabytes: int, noise: bool = False) -> dict:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_files(folder, megabytes, noise)
+        writer = get_context("spawn").Process(target=write_files, args=(folder, megabytes, noise))
+        writer.start()  # elsewhere, so that its memory is not counted
+        writer.join()
         paths = sorted(folder.iterdir())
         files = {path.name: RawFile(path.name, path, path.stat().st_size) for path in paths}
         size = sum(file.size for file in files.values()) / 1e6

@@ -23,7 +23,14 @@ from qwen_pipeline.text.formats.row import Found, Refused, Row, refuse
 from qwen_pipeline.text.raw_file import RawFile
 from qwen_pipeline.text.schema import EXAMPLE_SCHEMA, REJECT_SCHEMA, RejectReason
 from qwen_pipeline.text.table_writer import ROWS_PER_BATCH, TableWriter
-from qwen_pipeline.text.unreadable import binary_kind, looks_binary, markup_kind, office_kind, remedy_for
+from qwen_pipeline.text.unreadable import (
+    ZIP_FAULTS,
+    binary_kind,
+    looks_binary,
+    markup_kind,
+    office_kind,
+    remedy_for,
+)
 from qwen_pipeline.text.worker_pool import map_in_processes
 
 STAGE = "ingest"
@@ -101,7 +108,7 @@ def _archive_kind(content: Content) -> str | None:
     try:
         with zipfile.ZipFile(content.file.path) as archive:
             return office_kind(archive.namelist())
-    except zipfile.BadZipFile:
+    except ZIP_FAULTS:
         return None
 
 

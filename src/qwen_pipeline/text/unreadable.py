@@ -1,7 +1,9 @@
 """Files that are no text: known by their first bytes, or by what decoding them gives."""
 
 import re
+import struct
 import unicodedata
+import zipfile
 from collections.abc import Iterable
 
 _MAGIC = {
@@ -11,6 +13,8 @@ _MAGIC = {
     b"PAR1": "Parquet table", b"\xd0\xcf\x11\xe0": "Office document", b"SQLite format 3": "SQLite database",
     b"\x1f\x8b": "gzip archive", b"ARROW1": "Arrow file", b"\x80\x04\x95": "pickle", b"RIFF": "media file", b"OggS": "media file",
 }  # fmt: skip
+# What the standard library raises at a broken archive; a version or method that it does not know is no BadZipFile.
+ZIP_FAULTS = (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, struct.error)
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _SAMPLE = 8192
 _MOST_STRANGE = 0.02

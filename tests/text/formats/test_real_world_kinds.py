@@ -26,6 +26,7 @@ MARKDOWN = {
     "lenticular": "【问】甲是什么？\n【答】一。\n【问】乙是什么？\n【答】二。\n",
     "square": "[Q] 甲是什么？\n[A] 一。\n[Q] 乙是什么？\n[A] 二。\n",
     "ordinals": "第1问：甲是什么？\n答：一。\n第二问：乙是什么？\n答：二。\n",
+    "Korean": "질문: 甲是什么？\n답변: 一。\n\n질문: 乙是什么？\n답변: 二。\n",
     "topics": "题目：甲是什么？\n答案：一。\n题目：乙是什么？\n答案：二。\n",
     "full width": "Ｑ１：甲是什么？\nＡ１：一。\nＱ２：乙是什么？\nＡ２：二。\n",
     "bullets": "- **问**：甲是什么？\n- **答**：一。\n\n- **问**：乙是什么？\n- **答**：二。\n",
@@ -57,6 +58,13 @@ JSON = {
     "columns by row": '{"question":{"0":"甲是什么？","1":"乙是什么？"},"answer":{"0":"一。","1":"二。"}}',
     "datasets server": json.dumps({"rows": [{"row_idx": 0, "row": {"question": q, "answer": a}} for q, a in TWO]}),
     "one after another": "".join(json.dumps({"question": q, "answer": a}) for q, a in TWO),
+    "rows under a key of its own": json.dumps({"faq": [{"question": q, "answer": a} for q, a in TWO], "version": 1}),
+    "turns alone, one conversation a line": "\n".join(
+        json.dumps([{"role": "user", "content": q}, {"role": "assistant", "content": a}]) for q, a in TWO
+    ),
+    "two texts a line": "\n".join(json.dumps(pair) for pair in TWO),
+    "input and output": json.dumps([{"input": q, "output": a} for q, a in TWO]),
+    "standard questions": json.dumps([{"标准问题": q, "标准答案": a} for q, a in TWO]),
     "NaN beside": '[{"question":"甲是什么？","answer":"一。","x":NaN},{"question":"乙是什么？","answer":"二。","x":1}]',
 }  # fmt: skip
 
@@ -87,6 +95,26 @@ def test_tables(tmp_path, kind, packed):
 @pytest.mark.parametrize("kind", JSON)
 def test_json(tmp_path, kind):
     assert pairs(read(tmp_path, "a.json", JSON[kind])) == TWO
+
+
+def test_quotes_with_a_backslash_are_quotes_and_a_path_keeps_its_backslashes(tmp_path):
+    rows = read(tmp_path, "a.csv", 'question,answer\n"say \\"x, y\\" now?","yes"\n"and?","no"\n')
+    assert pairs(rows) == [('say "x, y" now?', "yes"), ("and?", "no")]
+    rows = read(tmp_path, "b.csv", 'question,answer\n"where?","C:\\"\n"and ""now""?","D:\\x"\n')
+    assert pairs(rows) == [("where?", "C:\\"), ('and "now"?', "D:\\x")]
+
+
+@pytest.mark.parametrize("name", ["a.xlsx", "a.zip", "a.md"])
+def test_a_broken_archive_of_any_kind_is_one_line(tmp_path, name):
+    import io
+
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("xl/workbook.xml", "<w/>")
+    data = bytearray(packed.getvalue())
+    data[data.index(b"PK\x01\x02") + 6] = 96  # the version needed to read it: none knows 9.6
+    (row,) = read(tmp_path, name, bytes(data))
+    assert row.reason.value in ("binary_file", "unreadable_file")
 
 
 def test_a_stray_quote_costs_one_row(tmp_path):

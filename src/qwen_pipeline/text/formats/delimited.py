@@ -3,7 +3,8 @@
 import csv
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from qwen_pipeline.text.formats.content import Content, Line
 from qwen_pipeline.text.formats.records import is_record, map_fields, row_of_record
@@ -16,6 +17,7 @@ from qwen_pipeline.text.unreadable import looks_binary
 _DELIMITERS = (",", "\t", ";", "|", "，", "；", "^")
 _SUFFIXES = (".csv", ".tsv", ".tab")
 _SEPARATOR_LINE = re.compile(r"\s*sep=(.)\s*$", re.IGNORECASE)
+_ESCAPED_QUOTE = re.compile(r'(?<!["\\])\\"(?=[^",;|\t\r\n])')
 _LARGEST_FIELD = 2**27
 _MOST_LINES_OF_A_ROW = 5000
 _FEWEST_PAIRS = 2
@@ -30,12 +32,20 @@ class _Layout:
         header: The header's cells, or the first row's where there is none.
         above: Rows above the header.
         headed: Whether there is a header.
+        escaped: Whether a quote inside a cell is written with a backslash, not twice.
     """
 
     delimiter: str
     header: list[str]
     above: int
     headed: bool
+    escaped: bool = False
+
+    @property
+    def dialect(self) -> dict[str, Any]:
+        """What the standard library's reader is told."""
+        backslash = {"escapechar": "\\", "doublequote": False} if self.escaped else {}
+        return {"delimiter": self.delimiter, **backslash}
 
 
 @adapter(*_SUFFIXES, order=50)
@@ -44,7 +54,7 @@ def read_delimited(content: Content) -> Iterator[Row] | None:
     if looks_binary(content.head, content.first_text):
         return None
     head = content.first_text[:50_000]
-    layout = _find_layout(head, content.column_map)
+    layout = replace(_find_layout(head, content.column_map), escaped=_escapes_quotes(head))
     named = content.suffix in _SUFFIXES
     known = len(layout.header) > 1 and is_record(layout.header, content.column_map)
     if named or known:
@@ -52,6 +62,11 @@ def read_delimited(content: Content) -> Iterator[Row] | None:
     if content.suffix == ".txt" and _is_pairs_by_tab(head):
         return _read(content, _Layout("\t", ["question", "answer"], 0, headed=False))
     return None
+
+
+def _escapes_quotes(head: str) -> bool:
+    """Whether quotes inside cells have a backslash: such are there, and none is written twice in a cell."""
+    return bool(_ESCAPED_QUOTE.search(head)) and not re.search(r'[^,;|\t\r\n]""|""[^,;|\t\r\n]', head)
 
 
 def _find_layout(head: str, column_map: Mapping[str, str]) -> _Layout:
@@ -106,7 +121,7 @@ def _is_pairs_by_tab(head: str) -> bool:
 def _read(content: Content, layout: _Layout) -> Iterator[Row]:
     csv.field_size_limit(_LARGEST_FIELD)
     starts = _Starts(content)
-    reader = csv.reader(starts, delimiter=layout.delimiter)
+    reader = csv.reader(starts, **layout.dialect)
     header = layout.header
     names = _distinct(header if layout.headed else ["question", "answer"])
     notes = ("duplicate_column",) if len(set(header)) < len(header) and layout.headed else ()
@@ -131,7 +146,7 @@ def _read(content: Content, layout: _Layout) -> Iterator[Row]:
         fault = fault or f"{len(cells)} cells where the header has {len(names)}"
         yield refuse(line, RejectReason.MALFORMED_ROW, fault, layout.delimiter.join(cells)[:500])
         if starts.push_back():
-            reader = csv.reader(starts, delimiter=layout.delimiter)
+            reader = csv.reader(starts, **layout.dialect)
     if not rows:
         yield refuse(1, RejectReason.EMPTY_FILE, "the table has no rows")
 

@@ -12,6 +12,7 @@ from qwen_pipeline.text.formats.registry import adapter
 from qwen_pipeline.text.formats.row import Row, refuse
 from qwen_pipeline.text.formats.table_header import MOST_ROWS_ABOVE, find_header, is_data
 from qwen_pipeline.text.schema import RejectReason
+from qwen_pipeline.text.unreadable import ZIP_FAULTS
 
 _OLE = b"\xd0\xcf\x11\xe0"
 _WORKBOOK_STREAM = re.compile("(?:Workbook|Book)\0".encode("utf-16-le"))
@@ -28,7 +29,7 @@ def read_excel(content: Content) -> Iterator[Row] | None:
     try:
         with content.open() as stream, zipfile.ZipFile(io.BytesIO(stream.read())) as archive:
             names = archive.namelist()
-    except zipfile.BadZipFile:
+    except ZIP_FAULTS:
         return None
     is_workbook = any(name.startswith("xl/") for name in names) or "content.xml" in names
     return _read(content) if is_workbook else None

@@ -12,6 +12,7 @@ from qwen_pipeline.text.formats.json_values import BadValue, Value, drop_trailin
 from qwen_pipeline.text.formats.records import is_record, map_fields, row_of_record
 from qwen_pipeline.text.formats.registry import adapter
 from qwen_pipeline.text.formats.row import Row, refuse
+from qwen_pipeline.text.formats.turns import is_turn
 from qwen_pipeline.text.schema import RejectReason
 
 _OPENING = re.compile(r"\s*(?:(?://|#)[^\n]*\n\s*)*(?:\{\s*[\"'}]|\{\s*$|\[\s*[\[{\"\]]|\[\s*$)")
@@ -34,13 +35,13 @@ def _first_line_is_object(head: str) -> bool:
     if not lines:
         return False
     first = lines[0].strip(" \ufeff\t")
-    if not first.startswith("{") or len(first) < 3:
+    if not first.startswith(("{", "[")) or len(first) < 3:
         return False
     try:
         value = orjson.loads(first)
     except orjson.JSONDecodeError:
-        return len(lines) > 1 and lines[1].strip(" \ufeff\t").startswith("{")
-    return isinstance(value, dict) and len(lines) > 1
+        return first[0] == "{" and len(lines) > 1 and lines[1].strip(" \ufeff\t").startswith("{")
+    return len(lines) > 1 and (isinstance(value, dict) or _is_one_row(value))
 
 
 def _read_lines(content: Content) -> Iterator[Row]:
@@ -55,7 +56,8 @@ def _read_lines(content: Content) -> Iterator[Row]:
             detail = f"no valid JSON: {str(error)[:120]}"
             yield refuse(line.number, RejectReason.MALFORMED_ROW, detail, text)
             continue
-        for row_value in value if isinstance(value, list) else [value]:
+        is_rows = isinstance(value, list) and not _is_one_row(value)
+        for row_value in value if is_rows else [value]:
             yield _row(row_value, line.number, line.offset, content, text)
 
 
@@ -117,7 +119,17 @@ def _wrapped(value: Mapping[str, Any]) -> list[Any] | None:
         rows = value.get(key)
         if isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows[:10]):
             return [row["row"] if isinstance(row.get("row"), dict) else row for row in rows]
+    lists = [rows for rows in value.values() if isinstance(rows, list) and rows]
+    if len(lists) == 1 and all(isinstance(row, dict) for row in lists[0]):
+        return lists[0]
     return None
+
+
+def _is_one_row(value: list[Any]) -> bool:
+    """Whether a list is one conversation: a question and an answer, or turns, and no list of rows."""
+    if len(value) == 2 and all(isinstance(part, str) for part in value):
+        return True
+    return bool(value) and all(isinstance(part, dict) and is_turn(part) for part in value)
 
 
 def _row(value: Any, line: int, offset: int, content: Content, text: str) -> Row:

@@ -14,11 +14,11 @@ from qwen_pipeline.text.schema import RejectReason
 _TURNS = ("messages", "conversations", "conversation", "dialogue", "dialog", "chat", "turns", "对话")
 _QUESTIONS = (
     "question", "instruction", "prompt", "query", "questions", "q", "ask", "user", "human", "problem",
-    "问题", "提问", "问", "题目", "指令", "用户", "標題問題", "問題", "質問",
+    "问题", "提问", "问", "题目", "指令", "用户", "標題問題", "問題", "質問", "질문", "标准问题", "标准问", "inputs", "text_in",
 )  # fmt: skip
 _ANSWERS = (
     "answer", "output", "completion", "response", "answers", "a", "reply", "assistant", "gpt", "bot", "chosen",
-    "solution", "target", "回答", "答案", "答", "回复", "答复", "输出", "解答", "助手",
+    "solution", "target", "回答", "答案", "答", "回复", "答复", "输出", "解答", "助手", "답변", "标准答案", "标准答", "best_answer", "targets", "text_out",
 )  # fmt: skip
 _INPUTS = ("input", "context", "输入", "补充")
 _SYSTEMS = ("system", "system_prompt", "system_message", "系统提示", "系统")
@@ -71,7 +71,10 @@ def map_fields(names: list[str], column_map: Mapping[str, str]) -> dict[str, str
         role, rank = _role_of(name)
         if role not in roles and role and (role not in ranked or rank < ranked[role][0]):
             ranked[role] = (rank, name)
-    return {**{role: name for role, (_, name) in ranked.items()}, **roles}
+    found = {**{role: name for role, (_, name) in ranked.items()}, **roles}
+    if "question" not in found and "answer" in found and found.get("input", "").lower() == "input":
+        found["question"] = found.pop("input")  # input and output alone are a pair
+    return found
 
 
 @lru_cache(maxsize=1024)

@@ -20,6 +20,11 @@ _CONTENT_KEYS = ("content", "value", "text", "message", "utterance", "内容")
 _REASONING_KEYS = ("reasoning_content", "reasoning", "thinking")
 
 
+def is_turn(value: Mapping[str, Any]) -> bool:
+    """Whether an object names a speaker and holds what was said."""
+    return any(key in value for key in _ROLE_KEYS) and any(key in value for key in _CONTENT_KEYS)
+
+
 class RecordError(Exception):
     """A record that cannot become a conversation.
 
