@@ -122,10 +122,12 @@ def _clean_text(
         traits = ANY_TRAIT if changes else traits
         repairs.update(dict.fromkeys(changes))
     text, changes = normalise(text, bool(traits & COMPOSES), bool(traits & ODD))
-    repairs.update(dict.fromkeys(changes))
+    if changes:
+        repairs.update(dict.fromkeys(changes))
     if rules.remove_boilerplate:
         text, removed = remove_boilerplate(role, text)
-        repairs.update({"boilerplate_removed": None} if removed else {})
+        if removed:
+            repairs["boilerplate_removed"] = None
     if rules.mask_personal_data:
         text, kinds = mask_personal_data(text)
         repairs.update(dict.fromkeys(f"masked:{kind}" for kind in kinds))

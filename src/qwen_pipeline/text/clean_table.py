@@ -109,8 +109,9 @@ def _distribute(index: RowIndex, tables: CleanTables, rejects: TableWriter, repo
             kept = batch if stays.all() else batch.filter(pa.array(stays))
             _count_kept(tables, kept)
             examples.write_batch(kept)
-            for at in np.flatnonzero(outcome != KEPT):
-                row = batch.slice(int(at), 1).to_pylist()[0]
+            gone = np.flatnonzero(outcome != KEPT)
+            rows = batch.take(pa.array(gone)).to_pylist() if len(gone) else []
+            for at, row in zip(gone, rows, strict=True):
                 _place_duplicate(row, start + int(at), index, tables, rejects, duplicates, bool(stays[at]))
             start += batch.num_rows
 
