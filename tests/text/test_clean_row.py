@@ -72,3 +72,19 @@ def test_personal_data_is_masked_when_asked():
     row = clean("联系？", secret, mask_personal_data=True)
     assert texts(row)[1] == "手机 [phone]，邮箱 [email]，身份证 [id_number]，密钥 [secret]"
     assert texts(clean("联系？", secret))[1] == secret
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("AKIAIOSFODNN7EXAMPLE", "[secret]"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIabc==\n-----END RSA PRIVATE KEY-----", "[private_key]"),
+        ("api_key: 9f8e7d6c5b4a39281706f5e4", "api_key: [secret]"),
+        ('"access_token"="ab12cd34ef56ab78"', '"access_token"="[secret]"'),
+        ("卡号 6222021234567890128。", "卡号 [bank_card]。"),
+        ("订单 13812345678901，版本 1.2.3", "订单 13812345678901，版本 1.2.3"),
+        ("api_key: your_api_key_goes_here", "api_key: your_api_key_goes_here"),
+    ],
+)
+def test_each_kind_of_secret_is_masked_and_other_numbers_stay(text, masked):
+    assert texts(clean("什么？", text, mask_personal_data=True))[1] == masked

@@ -27,6 +27,7 @@ def _always(_: str) -> bool:
     return True
 
 
+_SECRET_NAME = r"(?:api|access|secret|auth|app)[ _-]?(?:key|token|secret)"
 _KINDS: tuple[tuple[str, re.Pattern[str], Callable[[str], bool]], ...] = (
     (
         "private_key",
@@ -42,13 +43,21 @@ _KINDS: tuple[tuple[str, re.Pattern[str], Callable[[str], bool]], ...] = (
         ),
         _always,
     ),
+    (
+        "secret",
+        re.compile(
+            rf"(?P<kept>{_SECRET_NAME}[\"']?\s*[:=：]\s*[\"']?)(?=[^\s\"']{{0,200}}\d)[A-Za-z0-9_/+=.-]{{16,}}", re.IGNORECASE
+        ),
+        _always,
+    ),
     ("email", re.compile(r"(?<![\w.+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,4}\.[A-Za-z]{2,24}\b", re.ASCII), _always),
     ("id_number", re.compile(r"(?<!\d)[1-9]\d{5}(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])\d{3}[\dXx](?![\dA-Za-z])", re.ASCII), _valid_id),
     ("phone", re.compile(r"(?<![\d.])(?:\+?86[ -]?)?1[3-9]\d(?:[ -]?\d{4}){2}(?![\d.]\d|\d)", re.ASCII), _always),
     ("bank_card", re.compile(r"(?<![\d.])(?:62|4\d|5[1-5])\d{2}(?:[ -]?\d{4}){2,3}(?:[ -]?\d{1,4})?(?!\d)", re.ASCII), _valid_card),
 )  # fmt: skip
 _POSSIBLE = re.compile(
-    r"@|-----BEGIN|\d{4}[ -]?\d{4}|sk-|hf_|gh[pousr]_|github_pat|AKIA|AIza|xox|eyJ", re.ASCII
+    rf"@|-----BEGIN|\d{{4}}[ -]?\d{{4}}|sk-|hf_|gh[pousr]_|github_pat|AKIA|AIza|xox|eyJ|(?i:{_SECRET_NAME})",
+    re.ASCII,
 )
 
 
@@ -68,7 +77,7 @@ def mask_personal_data(text: str) -> tuple[str, tuple[str, ...]]:
             if not is_valid(found[0]):
                 return found[0]
             kinds.append(kind)
-            return f"[{kind}]"
+            return f"{found.groupdict().get('kept') or ''}[{kind}]"
 
         text = pattern.sub(mask, text)
     return text, tuple(dict.fromkeys(kinds))
