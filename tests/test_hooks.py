@@ -1,5 +1,8 @@
 """What the project does at Kedro's events."""
 
+import logging
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -63,3 +66,25 @@ def test_a_run_without_an_evaluation_says_nothing_of_one(tmp_path, capsys):
 def test_other_nodes_log_nothing(logged):
     ProjectHooks().after_node_run(catalog=Catalog(), outputs={"data_report": {}})
     assert logged == []
+
+
+LEVELS = """
+from qwen_pipeline.hooks import apply_log_level
+apply_log_level("INFO")
+import logging, datasets, transformers
+for level in ("", "DEBUG", "ERROR"):
+    if level:
+        apply_log_level(level)
+    print(*(logging.getLogger(n).getEffectiveLevel() for n in ("qwen_pipeline.training", "transformers", "datasets")))
+"""
+
+
+def test_the_log_level_reaches_every_library():
+    """Those imported later, through their variables, and those already there."""
+    done = subprocess.run([sys.executable, "-c", LEVELS], capture_output=True, text=True, check=True)
+    levels = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
+    assert levels == [
+        (logging.INFO, logging.WARNING, logging.WARNING),
+        (logging.DEBUG, logging.DEBUG, logging.DEBUG),
+        (logging.ERROR, logging.ERROR, logging.ERROR),
+    ]
