@@ -15,8 +15,6 @@ pytestmark = [
 ]
 SCRIPT = Path(__file__).with_name("rows_through_the_stages.py")
 MOST_GROWTH_MIB = 50  # measured: 29 (batches that a few rows do not fill), and 87 where the rows are held
-    32  # measured: 12; holding the rows would take 75 (4,000 rows of 260 tokens, twice, 36 bytes each)
-)
 
 
 def test_ten_times_the_data_takes_the_same_memory(tmp_path: Path) -> None:
