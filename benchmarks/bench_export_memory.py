@@ -22,8 +22,8 @@ from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from qwen_pipeline.chat.template import prompt_ids
-from qwen_pipeline.model.load import load_tokenizer
 from qwen_pipeline.model.source import ModelSource
+from qwen_pipeline.model.tokenizer import load_tokenizer
 from qwen_pipeline.params.export import ExportParameters
 from qwen_pipeline.release.exports import Exports
 

@@ -18,8 +18,9 @@ from qwen_pipeline.evaluation.generation import answer_questions
 from qwen_pipeline.evaluation.likelihood import MICRO_BATCH_TOKENS, score_rows
 from qwen_pipeline.model.attention import packed_hidden_states, register_packed_attention
 from qwen_pipeline.model.device import autocast, compute_device, threads_for
-from qwen_pipeline.model.load import load_quantized_model, load_tokenizer
+from qwen_pipeline.model.load import load_quantized_model
 from qwen_pipeline.model.source import ModelSource
+from qwen_pipeline.model.tokenizer import load_tokenizer
 from qwen_pipeline.params.evaluate import GenerationConfig
 
 

@@ -188,9 +188,10 @@ def train_once(options: argparse.Namespace) -> dict[str, Any]:
     from qwen_pipeline.memory.cap import apply_memory_cap
     from qwen_pipeline.memory.measure import MemoryMeter
     from qwen_pipeline.model.attention import register_packed_attention
-    from qwen_pipeline.model.load import load_quantized_model, load_tokenizer
+    from qwen_pipeline.model.load import load_quantized_model
     from qwen_pipeline.model.lora import attach_lora
     from qwen_pipeline.model.source import ModelSource
+    from qwen_pipeline.model.tokenizer import load_tokenizer
     from qwen_pipeline.params.train import TrainParameters
     from qwen_pipeline.tracking.reporter import SilentReporter
     from qwen_pipeline.training.loop import Trainer

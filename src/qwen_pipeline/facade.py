@@ -37,8 +37,9 @@ class ModelManager:
         """
         import torch
 
-        from qwen_pipeline.model.load import load_quantized_model, load_tokenizer
+        from qwen_pipeline.model.load import load_quantized_model
         from qwen_pipeline.model.source import ModelSource
+        from qwen_pipeline.model.tokenizer import load_tokenizer
 
         source = ModelSource(model_name)
         device = "cuda" if torch.cuda.is_available() else "cpu"

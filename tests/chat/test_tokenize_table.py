@@ -5,17 +5,25 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import pytest
-from transformers import PreTrainedTokenizerBase as Tokenizer
 
 import datasets
 from chat.conversation import assistant, user
-from qwen_pipeline.chat.labels import LabelRules, TurnEncoder
+from model.tiny_model import write_tiny_model
+from qwen_pipeline.chat.labels import LabelRules
 from qwen_pipeline.chat.tokenize_table import tokenize_table
 from qwen_pipeline.errors import NoExamplesError
+from qwen_pipeline.model.source import ModelSource
+from qwen_pipeline.model.tokenizer import TokenizerSource
 from qwen_pipeline.text.schema import CLEAN_SCHEMA, REJECT_SCHEMA
+from qwen_pipeline.text.table_reader import row_groups
 
 
-def table(*rows: tuple[str, list[dict[str, str]]]) -> pads.Dataset:
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> TokenizerSource:
+    return TokenizerSource(ModelSource(str(write_tiny_model(tmp_path_factory.mktemp("model")))))
+
+
+def table(*rows: tuple[str, list[dict[str, str]]]) -> pa.Table:
     content: list[dict[str, Any]] = [
         {
             "example_id": f"id{number}",
@@ -29,7 +37,7 @@ def table(*rows: tuple[str, list[dict[str, str]]]) -> pads.Dataset:
         }
         for number, (split, messages) in enumerate(rows)
     ]
-    return pads.dataset(pa.Table.from_pylist(content, schema=CLEAN_SCHEMA))
+    return pa.Table.from_pylist(content, schema=CLEAN_SCHEMA)
 
 
 SHORT = [user("What?"), assistant("That.")]
@@ -37,13 +45,19 @@ LONG = [user("What?"), assistant("word " * 200)]
 TWO_TURNS = [*SHORT, *SHORT]
 
 
-def tokenize(tokenizer: Tokenizer, examples: pads.Dataset, folder: Path, limit: int = 128) -> dict[str, Any]:
-    return tokenize_table(examples, TurnEncoder(tokenizer, LabelRules(limit)), folder)
+def tokenize(
+    source: TokenizerSource, examples: pa.Table, folder: Path, limit: int = 128, workers: int = 1
+) -> dict[str, Any]:
+    """One row group an example."""
+    folder.mkdir(exist_ok=True)
+    clean = folder.with_suffix(".parquet")
+    pq.write_table(examples, clean, row_group_size=1)
+    return tokenize_table(row_groups(pads.dataset(clean)), source, LabelRules(limit), folder, workers)
 
 
-def test_every_example_is_in_a_split_or_in_the_rejects(tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_every_example_is_in_a_split_or_in_the_rejects(source: TokenizerSource, tmp_path: Path) -> None:
     examples = table(("train", SHORT), ("train", LONG), ("train", TWO_TURNS), ("test", SHORT), ("test", LONG))
-    report = tokenize(tokenizer, examples, tmp_path)
+    report = tokenize(source, examples, tmp_path)
     assert report["total"] == {"found": 5, "kept": 3, "rejected": {"answer_too_long": 2}}
     assert report["splits"]["train"]["rows"] == 3
     assert report["splits"]["validation"]["examples"] == 0
@@ -53,8 +67,8 @@ def test_every_example_is_in_a_split_or_in_the_rejects(tokenizer: Tokenizer, tmp
     assert set(rejects["stage"].to_pylist()) == {"tokenize"}
 
 
-def test_the_directories_open_with_datasets(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    tokenize(tokenizer, table(("train", SHORT), ("train", TWO_TURNS)), tmp_path)
+def test_the_directories_open_with_datasets(source: TokenizerSource, tmp_path: Path) -> None:
+    tokenize(source, table(("train", SHORT), ("train", TWO_TURNS)), tmp_path)
     train = datasets.load_from_disk(str(tmp_path / "train"))
     assert train["example_id"][:] == ["id0", "id1", "id1"]
     assert train.features["input_ids"] == datasets.List(datasets.Value("int32"))
@@ -62,9 +76,9 @@ def test_the_directories_open_with_datasets(tokenizer: Tokenizer, tmp_path: Path
     assert len(datasets.load_from_disk(str(tmp_path / "validation"))) == 0
 
 
-def test_equal_rows_give_equal_bytes(tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_equal_rows_give_equal_bytes(source: TokenizerSource, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        tokenize(tokenizer, table(("train", SHORT), ("test", LONG)), tmp_path / name)
+        tokenize(source, table(("train", SHORT), ("test", LONG)), tmp_path / name)
     files = [path for path in (tmp_path / "one").rglob("*") if path.is_file()]
     assert len(files) == 3 * 3 + 1
     for path in files:
@@ -72,18 +86,29 @@ def test_equal_rows_give_equal_bytes(tokenizer: Tokenizer, tmp_path: Path) -> No
         assert path.read_bytes() == twin.read_bytes(), path
 
 
+@pytest.mark.slow
+def test_two_processes_write_the_same_bytes_as_one(source: TokenizerSource, tmp_path: Path) -> None:
+    examples = table(*[("train", SHORT), ("test", LONG), ("train", TWO_TURNS), ("validation", SHORT)] * 2)
+    reports = [tokenize(source, examples, tmp_path / f"by-{n}", workers=n) for n in (1, 2)]
+    assert reports[0] == reports[1]
+    files = {path.relative_to(tmp_path / "by-1") for path in (tmp_path / "by-1").rglob("*") if path.is_file()}
+    assert len(files) == 3 * 3 + 1  # nothing of the parts is left
+    for name in files:
+        assert (tmp_path / "by-1" / name).read_bytes() == (tmp_path / "by-2" / name).read_bytes(), name
+
+
 def test_a_limit_too_short_for_any_answer_says_what_the_shortest_needs(
-    tokenizer: Tokenizer, tmp_path: Path
+    source: TokenizerSource, tmp_path: Path
 ) -> None:
     examples = table(("train", SHORT), ("train", LONG))
     with pytest.raises(
         NoExamplesError, match=r"max_sequence_length=8 is too short.*needs (\d+) tokens"
     ) as caught:
-        tokenize(tokenizer, examples, tmp_path / "short", limit=8)
+        tokenize(source, examples, tmp_path / "short", limit=8)
     needed = int(str(caught.value).partition("shortest needs ")[2].split()[0])
-    assert tokenize(tokenizer, examples, tmp_path / "enough", limit=needed)["total"]["kept"] == 1
+    assert tokenize(source, examples, tmp_path / "enough", limit=needed)["total"]["kept"] == 1
 
 
-def test_no_training_examples_at_all_is_an_error(tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_no_training_examples_at_all_is_an_error(source: TokenizerSource, tmp_path: Path) -> None:
     with pytest.raises(NoExamplesError, match="validation or test"):
-        tokenize(tokenizer, table(("test", SHORT)), tmp_path)
+        tokenize(source, table(("test", SHORT)), tmp_path)

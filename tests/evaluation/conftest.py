@@ -8,8 +8,9 @@ import torch
 
 from model.tiny_model import write_tiny_model
 from qwen_pipeline.model.attention import register_packed_attention
-from qwen_pipeline.model.load import load_quantized_model, load_tokenizer
+from qwen_pipeline.model.load import load_quantized_model
 from qwen_pipeline.model.source import ModelSource
+from qwen_pipeline.model.tokenizer import load_tokenizer
 
 
 @pytest.fixture(scope="session")

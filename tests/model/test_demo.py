@@ -12,8 +12,9 @@ from qwen_pipeline.errors import ModelSourceError
 from qwen_pipeline.model import demo
 from qwen_pipeline.model.demo_corpus import corpus_files, pretraining_texts, read_pairs
 from qwen_pipeline.model.demo_recipe import RECIPE
-from qwen_pipeline.model.load import load_plain_model, load_quantized_model, load_tokenizer
+from qwen_pipeline.model.load import load_plain_model, load_quantized_model
 from qwen_pipeline.model.source import ModelSource
+from qwen_pipeline.model.tokenizer import load_tokenizer
 
 SHORT = replace(RECIPE, vocabulary=320, hidden_size=64, intermediate_size=128, layers=1, steps=3)
 

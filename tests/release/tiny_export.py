@@ -6,9 +6,10 @@ from typing import Any
 import torch
 
 from qwen_pipeline.chat.template import prompt_ids
-from qwen_pipeline.model.load import load_quantized_model, load_tokenizer
+from qwen_pipeline.model.load import load_quantized_model
 from qwen_pipeline.model.lora import attach_lora, save_adapter
 from qwen_pipeline.model.source import ModelSource
+from qwen_pipeline.model.tokenizer import load_tokenizer
 
 
 def write_tiny_adapter(base: Path, target: Path, seed: int = 1, **variant: Any) -> Path:

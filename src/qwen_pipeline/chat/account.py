@@ -39,10 +39,16 @@ class SplitAccount:
             self.rejected[str(refused[0].reason)] += 1
         for row in encoded:
             self._add_row(row)
-        needs = [turn.needed_tokens for turn in refused if turn.needed_tokens]
-        self.shortest_needed = min(
-            [*needs, *([self.shortest_needed] if self.shortest_needed else [])], default=0
-        )
+        for turn in refused:
+            self._note_need(turn.needed_tokens)
+
+    def merge(self, other: "SplitAccount") -> None:
+        """Add the counts of other examples of the same split."""
+        for name in ("examples", "kept", "rows", "questions_cut", "answers_cut", "tokens", "trained_tokens"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in ("rejected", "turns_refused", "_lengths"):
+            getattr(self, name).update(getattr(other, name))
+        self._note_need(other.shortest_needed)
 
     def as_dict(self) -> dict[str, Any]:
         """For the report."""
@@ -62,6 +68,11 @@ class SplitAccount:
             },
             "row_tokens_by_power_of_two": self._by_power_of_two(),
         }
+
+    def _note_need(self, tokens: int) -> None:
+        """Keep the smallest; 0 says nothing."""
+        if tokens:
+            self.shortest_needed = min(tokens, self.shortest_needed or tokens)
 
     def _add_row(self, row: EncodedTurn) -> None:
         self.rows += 1

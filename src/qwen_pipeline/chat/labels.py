@@ -118,9 +118,9 @@ class TurnEncoder:
             )
         mask_head = parts.reasoning is None and self.rules.thinking == "masked"
         completion = self._ids(head, parts.text, mask_head)
-        ids = self._tokenize(prompt)
+        ids = prompt_ids(self._tokenizer, context)
         if len(ids) + len(completion[0]) <= self.rules.max_sequence_length:
-            return self._row(context, ids, completion)
+            return _row(ids, completion)
         return self._shorten(context, head, parts.text, mask_head, completion)
 
     def _shorten(
@@ -139,24 +139,7 @@ class TurnEncoder:
             completion = shorter
         side = self.rules.truncation_side
         fitted, cut = fit_prompt(self._tokenizer, context, limit - len(completion[0]), side)
-        return self._row(
-            fitted, self._tokenize(prompt_text(self._tokenizer, fitted)), completion, cut, answer_cut
-        )
-
-    def _row(
-        self,
-        context: list[Message],
-        prompt: list[int],
-        completion: Completion,
-        question_cut: bool = False,
-        answer_cut: bool = False,
-    ) -> EncodedTurn | RefusedTurn:
-        """Join prompt and completion, the prompt held against the inference prompt for every row."""
-        if prompt != prompt_ids(self._tokenizer, context):
-            return RefusedTurn(Unusable.PROMPT_MISMATCH, "the prompt tokenises unlike apply_chat_template's")
-        ids, labels = completion
-        masked = [IGNORE_INDEX] * len(prompt)
-        return EncodedTurn(prompt + ids, masked + labels, len(prompt), question_cut, answer_cut)
+        return _row(prompt_ids(self._tokenizer, fitted), completion, cut, answer_cut)
 
     def _head(self, prompt: str, whole: str, text: str) -> str | None:
         """What the template writes between the prompt and the answer (a thinking block or nothing).
@@ -188,5 +171,13 @@ class TurnEncoder:
         return None
 
     def _tokenize(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         return ids
+
+
+def _row(
+    prompt: list[int], completion: Completion, question_cut: bool = False, answer_cut: bool = False
+) -> EncodedTurn:
+    ids, labels = completion
+    masked = [IGNORE_INDEX] * len(prompt)
+    return EncodedTurn(prompt + ids, masked + labels, len(prompt), question_cut, answer_cut)

@@ -22,7 +22,11 @@ def prompt_ids(tokenizer: Tokenizer, messages: Sequence[Mapping[str, str]]) -> l
         escaped first.
     """
     ids: list[int] = tokenizer.apply_chat_template(
-        prepare_messages(messages), add_generation_prompt=True, tokenize=True, return_dict=False
+        prepare_messages(messages),
+        add_generation_prompt=True,
+        tokenize=True,
+        return_dict=False,
+        tokenizer_kwargs={"verbose": False},  # a prompt longer than the model's limit is ours to cut
     )
     return ids
 

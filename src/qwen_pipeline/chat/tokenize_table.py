@@ -1,32 +1,44 @@
-"""Stream clean examples through the encoder: rows by split, rejects, and an account of all of them."""
+"""Clean examples through the encoder: rows by split, rejects, and an account of all of them."""
 
+import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pyarrow.dataset import Dataset
-
 from qwen_pipeline.chat.account import SplitAccount
 from qwen_pipeline.chat.arrow_directory import ArrowDirectoryWriter
-from qwen_pipeline.chat.labels import EncodedTurn, RefusedTurn, TurnEncoder, Unusable
+from qwen_pipeline.chat.labels import LabelRules
+from qwen_pipeline.chat.tokenize_part import SPLITS, TokenizedPart, TokenizerSource, tokenize_part
 from qwen_pipeline.errors import NoExamplesError
-from qwen_pipeline.text.schema import REJECT_SCHEMA, excerpt_of
-from qwen_pipeline.text.table_reader import read_batches
+from qwen_pipeline.text.progress import with_progress
+from qwen_pipeline.text.schema import REJECT_SCHEMA
+from qwen_pipeline.text.table_reader import RowGroup
 from qwen_pipeline.text.table_writer import TableWriter
+from qwen_pipeline.text.worker_pool import map_in_processes
 
-SPLITS = ("train", "validation", "test")
-_COLUMNS = ["example_id", "messages", "split", "source_file", "source_line"]
+GROUPS_WORTH_A_POOL = (
+    4  # of about 4,096 rows and some seconds each: a process takes four to import its libraries
+)
 
 
-def tokenize_table(examples: Dataset, encoder: TurnEncoder, folder: Path) -> dict[str, Any]:
+def tokenize_table(
+    groups: Sequence[RowGroup],
+    source: TokenizerSource,
+    rules: LabelRules,
+    folder: Path,
+    workers: int | None = None,
+) -> dict[str, Any]:
     """Encode every example; memory does not grow with their number.
 
     Args:
-        examples: Rows of the clean table.
-        encoder: Tokenizer and rules.
+        groups: The clean table, row group by row group.
+        source: Gives the tokenizer.
+        rules: What is trained.
         folder: Receives a dataset directory for each split and ``tokenize_rejects.parquet``.
+        workers: Processes; None takes one per core. Few rows are encoded in this process.
 
     Returns:
         The report: by split, examples found, kept and rejected by reason, rows, and token counts.
@@ -38,39 +50,30 @@ def tokenize_table(examples: Dataset, encoder: TurnEncoder, folder: Path) -> dic
     with ExitStack() as stack:
         writers = {split: stack.enter_context(ArrowDirectoryWriter(folder / split)) for split in SPLITS}
         rejects = stack.enter_context(TableWriter(folder / "tokenize_rejects.parquet", REJECT_SCHEMA))
-        for batch in read_batches(examples, _COLUMNS):
-            for example in batch.to_pylist():
-                turns = _encode(encoder, example)
-                account = accounts[example["split"]]
-                account.add(turns)
-                for turn in _kept(turns):
-                    writers[example["split"]].write(turn.input_ids, turn.labels, example["example_id"])
-                if not any(isinstance(turn, EncodedTurn) for turn in turns):
-                    rejects.write(_reject(example, turns))
-    _require_training_rows(accounts["train"], encoder.rules.max_sequence_length)
-    return _report(accounts, encoder)
+        for part in with_progress(_parts(groups, source, rules, folder, workers), len(groups), "Tokenizing"):
+            for split in SPLITS:
+                accounts[split].merge(part.accounts[split])
+                for batch in part.rows(split):
+                    writers[split].write_batch(batch)
+            for batch in part.rejects():
+                rejects.write_batch(batch)
+            part.remove()
+    _require_training_rows(accounts["train"], rules.max_sequence_length)
+    return _report(accounts, rules)
 
 
-def _encode(encoder: TurnEncoder, example: dict[str, Any]) -> list[EncodedTurn | RefusedTurn]:
-    turns = encoder.encode(example["messages"])
-    return turns or [RefusedTurn(Unusable.NO_TRAINED_TOKEN, "no answer in it")]
+def _parts(
+    groups: Sequence[RowGroup], source: TokenizerSource, rules: LabelRules, folder: Path, workers: int | None
+) -> Iterator[TokenizedPart]:
+    """The parts in order; processes start only where the row groups are many."""
+    tasks = [(group, folder / f"part-{number:06d}") for number, group in enumerate(groups)]
+    encode = partial(_tokenize_part, source=source, rules=rules)
+    is_little = len(groups) < GROUPS_WORTH_A_POOL
+    yield from map_in_processes(encode, tasks, 1 if is_little else workers or os.cpu_count() or 1)
 
 
-def _kept(turns: list[EncodedTurn | RefusedTurn]) -> Iterator[EncodedTurn]:
-    return (turn for turn in turns if isinstance(turn, EncodedTurn))
-
-
-def _reject(example: dict[str, Any], turns: list[EncodedTurn | RefusedTurn]) -> dict[str, Any]:
-    first = next(turn for turn in turns if isinstance(turn, RefusedTurn))
-    excerpt = example["messages"][-1]["content"] if example["messages"] else ""
-    return {
-        "source_file": example["source_file"],
-        "source_line": example["source_line"],
-        "stage": "tokenize",
-        "reason": str(first.reason),
-        "detail": first.detail,
-        "excerpt": excerpt_of(excerpt),
-    }
+def _tokenize_part(task: tuple[RowGroup, Path], source: TokenizerSource, rules: LabelRules) -> TokenizedPart:
+    return tokenize_part(*task, source=source, rules=rules)
 
 
 def _require_training_rows(train: SplitAccount, limit: int) -> None:
@@ -88,13 +91,13 @@ def _require_training_rows(train: SplitAccount, limit: int) -> None:
     raise NoExamplesError(f"None of {train.examples} training examples can be trained ({reasons}).")
 
 
-def _report(accounts: dict[str, SplitAccount], encoder: TurnEncoder) -> dict[str, Any]:
+def _report(accounts: dict[str, SplitAccount], rules: LabelRules) -> dict[str, Any]:
     rejected: Counter[str] = Counter()
     for account in accounts.values():
         rejected.update(account.rejected)
     return {
-        "max_sequence_length": encoder.rules.max_sequence_length,
-        "thinking": encoder.rules.thinking,
+        "max_sequence_length": rules.max_sequence_length,
+        "thinking": rules.thinking,
         "total": {
             "found": sum(account.examples for account in accounts.values()),
             "kept": sum(account.kept for account in accounts.values()),

@@ -49,7 +49,9 @@ def fit_prompt(
 
 def cut_text(tokenizer: Tokenizer, text: str, tokens: int, side: Literal["left", "right"]) -> str:
     """Drop at least one character and about ``tokens`` tokens from one end of ``text``."""
-    offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)[
+        "offset_mapping"
+    ]
     kept = len(offsets) - tokens
     if kept <= 0:
         return ""
@@ -59,5 +61,5 @@ def cut_text(tokenizer: Tokenizer, text: str, tokens: int, side: Literal["left",
 
 
 def _keep_end(tokenizer: Tokenizer, text: str, tokens: int, side: Literal["left", "right"]) -> str:
-    count = len(tokenizer(text, add_special_tokens=False)["input_ids"])
+    count = len(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
     return text if count <= tokens else cut_text(tokenizer, text, count - tokens, side)

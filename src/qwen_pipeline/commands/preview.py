@@ -28,7 +28,7 @@ def preview(
     """
     from qwen_pipeline.chat.preview import preview_rows
     from qwen_pipeline.commands.stage_outputs import load_outputs, stale_reason
-    from qwen_pipeline.model.load import load_tokenizer
+    from qwen_pipeline.model.tokenizer import load_tokenizer
 
     name = f"tokenized_{split}"
     _, groups = read_groups(env, params)

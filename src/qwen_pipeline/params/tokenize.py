@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from qwen_pipeline.params.fields import StageParameters
+from qwen_pipeline.params.fields import StageParameters, run_time
 
 
 class TokenizerKwargs(BaseModel):
@@ -47,4 +47,7 @@ class TokenizeParameters(StageParameters):
     )
     tokenizer_kwargs: TokenizerKwargs = Field(
         TokenizerKwargs(), description="padding_side and truncation_side of the tokenizer."
+    )
+    tokenize_workers: int | None = run_time(
+        None, ge=1, le=64, description="Processes that encode examples; None takes one per core."
     )

@@ -17,9 +17,9 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from qwen_pipeline.errors import ExportError
 from qwen_pipeline.model.device import compute_device, threads_for
-from qwen_pipeline.model.load import load_tokenizer
 from qwen_pipeline.model.merge import AdapterWeights, Foundation, MergedWeights, StoredWeights, write_merged
 from qwen_pipeline.model.source import ModelSource
+from qwen_pipeline.model.tokenizer import load_tokenizer
 from qwen_pipeline.params.export import ExportParameters
 from qwen_pipeline.release import clients
 from qwen_pipeline.release.disk import GIB, export_bytes, require_space

@@ -18,9 +18,10 @@ from transformers.utils import logging as transformers_logging
 
 from qwen_pipeline.errors import ExportError
 from qwen_pipeline.model.device import compute_device, threads_for
-from qwen_pipeline.model.load import load_quantized_model, load_tokenizer
+from qwen_pipeline.model.load import load_quantized_model
 from qwen_pipeline.model.lora import load_adapter
 from qwen_pipeline.model.source import ModelSource
+from qwen_pipeline.model.tokenizer import load_tokenizer
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import pyarrow as pa
 from qwen_pipeline.text.clean_part import CleanPart, clean_part
 from qwen_pipeline.text.clean_row import CleanRules
 from qwen_pipeline.text.duplicates import EXACT, KEPT, NEAR, OF_HELDOUT, RowIndex, mark_exact, mark_near
+from qwen_pipeline.text.progress import with_progress
 from qwen_pipeline.text.schema import CLEAN_SCHEMA, DUPLICATE_SCHEMA, REJECT_SCHEMA, RejectReason, excerpt_of
 from qwen_pipeline.text.table_reader import RowGroup
 from qwen_pipeline.text.table_writer import TableWriter
@@ -64,7 +65,8 @@ def clean_table(
         work / "clean.parquet", work / "clean_rejects.parquet", work / "clean_duplicates.parquet"
     )
     search = near_duplicates != "keep"
-    parts = list(_clean_parts(groups, rules, work, search, workers))
+    cleaned = _clean_parts(groups, rules, work, search, workers)
+    parts = list(with_progress(cleaned, len(groups), "Cleaning"))
     index = RowIndex(work, parts)
     mark_exact(index)
     if search:

@@ -79,8 +79,8 @@ class _Workers:
             result, error = pickle.load(worker.stdout)
         except (OSError, EOFError) as lost:
             raise WorkerError(
-                f"A process that reads or cleans data ended (exit code {worker.wait()}), perhaps for want of memory: "
-                "set ingest_workers=1 and clean_workers=1, which need least."
+                f"A process that works on the data ended (exit code {worker.wait()}), perhaps for want of memory: "
+                "set ingest_workers=1, clean_workers=1 and tokenize_workers=1, which need least."
             ) from lost
         if error is not None:
             raise error

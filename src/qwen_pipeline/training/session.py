@@ -13,9 +13,10 @@ from qwen_pipeline.memory.measure import MemoryMeter
 from qwen_pipeline.memory.profile import memory_profile
 from qwen_pipeline.model.attention import register_packed_attention
 from qwen_pipeline.model.device import compute_device, threads_for
-from qwen_pipeline.model.load import load_quantized_model, load_tokenizer
+from qwen_pipeline.model.load import load_quantized_model
 from qwen_pipeline.model.lora import attach_lora, save_adapter
 from qwen_pipeline.model.source import ModelSource
+from qwen_pipeline.model.tokenizer import load_tokenizer
 from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.tracking.mlflow_run import MlflowReporter, open_training_run
 from qwen_pipeline.training.checkpoint import Checkpoints

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.dataset as pads
+import pyarrow.parquet as pq
 import pytest
 
 import datasets
@@ -14,7 +15,7 @@ from qwen_pipeline.text.schema import CLEAN_SCHEMA
 
 
 @pytest.fixture
-def examples() -> pads.Dataset:
+def examples(tmp_path: Path) -> pads.Dataset:
     turns = [
         {"role": "user", "content": "one two three " * 20},
         {"role": "assistant", "content": "It is four."},
@@ -29,7 +30,8 @@ def examples() -> pads.Dataset:
         "repairs": [],
         "split": "train",
     }
-    return pads.dataset(pa.Table.from_pylist([row], schema=CLEAN_SCHEMA))
+    pq.write_table(pa.Table.from_pylist([row], schema=CLEAN_SCHEMA), tmp_path / "clean.parquet")
+    return pads.dataset(tmp_path / "clean.parquet")
 
 
 def test_the_stage_reads_and_writes_the_contracts_datasets() -> None:

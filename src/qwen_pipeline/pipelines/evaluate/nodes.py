@@ -66,8 +66,9 @@ def _measure(
     from qwen_pipeline.evaluation.measure import measure_model
     from qwen_pipeline.model.attention import register_packed_attention
     from qwen_pipeline.model.device import compute_device, half_precision, threads_for
-    from qwen_pipeline.model.load import load_quantized_model, load_tokenizer
+    from qwen_pipeline.model.load import load_quantized_model
     from qwen_pipeline.model.lora import load_adapter
+    from qwen_pipeline.model.tokenizer import load_tokenizer
 
     device = compute_device()
     model: Any = load_quantized_model(

@@ -7,6 +7,7 @@ from typing import Any
 from qwen_pipeline.incremental.workspace import work_directory
 from qwen_pipeline.model.source import ModelSource
 from qwen_pipeline.params.tokenize import TokenizeParameters
+from qwen_pipeline.text.table_reader import row_groups
 
 Table = Any  # a pyarrow.dataset.Dataset; Kedro resolves these hints, and pyarrow.dataset brings pandas
 
@@ -22,11 +23,11 @@ def tokenize_examples(
     Raises:
         NoExamplesError: No training row is left.
     """
-    from qwen_pipeline.chat.labels import LabelRules, TurnEncoder
+    from qwen_pipeline.chat.labels import LabelRules
     from qwen_pipeline.chat.tokenize_table import tokenize_table
-    from qwen_pipeline.model.load import load_tokenizer
+    from qwen_pipeline.model.tokenizer import TokenizerSource
 
-    tokenizer = load_tokenizer(base_model, **parameters.tokenizer_kwargs.model_dump())
+    tokenizer = TokenizerSource(base_model, tuple(parameters.tokenizer_kwargs.model_dump().items()))
     rules = LabelRules(
         max_sequence_length=parameters.max_sequence_length,
         thinking=parameters.thinking,
@@ -35,7 +36,8 @@ def tokenize_examples(
         answer_overflow=parameters.answer_overflow,
     )
     folder = work_directory()
-    report = tokenize_table(clean_examples, TurnEncoder(tokenizer, rules), folder)
+    groups = row_groups(clean_examples)
+    report = tokenize_table(groups, tokenizer, rules, folder, parameters.tokenize_workers)
     splits = (folder / "train", folder / "validation", folder / "test")
     return *splits, folder / "tokenize_rejects.parquet", report
 

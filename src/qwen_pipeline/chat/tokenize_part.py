@@ -1,0 +1,132 @@
+"""One row group of the clean examples encoded into files of its own, by whichever process takes it.
+
+Nothing but paths and counts travels between processes, so that memory does not grow with the rows.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+from transformers import PreTrainedTokenizerBase as Tokenizer
+
+from qwen_pipeline.chat.account import SplitAccount
+from qwen_pipeline.chat.arrow_directory import ROW_SCHEMA
+from qwen_pipeline.chat.labels import EncodedTurn, LabelRules, RefusedTurn, TurnEncoder, Unusable
+from qwen_pipeline.text.schema import REJECT_SCHEMA, excerpt_of
+from qwen_pipeline.text.table_reader import RowGroup, read_group
+
+SPLITS = ("train", "validation", "test")
+Turns = list[EncodedTurn | RefusedTurn]
+
+
+class TokenizerSource(Protocol):
+    """A value, hashable and picklable, from which each process loads the tokenizer once."""
+
+    def __hash__(self) -> int: ...
+
+    def load(self) -> Tokenizer:
+        """The tokenizer with its chat template."""
+        ...
+
+
+@dataclass
+class TokenizedPart:
+    """What one row group became: rows by split and rejects on disk, and the counts.
+
+    Attributes:
+        path: What its files' names begin with.
+        accounts: By split.
+    """
+
+    path: Path
+    accounts: dict[str, SplitAccount] = field(
+        default_factory=lambda: {name: SplitAccount() for name in SPLITS}
+    )
+
+    def rows(self, split: str) -> Iterator[pa.RecordBatch]:
+        """The rows of a split in order."""
+        yield from _read(self.path.with_suffix(f".{split}"))
+
+    def rejects(self) -> Iterator[pa.RecordBatch]:
+        """The refused examples in order."""
+        yield from _read(self.path.with_suffix(".rejects"))
+
+    def remove(self) -> None:
+        """Remove the part's files."""
+        for path in self.path.parent.glob(f"{self.path.name}.*"):
+            path.unlink()
+
+
+def tokenize_part(group: RowGroup, path: Path, source: TokenizerSource, rules: LabelRules) -> TokenizedPart:
+    """Encode the examples of one row group.
+
+    Args:
+        group: Where they are.
+        path: What the names of the files to write begin with.
+        source: Gives the tokenizer.
+        rules: What is trained.
+    """
+    encoder = load_encoder(source, rules)
+    part = TokenizedPart(path)
+    with ExitStack() as stack:
+        files = {
+            name: stack.enter_context(pa.ipc.new_stream(str(path.with_suffix(f".{name}")), ROW_SCHEMA))
+            for name in SPLITS
+        }
+        rejects = stack.enter_context(pa.ipc.new_stream(str(path.with_suffix(".rejects")), REJECT_SCHEMA))
+        for batch in read_group(group):
+            rows: dict[str, list[dict[str, Any]]] = {name: [] for name in SPLITS}
+            refused = []
+            for example in batch.to_pylist():
+                turns = _encode(encoder, example)
+                part.accounts[example["split"]].add(turns)
+                kept = [_row(turn, example) for turn in turns if isinstance(turn, EncodedTurn)]
+                rows[example["split"]].extend(kept)
+                if not kept:
+                    refused.append(_reject(example, turns))
+            for name in SPLITS:
+                _write(files[name], rows[name], ROW_SCHEMA)
+            _write(rejects, refused, REJECT_SCHEMA)
+    return part
+
+
+@lru_cache(maxsize=1)
+def load_encoder(source: TokenizerSource, rules: LabelRules) -> TurnEncoder:
+    """The encoder of this process."""
+    return TurnEncoder(source.load(), rules)
+
+
+def _encode(encoder: TurnEncoder, example: dict[str, Any]) -> Turns:
+    turns = encoder.encode(example["messages"])
+    return turns or [RefusedTurn(Unusable.NO_TRAINED_TOKEN, "no answer in it")]
+
+
+def _row(turn: EncodedTurn, example: dict[str, Any]) -> dict[str, Any]:
+    return {"input_ids": turn.input_ids, "labels": turn.labels, "example_id": example["example_id"]}
+
+
+def _reject(example: dict[str, Any], turns: Turns) -> dict[str, Any]:
+    first = next(turn for turn in turns if isinstance(turn, RefusedTurn))
+    excerpt = example["messages"][-1]["content"] if example["messages"] else ""
+    return {
+        "source_file": example["source_file"],
+        "source_line": example["source_line"],
+        "stage": "tokenize",
+        "reason": str(first.reason),
+        "detail": first.detail,
+        "excerpt": excerpt_of(excerpt),
+    }
+
+
+def _write(stream: pa.ipc.RecordBatchStreamWriter, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
+    if rows:
+        stream.write_batch(pa.RecordBatch.from_pylist(rows, schema=schema))
+
+
+def _read(path: Path) -> Iterator[pa.RecordBatch]:
+    with pa.OSFile(str(path)) as source, pa.ipc.open_stream(source) as stream:
+        yield from stream
