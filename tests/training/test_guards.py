@@ -17,7 +17,7 @@ def test_a_falling_loss_is_no_divergence_no_spike_no_stall() -> None:
         losses = falling(end)
         assert not guard.has_diverged(losses)
         assert not guard.is_spike(losses)
-    assert guard.find_stall(falling(100), 1e-4) is None
+    assert guard.find_stall(falling(100), 1e-4, 1e-4) is None
 
 
 def test_losses_far_above_the_best_are_a_divergence() -> None:
@@ -48,7 +48,11 @@ def test_steps_that_are_not_finite_may_not_be_taken_and_many_in_a_row_are_a_dive
 
 def test_a_flat_loss_is_a_stall_told_once_with_the_parameter_to_change() -> None:
     guard = LossGuard(200)
-    advice = guard.find_stall([2.0] * 100, 1e-4)
+    advice = guard.find_stall([2.0] * 100, 6e-5, 1e-4)
     assert advice is not None
-    assert "learning_rate=2.0e-04" in advice
-    assert guard.find_stall([2.0] * 101, 1e-4) is None
+    assert "learning_rate=0.0002 " in advice  # from the configured rate, whatever the schedule has made of it
+    assert guard.find_stall([2.0] * 101, 6e-5, 1e-4) is None
+
+
+def test_a_loss_that_is_flat_because_the_schedule_ends_is_no_stall() -> None:
+    assert LossGuard(200).find_stall([2.0] * 180, 1.6e-6, 4e-3) is None

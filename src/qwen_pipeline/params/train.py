@@ -9,7 +9,10 @@ from qwen_pipeline.params.fields import StageParameters, run_time
 SchedulerName = Literal[
     "linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup",
     "inverse_sqrt", "cosine_with_min_lr", "cosine_warmup_with_min_lr", "warmup_stable_decay",
+    "reduce_lr_on_plateau", "greedy",
 ]  # fmt: skip
+# They follow the validation loss instead of a curve: each validation is a step of theirs.
+VALIDATION_SCHEDULERS = ("reduce_lr_on_plateau", "greedy")
 OptimiserName = Literal["adamw_torch", "adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit"]
 
 Checkpointing = Annotated[str, StringConstraints(pattern=r"^(auto|offload|keep|recompute|keep:\d+)$")]
@@ -113,6 +116,10 @@ class TrainParameters(StageParameters):
                     raise ValueError(f"{name} needs validations; set eval_strategy=epoch")
             if self.save_strategy == "best":
                 raise ValueError("save_strategy=best needs validations; set eval_strategy=epoch")
+            if self.lr_scheduler_type in VALIDATION_SCHEDULERS:
+                raise ValueError(
+                    f"lr_scheduler_type={self.lr_scheduler_type} needs validations; set eval_strategy=epoch"
+                )
         return self
 
     @property

@@ -7,7 +7,8 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 
 from qwen_pipeline.chat.packing import Row
-from qwen_pipeline.params.train import TrainParameters
+from qwen_pipeline.errors import NoExamplesError
+from qwen_pipeline.params.train import VALIDATION_SCHEDULERS, TrainParameters
 from qwen_pipeline.training.order import StepOrder
 
 TRAINED_COLUMNS = ("input_ids", "labels", "example_id")
@@ -64,6 +65,21 @@ def row_lengths(rows: Any) -> list[int]:
     if hasattr(rows, "column_names"):
         return [len(ids) for ids in rows["input_ids"]]
     return [len(row["input_ids"]) for row in rows]
+
+
+def require_rows(rows: Sequence[Row], validation_rows: Sequence[Row], parameters: TrainParameters) -> None:
+    """Refuse a training that has nothing to train on, or to follow.
+
+    Raises:
+        NoExamplesError: There is no training row, or no validation row for a scheduler that follows them.
+    """
+    if not len(rows):
+        raise NoExamplesError("There is no training row; see tokenize_rejects and data_report for why.")
+    if not len(validation_rows) and parameters.lr_scheduler_type in VALIDATION_SCHEDULERS:
+        raise NoExamplesError(
+            f"lr_scheduler_type={parameters.lr_scheduler_type} follows the validation loss, and there is no validation "
+            "row; set validation_fraction=0.05, or lr_scheduler_type=cosine."
+        )
 
 
 def _as_is(rows: list[Row]) -> list[Row]:

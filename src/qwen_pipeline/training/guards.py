@@ -12,6 +12,7 @@ SPIKE_FACTOR = 4.0
 STALL_SHARE = 0.25  # of the steps, without a gain of STALL_GAIN
 STALL_GAIN = 0.01
 FEWEST_FOR_A_STALL = 50
+STALL_RATE = 0.1  # of the configured rate: below it the schedule ends, and a flat loss is no stall
 NONFINITE_IN_A_ROW = 5
 
 
@@ -52,10 +53,16 @@ class LossGuard:
         level = median(before)
         return losses[-1] > SPIKE_FACTOR * level and losses[-1] > level + DIVERGED_NATS
 
-    def find_stall(self, losses: Sequence[float], learning_rate: float) -> str | None:
-        """What to change when the loss has not fallen for a good part of the run; told once."""
+    def find_stall(self, losses: Sequence[float], rate: float, configured: float) -> str | None:
+        """What to change when the loss has not fallen for a good part of the run; told once.
+
+        Args:
+            losses: Of all steps so far.
+            rate: Learning rate of the last step.
+            configured: ``learning_rate`` as the user set it, from which another is proposed.
+        """
         window = max(FEWEST_FOR_A_STALL, int(self.steps * STALL_SHARE))
-        if self.stall_told or len(losses) < 2 * window:
+        if self.stall_told or len(losses) < 2 * window or rate < STALL_RATE * configured:
             return None
         before, now = fmean(losses[-2 * window : -window]), fmean(losses[-window:])
         if now < before * (1 - STALL_GAIN):
@@ -63,6 +70,6 @@ class LossGuard:
         self.stall_told = True
         return (
             f"The loss has not fallen for {window} steps ({before:.3f}, now {now:.3f}). Try "
-            f"learning_rate={learning_rate * 2:.1e} or lr_scheduler_type=cosine_with_restarts; if validation "
+            f"learning_rate={configured * 2:g} or lr_scheduler_type=cosine_with_restarts; if validation "
             "rises meanwhile, stop earlier with early_stopping_patience=2."
         )

@@ -17,7 +17,7 @@ from peft import PeftModel
 from rich.progress import Progress, TextColumn
 
 from qwen_pipeline.chat.packing import Row
-from qwen_pipeline.errors import NoExamplesError, TrainingDivergedError, TrainingInterruptedError
+from qwen_pipeline.errors import TrainingDivergedError, TrainingInterruptedError
 from qwen_pipeline.memory.activations import apply_activation_policy
 from qwen_pipeline.memory.measure import MemoryMeter
 from qwen_pipeline.memory.monitor import MemoryMonitor
@@ -26,15 +26,16 @@ from qwen_pipeline.model.device import compute_device
 from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.tracking.reporter import Reporter
 from qwen_pipeline.training.checkpoint import Checkpoints
-from qwen_pipeline.training.fetch import fetch_steps, row_lengths
+from qwen_pipeline.training.fetch import fetch_steps, require_rows, row_lengths
 from qwen_pipeline.training.guards import LossGuard
 from qwen_pipeline.training.interrupt import Interrupt
-from qwen_pipeline.training.optimisers import build_optimiser, build_scheduler
+from qwen_pipeline.training.optimisers import build_optimiser
 from qwen_pipeline.training.order import StepOrder
 from qwen_pipeline.training.planning import TrainingPlan
 from qwen_pipeline.training.precision import compute_dtype_for
 from qwen_pipeline.training.recorder import Recorder, duration
 from qwen_pipeline.training.report import build_report
+from qwen_pipeline.training.schedule import RateSchedule
 from qwen_pipeline.training.snapshot import TrainedParts
 from qwen_pipeline.training.state import TrainingHistory
 from qwen_pipeline.training.step import Stepper
@@ -69,10 +70,9 @@ class Trainer:
             checkpoint_folder: Of this training alone, as its fingerprint names it.
 
         Raises:
-            NoExamplesError: There is no training row.
+            NoExamplesError: There is no training row, or no validation row for a scheduler that needs them.
         """
-        if not len(rows):
-            raise NoExamplesError("There is no training row; see tokenize_rejects and data_report for why.")
+        require_rows(rows, validation_rows, parameters)
         self.model, self.rows, self.validation_rows = model, rows, list(validation_rows)
         self.parameters, self.plan, self.reporter = parameters, plan, reporter
         self.device = compute_device()
@@ -85,9 +85,9 @@ class Trainer:
             parameters.seed,
         )
         optimiser = build_optimiser(parameters, [p for p in model.parameters() if p.requires_grad])
-        scheduler = build_scheduler(parameters, optimiser, self.order.steps)
+        schedule = RateSchedule(parameters, optimiser, self.order.steps)
         scaler = torch.amp.GradScaler(self.device.type, enabled=self.compute_dtype == torch.float16)
-        self.parts = TrainedParts(model, optimiser, scheduler, scaler)
+        self.parts = TrainedParts(model, optimiser, schedule, scaler)
         self.guard = LossGuard(self.order.steps)
         self.meter = MemoryMeter(self.device)
         self.recorder = Recorder(
@@ -170,8 +170,7 @@ class Trainer:
             self.stepper.discard()
             self.recorder.skipped(rows, result)
         rate = float(self.parts.optimiser.param_groups[0]["lr"])
-        self.parts.scheduler.step()
-        self._scale_rate()
+        self.parts.schedule.after_step(self.history.rate_factor)
         self.history.seconds += time.perf_counter() - start
         self.recorder.step(result, rate)
         if self.guard.has_diverged(self.history.losses):
@@ -180,13 +179,6 @@ class Trainer:
         self._validate_and_save()
         if self.parameters.empty_cache_steps and self.history.step % self.parameters.empty_cache_steps == 0:
             release_memory()
-
-    def _scale_rate(self) -> None:
-        """Keep the lower rate of a rollback, whatever the scheduler says."""
-        if self.history.rate_factor != 1.0:
-            rates = self.parts.scheduler.get_last_lr()
-            for group, rate in zip(self.parts.optimiser.param_groups, rates, strict=True):
-                group["lr"] = rate * self.history.rate_factor
 
     def _validate_and_save(self) -> None:
         parameters, step = self.parameters, self.history.step
@@ -199,6 +191,7 @@ class Trainer:
         if self.validation_rows and validates.get(parameters.eval_strategy, False):
             loss = self.stepper.validate(self.validation_rows)
             self.reporter.log_metrics({"validation_loss": loss}, step)
+            self.parts.schedule.after_validation(loss, self.history.rate_factor)
             if is_best := self.history.note_validation(loss):
                 self._safe = self._state()
                 if parameters.load_best_model_at_end:
@@ -241,7 +234,7 @@ class Trainer:
         restored.events = history.events
         restored.rollbacks, restored.rate_factor = history.rollbacks + 1, history.rate_factor * ROLLBACK_RATE
         self.recorder.rolled_back(restored, diverged_at=history.step, loss=history.losses[-1])
-        self._scale_rate()
+        self.parts.schedule.apply(self.history.rate_factor)
         self.guard.nonfinite_in_a_row = 0
         self._rolled_back = True
 

@@ -1,14 +1,11 @@
-"""Optimisers and schedulers by the names of transformers."""
+"""Optimisers by the names of transformers."""
 
 import logging
 from collections.abc import Iterable
 
 import torch
 from torch import nn
-from torch.optim.lr_scheduler import LRScheduler
-from transformers import get_scheduler
 
-from qwen_pipeline.errors import ParameterError
 from qwen_pipeline.params.train import TrainParameters
 
 logger = logging.getLogger(__name__)
@@ -41,31 +38,3 @@ def build_optimiser(parameters: TrainParameters, trained: Iterable[nn.Parameter]
         weights, lr=rate, betas=betas, eps=epsilon, weight_decay=decay, is_paged=paged
     )
     return optimiser
-
-
-def build_scheduler(parameters: TrainParameters, optimiser: torch.optim.Optimizer, steps: int) -> LRScheduler:
-    """Make the scheduler that ``lr_scheduler_type`` names.
-
-    Args:
-        parameters: ``lr_scheduler_*`` and ``warmup_*``.
-        optimiser: What it drives.
-        steps: Optimiser steps of the training.
-
-    Raises:
-        ParameterError: ``lr_scheduler_kwargs`` has an option that this scheduler does not take.
-    """
-    warmup = parameters.warmup_steps or int(steps * parameters.warmup_ratio)
-    try:
-        scheduler: LRScheduler = get_scheduler(
-            parameters.lr_scheduler_type,
-            optimiser,
-            num_warmup_steps=warmup,
-            num_training_steps=steps,
-            scheduler_specific_kwargs=parameters.lr_scheduler_kwargs or None,
-        )
-    except (TypeError, ValueError) as failure:
-        raise ParameterError(
-            f"lr_scheduler_kwargs={parameters.lr_scheduler_kwargs} does not suit "
-            f"lr_scheduler_type={parameters.lr_scheduler_type}: {failure}."
-        ) from failure
-    return scheduler

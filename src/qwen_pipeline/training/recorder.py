@@ -57,7 +57,7 @@ class Recorder:
         history.learning_rates.append(rate)
         if self.guard.is_spike(history.losses):
             history.event("spike", loss=result.loss)
-        if advice := self.guard.find_stall(history.losses, rate):
+        if advice := self.guard.find_stall(history.losses, rate, self.parameters.learning_rate):
             history.event("stall", advice=advice)
             logger.warning("%s", advice)
         if history.step % self.parameters.logging_steps == 0 or history.step == self.steps:

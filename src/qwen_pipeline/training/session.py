@@ -20,7 +20,7 @@ from qwen_pipeline.model.tokenizer import load_tokenizer
 from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.tracking.mlflow_run import MlflowReporter, open_training_run
 from qwen_pipeline.training.checkpoint import Checkpoints
-from qwen_pipeline.training.fetch import row_lengths
+from qwen_pipeline.training.fetch import require_rows, row_lengths
 from qwen_pipeline.training.loop import Trainer
 from qwen_pipeline.training.planning import TrainingPlan, plan_training
 from qwen_pipeline.training.precision import compute_dtype_for
@@ -49,6 +49,7 @@ def train_tracked(
     Returns:
         The adapter's folder and the train report.
     """
+    require_rows(rows, validation_rows, parameters)
     device = compute_device()
     cap = apply_memory_cap(parameters.max_memory_gb, MemoryMeter(device))
     config = _config(base_model)

@@ -7,6 +7,7 @@ import torch
 from peft import PeftModel
 
 from qwen_pipeline.training.checkpoint import adapter_weights, load_adapter_weights
+from qwen_pipeline.training.schedule import RateSchedule
 from qwen_pipeline.training.state import TrainingHistory, random_states, restore_random_states
 
 
@@ -17,13 +18,13 @@ class TrainedParts:
     Attributes:
         model: Its adapters.
         optimiser: Its moments.
-        scheduler: Its place.
+        schedule: Its place.
         scaler: Its loss scale.
     """
 
     model: PeftModel
     optimiser: torch.optim.Optimizer
-    scheduler: Any
+    schedule: RateSchedule
     scaler: torch.amp.GradScaler
 
     def capture(self, history: TrainingHistory) -> dict[str, Any]:
@@ -31,7 +32,7 @@ class TrainedParts:
         return {
             "adapter": adapter_weights(self.model),
             "optimiser": copy_to_host(self.optimiser.state_dict()),
-            "scheduler": copy_to_host(self.scheduler.state_dict()),
+            "scheduler": copy_to_host(self.schedule.state_dict()),
             "scaler": self.scaler.state_dict(),
             "random": random_states(),
             "history": copy_to_host(history.as_dict()),
@@ -45,10 +46,12 @@ class TrainedParts:
         """
         load_adapter_weights(self.model, state["adapter"])
         self.optimiser.load_state_dict(copy_to_host(state["optimiser"]))
-        self.scheduler.load_state_dict(copy_to_host(state["scheduler"]))
+        self.schedule.load_state_dict(copy_to_host(state["scheduler"]))
         self.scaler.load_state_dict(state["scaler"])
         restore_random_states(state["random"])
-        return TrainingHistory.from_dict(copy_to_host(state["history"]))
+        history = TrainingHistory.from_dict(copy_to_host(state["history"]))
+        self.schedule.apply(history.rate_factor)
+        return history
 
 
 def copy_to_host(value: Any) -> Any:

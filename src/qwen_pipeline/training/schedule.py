@@ -1,0 +1,73 @@
+"""The learning rate over a training: a scheduler of transformers, times what rollbacks have taken off."""
+
+from typing import Any
+
+import torch
+from transformers import get_scheduler
+
+from qwen_pipeline.errors import ParameterError
+from qwen_pipeline.params.train import VALIDATION_SCHEDULERS, TrainParameters
+
+
+class RateSchedule:
+    """Sets the optimiser's learning rates, after each step or after each validation."""
+
+    def __init__(self, parameters: TrainParameters, optimiser: torch.optim.Optimizer, steps: int) -> None:
+        """Make the scheduler that ``lr_scheduler_type`` names.
+
+        Args:
+            parameters: ``lr_scheduler_*`` and ``warmup_*``.
+            optimiser: What it drives.
+            steps: Optimiser steps of the training.
+
+        Raises:
+            ParameterError: ``lr_scheduler_kwargs`` has an option that this scheduler does not take.
+        """
+        self._optimiser = optimiser
+        self._follows_validation = parameters.lr_scheduler_type in VALIDATION_SCHEDULERS
+        self._scheduler = _build(parameters, optimiser, steps)
+
+    def after_step(self, factor: float) -> None:
+        """Move on by one optimiser step; ``factor`` is what rollbacks leave of the rate."""
+        if not self._follows_validation:
+            self._scheduler.step()
+            self.apply(factor)
+
+    def after_validation(self, loss: float, factor: float) -> None:
+        """Let a scheduler that follows the validation loss see it."""
+        if self._follows_validation:
+            self.apply(1.0)  # it changes the rate that it finds
+            self._scheduler.step(loss)
+            self.apply(factor)
+
+    def apply(self, factor: float) -> None:
+        """Set the rates to the scheduler's times ``factor``."""
+        rates = self._scheduler.get_last_lr()
+        for group, rate in zip(self._optimiser.param_groups, rates, strict=True):
+            group["lr"] = rate * factor
+
+    def state_dict(self) -> dict[str, Any]:
+        """The scheduler's place."""
+        state: dict[str, Any] = self._scheduler.state_dict()
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put the scheduler back; `apply` then sets the rates."""
+        self._scheduler.load_state_dict(state)
+
+
+def _build(parameters: TrainParameters, optimiser: torch.optim.Optimizer, steps: int) -> Any:
+    warmup = parameters.warmup_steps or int(steps * parameters.warmup_ratio)
+    try:
+        return get_scheduler(
+            parameters.lr_scheduler_type,
+            optimiser,
+            num_warmup_steps=warmup,
+            num_training_steps=steps,
+            scheduler_specific_kwargs=parameters.lr_scheduler_kwargs or None,
+        )
+    except (TypeError, ValueError) as failure:
+        raise ParameterError(
+            f"lr_scheduler_kwargs={parameters.lr_scheduler_kwargs} does not suit "
+            f"lr_scheduler_type={parameters.lr_scheduler_type}: {failure}."
+        ) from failure

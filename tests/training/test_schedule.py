@@ -1,0 +1,95 @@
+"""Every scheduler of transformers drives the rate, and those that follow validation follow it."""
+
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import torch
+from pydantic import ValidationError
+from transformers.trainer_utils import SchedulerType
+
+from qwen_pipeline.errors import NoExamplesError
+from qwen_pipeline.params.train import SchedulerName, TrainParameters
+from qwen_pipeline.training.schedule import RateSchedule
+from training.tiny_training import adapter_bytes, make_rows, make_trainer
+
+PLATEAU: dict[str, Any] = {
+    "lr_scheduler_type": "reduce_lr_on_plateau", "lr_scheduler_kwargs": {"patience": 0, "factor": 0.5},
+}  # fmt: skip
+NEEDED = {"warmup_stable_decay": {"num_decay_steps": 3}, "cosine_with_min_lr": {"min_lr": 1e-5},
+          "cosine_warmup_with_min_lr": {"min_lr": 1e-5}}  # fmt: skip
+
+
+def schedule(**settings: Any) -> tuple[RateSchedule, torch.optim.Optimizer]:
+    parameters = TrainParameters(learning_rate=1e-2, **settings)
+    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=parameters.learning_rate)
+    return RateSchedule(parameters, optimiser, 20), optimiser
+
+
+def test_the_names_are_those_of_transformers() -> None:
+    assert set(get_args(SchedulerName)) == {kind.value for kind in SchedulerType}
+
+
+@pytest.mark.parametrize("name", get_args(SchedulerName))
+def test_every_scheduler_drives_the_rate_and_goes_on_from_its_state(name: str) -> None:
+    settings = {"lr_scheduler_type": name, "lr_scheduler_kwargs": NEEDED.get(name, {}), "warmup_steps": 4}
+
+    def run(rates: RateSchedule, optimiser: torch.optim.Optimizer, steps: range) -> list[float]:
+        found = []
+        for step in steps:
+            optimiser.step()
+            rates.after_step(0.5)
+            rates.after_validation(1.0 / step if name == "greedy" else float(step), 0.5)
+            found.append(float(optimiser.param_groups[0]["lr"]))
+        return found
+
+    whole, resumed = schedule(**settings), schedule(**settings)
+    begun = schedule(**settings)
+    expected = run(*whole, range(1, 21))
+    assert name == "constant" or len(set(expected)) > 1
+    run(*begun, range(1, 11))
+    resumed[0].load_state_dict(begun[0].state_dict())
+    resumed[0].apply(0.5)
+    assert run(*resumed, range(11, 21)) == expected[10:]
+
+
+def test_a_plateau_lowers_the_rate_and_steps_do_not() -> None:
+    rates, optimiser = schedule(**PLATEAU)
+    seen = []
+    for loss in (3.0, 2.0, 2.0, 1.0):
+        for _ in range(5):
+            rates.after_step(1.0)
+        rates.after_validation(loss, 1.0)
+        seen.append(optimiser.param_groups[0]["lr"])
+    assert seen == pytest.approx([1e-2, 1e-2, 5e-3, 5e-3])
+
+
+def test_a_training_on_a_plateau_goes_on_as_if_it_had_not_been_stopped(tiny: Path, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {
+        **PLATEAU, "num_epochs": 4, "learning_rate": 5e-2, "save_strategy": "epoch", "save_total_limit": None,
+    }  # fmt: skip
+    validation = make_rows(4, seed=5)
+    whole = make_trainer(tiny, tmp_path / "a", validation=validation, **settings)
+    report = whole.run()
+    assert min(report["learning_rates"]) < max(report["learning_rates"])
+    stopped = make_trainer(tiny, tmp_path / "b", validation=validation, **settings)
+    real = stopped.stepper.accumulate
+
+    def accumulate(rows: Any) -> Any:
+        if stopped.history.step == 9:
+            raise KeyboardInterrupt
+        return real(rows)
+
+    stopped.stepper.accumulate = accumulate  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        stopped.run()
+    resumed = make_trainer(tiny, tmp_path / "b", validation=validation, **settings)
+    assert resumed.run()["learning_rates"] == report["learning_rates"]
+    assert adapter_bytes(resumed) == adapter_bytes(whole)
+
+
+def test_a_scheduler_that_follows_validation_is_refused_without_any(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="reduce_lr_on_plateau needs validations"):
+        TrainParameters(lr_scheduler_type="reduce_lr_on_plateau", eval_strategy="no")
+    with pytest.raises(NoExamplesError, match="validation_fraction"):
+        make_trainer(tiny, tmp_path, **PLATEAU)
