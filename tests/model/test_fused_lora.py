@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from peft import PeftModel
 from peft.tuners.lora.bnb import Linear4bit
 from torch import Tensor
 
@@ -22,7 +23,10 @@ def adapted_layer(tiny_model: Path, dtype: torch.dtype, **options: Any) -> Fused
         load_quantized_model(ModelSource(str(tiny_model)), compute_dtype=dtype), r=4, alpha=8, **options
     )
     layer = next(module for module in model.modules() if isinstance(module, FusedLora4bit))
-    torch.nn.init.normal_(layer.lora_B["default"].weight, generator=torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(1)
+    torch.nn.init.normal_(layer.lora_B["default"].weight, generator=generator)
+    for magnitude in layer.lora_magnitude_vector.values():
+        torch.nn.init.uniform_(magnitude.weight, 0.5, 2.0, generator=generator)
     return layer
 
 
@@ -30,23 +34,65 @@ def results(layer: FusedLora4bit, forward: Any, dtype: torch.dtype) -> list[Tens
     """Output, and the gradients of input and both adapter weights."""
     x = torch.randn(2, 5, layer.in_features, generator=torch.Generator().manual_seed(2)).to(dtype)
     x.requires_grad_()
-    weights = [x, layer.lora_A["default"].weight, layer.lora_B["default"].weight]
+    magnitudes = [magnitude.weight for magnitude in layer.lora_magnitude_vector.values()]
+    weights = [x, layer.lora_A["default"].weight, layer.lora_B["default"].weight, *magnitudes]
+    torch.manual_seed(0)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
         out = forward(layer, x)
     return [out, *torch.autograd.grad(out.float().square().sum(), weights)]
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
-def test_output_and_gradients_are_pefts(tiny_model: Path, dtype: torch.dtype, tolerance: float) -> None:
-    layer = adapted_layer(tiny_model, dtype)
+@pytest.mark.parametrize(
+    "variant", [{}, {"use_rslora": True}, {"use_dora": True}, {"use_dora": True, "dropout": 0.5}]
+)
+def test_output_and_gradients_are_pefts(
+    tiny_model: Path, dtype: torch.dtype, tolerance: float, variant: dict[str, Any]
+) -> None:
+    layer = adapted_layer(tiny_model, dtype, **variant)
     fused, plain = results(layer, FusedLora4bit.forward, dtype), results(layer, Linear4bit.forward, dtype)
+    assert len(fused) == (5 if "use_dora" in variant else 4)
     for one, other in zip(fused, plain, strict=True):
-        assert (one.dtype, one.shape) == (other.dtype, other.shape)
+        assert one.shape == other.shape
+        assert one.dtype == (dtype if one is fused[0] else other.dtype)  # peft's DoRA answers in float32
         assert float((one - other).norm()) <= tolerance * float(other.norm())
 
 
-def test_the_ordinary_case_is_fused(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    layer = adapted_layer(tiny_model, torch.float32)
+def test_magnitudes_begin_with_the_norms_of_the_base_and_change_nothing(tiny_model: Path) -> None:
+    source = ModelSource(str(tiny_model))
+    ids = torch.arange(12)[None]
+    base = load_quantized_model(source, compute_dtype=torch.float32)(ids).logits
+    adapted = attach_lora(
+        load_quantized_model(source, compute_dtype=torch.float32), r=4, alpha=8, use_dora=True
+    )
+    torch.testing.assert_close(adapted(ids).logits, base)
+
+
+def test_a_dora_adapter_answers_alike_in_plain_peft(tiny_model: Path, tmp_path: Path) -> None:
+    source = ModelSource(str(tiny_model))
+    model = attach_lora(
+        load_quantized_model(source, compute_dtype=torch.float32), r=4, alpha=8, use_dora=True
+    )
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.05)
+    save_adapter(model, tmp_path)
+    plain = PeftModel.from_pretrained(
+        load_quantized_model(source, compute_dtype=torch.float32), str(tmp_path)
+    )
+    assert not any(isinstance(module, FusedLora4bit) for module in plain.modules())
+    ids = torch.arange(12)[None]
+    plain.train()
+    torch.testing.assert_close(plain(ids).logits, model(ids).logits, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("variant", [{}, {"use_dora": True}])
+def test_the_ordinary_case_is_fused(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, variant: dict[str, Any]
+) -> None:
+    layer = adapted_layer(tiny_model, torch.float32, **variant)
     monkeypatch.setattr(Linear4bit, "forward", None)
     assert layer(torch.randn(3, layer.in_features)).shape == (3, layer.out_features)
 

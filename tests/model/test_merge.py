@@ -25,7 +25,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("foundation", ["16-bit", "4-bit"])
-@pytest.mark.parametrize("variant", [{}, {"use_rslora": True}])
+@pytest.mark.parametrize("variant", [{}, {"use_rslora": True}, {"use_dora": True}])
 @torch.no_grad()
 def test_a_float32_merge_answers_like_the_adapter_on_its_foundation(
     foundation: Literal["16-bit", "4-bit"], variant: dict[str, bool], base: Path, tmp_path: Path
@@ -74,6 +74,6 @@ def test_an_adapter_of_another_shape_is_refused_with_both_shapes(base: Path, tmp
 def test_a_variant_that_adding_does_not_reproduce_is_refused(base: Path, tmp_path: Path) -> None:
     folder = write_tiny_adapter(base, tmp_path / "adapter")
     config = json.loads((folder / "adapter_config.json").read_text())
-    (folder / "adapter_config.json").write_text(json.dumps({**config, "use_dora": True}))
-    with pytest.raises(ExportError, match=r"use_dora.*export_formats=adapter"):
+    (folder / "adapter_config.json").write_text(json.dumps({**config, "lora_bias": True}))
+    with pytest.raises(ExportError, match=r"lora_bias.*export_formats=adapter"):
         AdapterWeights(folder)

@@ -21,6 +21,8 @@ def write_tiny_adapter(base: Path, target: Path, seed: int = 1, **variant: Any) 
         for name, parameter in model.named_parameters():
             if "lora_B" in name:
                 parameter.normal_(std=0.05)
+            elif "magnitude" in name:
+                parameter.mul_(1 + 0.2 * torch.rand_like(parameter))
     save_adapter(model, target, str(base))
     load_tokenizer(source).save_pretrained(str(target))
     return target

@@ -203,7 +203,9 @@ def plain(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[st
         {"lr_scheduler_type": "cosine_with_restarts", "lr_scheduler_kwargs": {"num_cycles": 3}},
         {"weight_decay": 0.5}, {"max_grad_norm": 1e-3}, {"optim": "adamw_8bit"}, {"adam_beta1": 0.5},
         {"adam_beta2": 0.9}, {"adam_epsilon": 1e-2}, {"bf16": True}, {"fp16": True}, {"lora_r": 2}, {"lora_alpha": 32},
-        {"lora_dropout": 0.5}, {"use_rslora": True}, {"batch_size": "auto", "effective_batch_size": 6},
+        {"lora_dropout": 0.5}, {"use_rslora": True}, {"use_dora": True}, {"init_lora_weights": "gaussian"},
+        {"loraplus_lr_ratio": 8.0}, {"neftune_noise_alpha": 5.0}, {"lr_scheduler_type": "constant_with_warmup"},
+        {"lr_scheduler_type": "reduce_lr_on_plateau"}, {"batch_size": "auto", "effective_batch_size": 6},
     ],
     ids=str,
 )  # fmt: skip

@@ -11,6 +11,9 @@ from qwen_pipeline.memory.trace import MicroBatchShape, measure_step, trace_step
 from qwen_pipeline.training.memory_recipe import step_recipe
 
 
+KEEP = ActivationPolicy(None)
+
+
 @pytest.fixture(scope="module")
 def config():
     return Qwen3Config(
@@ -35,15 +38,33 @@ def quantised_model(config, recipe, folder):
     return recipe.attach_adapters(model.requires_grad_(False)).train()
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
-def test_the_planned_peak_is_that_of_the_loops_real_step(config, tmp_path, dtype):
-    recipe = step_recipe(lora_r=8, lora_alpha=16, compute_dtype=dtype, on_gpu=False)
+@pytest.mark.parametrize(
+    ("dtype", "variant"),
+    [
+        (torch.bfloat16, {}), (torch.float16, {}), (torch.float32, {}),
+        (torch.bfloat16, {"use_dora": True, "lora_dropout": 0.1, "neftune_noise_alpha": 5.0}),
+    ],
+)  # fmt: skip
+def test_the_planned_peak_is_that_of_the_loops_real_step(config, tmp_path, dtype, variant):
+    recipe = step_recipe(lora_r=8, lora_alpha=16, compute_dtype=dtype, on_gpu=False, **variant)
     shape = MicroBatchShape((160, 96), 256)
     model = quantised_model(config, recipe, tmp_path)
     for policy in (ActivationPolicy(0), ActivationPolicy(None)):
         measured = measure_step(model, recipe, shape, policy).peak_bytes
         planned = trace_step(config, recipe, shape, policy).peak_bytes
         assert planned == pytest.approx(measured, rel=0.05)
+
+
+def test_the_magnitudes_of_dora_are_planned(config):
+    traces = [
+        trace_step(
+            config, step_recipe(lora_r=8, lora_alpha=16, **variant), MicroBatchShape((200,), 200), KEEP, 2
+        )
+        for variant in ({}, {"use_dora": True})
+    ]
+    outputs = 2 * (2 * 64 + 2 * 32 + 2 * 192 + 64)  # two layers, one magnitude for each output
+    assert traces[1].model.adapters - traces[0].model.adapters == 4 * outputs
+    assert traces[1].peak_bytes > traces[0].peak_bytes
 
 
 def test_a_plan_for_a_card_is_found_without_one(config):

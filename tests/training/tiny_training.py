@@ -45,7 +45,7 @@ def make_model(directory: Path, parameters: TrainParameters) -> PeftModel:
     )
     return attach_lora(
         base, r=parameters.lora_r, alpha=parameters.lora_alpha, dropout=parameters.lora_dropout,
-        seed=parameters.seed, use_rslora=parameters.use_rslora,
+        seed=parameters.seed, **parameters.lora_variant,
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from qwen_pipeline.model.local_files import weight_files
 
 Foundation = Literal["16-bit", "4-bit"]
 _PREFIX = "base_model.model."
-_NOT_FOLDED = ("use_dora", "fan_in_fan_out", "modules_to_save", "trainable_token_indices", "lora_bias")
+_NOT_FOLDED = ("fan_in_fan_out", "modules_to_save", "trainable_token_indices", "lora_bias")
 
 
 class AdapterWeights:
@@ -32,7 +32,7 @@ class AdapterWeights:
 
         Raises:
             CheckpointError: The folder holds no adapter.
-            ExportError: It is of a variant that adding ``B @ A`` does not reproduce.
+            ExportError: It is of a variant that `fold` does not reproduce.
         """
         try:
             self._config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
@@ -70,8 +70,21 @@ class AdapterWeights:
         a, b = self._pair(target)
         return self.scale * (b.float() @ a.float())
 
+    def fold(self, target: str, weight: torch.Tensor) -> torch.Tensor:
+        """A weight with the adapter in it, float32: ``W + delta``, with DoRA scaled to its magnitudes by row."""
+        folded = weight + self.delta(target)
+        if not self._config.get("use_dora"):
+            return folded
+        magnitude = self._tensors[f"{self._stem(target)}.lora_magnitude_vector"].float()
+        scaled: torch.Tensor = folded * (magnitude / folded.norm(dim=1))[:, None]
+        return scaled
+
+    @staticmethod
+    def _stem(target: str) -> str:
+        return _PREFIX + target.removesuffix(".weight")
+
     def _pair(self, target: str) -> tuple[torch.Tensor, torch.Tensor]:
-        stem = _PREFIX + target.removesuffix(".weight")
+        stem = self._stem(target)
         return self._tensors[f"{stem}.lora_A.weight"], self._tensors[f"{stem}.lora_B.weight"]
 
 
@@ -152,7 +165,7 @@ class MergedWeights(StoredWeights):
         weight = stored.float()
         if self._foundation == "4-bit" and _is_quantised(name, stored):
             weight = dequantised(stored.to(self._device, self._quantised_dtype)).cpu()
-        return weight + self._adapter.delta(name) if name in self._adapter.targets else weight
+        return self._adapter.fold(name, weight) if name in self._adapter.targets else weight
 
 
 def dequantised(weight: torch.Tensor) -> torch.Tensor:

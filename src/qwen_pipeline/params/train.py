@@ -55,6 +55,16 @@ class TrainParameters(StageParameters):
     lora_alpha: float = Field(32, gt=0, description="Scale of the adapters.")
     lora_dropout: float = Field(0.0, ge=0, lt=1, description="Dropout before the adapters.")
     use_rslora: bool = Field(False, description="Scale by alpha / sqrt(r) instead of alpha / r.")
+    use_dora: bool = Field(False, description="Train the adapters' direction and magnitude apart (DoRA).")
+    init_lora_weights: bool | str = Field(
+        True, description="Start of the adapters: true (Kaiming), or gaussian; B is zero in both."
+    )
+    loraplus_lr_ratio: float | None = Field(
+        None, ge=1, le=1000, description="Learning rate of B relative to that of A (LoRA+)."
+    )
+    neftune_noise_alpha: float | None = Field(
+        None, gt=0, le=1000, description="Noise on the embeddings while training (NEFTune)."
+    )
     gradient_checkpointing: bool | Checkpointing = Field(
         "auto",
         description="Recompute activations: true, false, auto (by the memory plan), keep:LAYERS or offload.",
@@ -108,6 +118,8 @@ class TrainParameters(StageParameters):
             raise ValueError("bf16=true and fp16=true exclude each other; set one of them to false")
         if isinstance(self.batch_size, int) and not 1 <= self.batch_size <= 4096:
             raise ValueError(f"batch_size={self.batch_size}: it must be from 1 to 4096, or auto")
+        if self.init_lora_weights not in (True, "gaussian"):
+            raise ValueError(_why_no_such_start(self.init_lora_weights))
         if self.dataloader_prefetch_factor is not None and not self.dataloader_num_workers:
             raise ValueError("dataloader_prefetch_factor needs dataloader_num_workers of 1 or more")
         if self.eval_strategy == "no":
@@ -128,3 +140,23 @@ class TrainParameters(StageParameters):
         if self.batch_size == "auto":
             return self.effective_batch_size
         return self.batch_size * self.gradient_accumulation_steps
+
+    @property
+    def lora_variant(self) -> dict[str, Any]:
+        """How the adapters differ from plain LoRA, by the names of ``peft.LoraConfig``."""
+        return {
+            "use_rslora": self.use_rslora,
+            "use_dora": self.use_dora,
+            "init_lora_weights": self.init_lora_weights,
+        }
+
+
+def _why_no_such_start(value: bool | str) -> str:
+    """Why ``init_lora_weights`` cannot be ``value``, and what to set instead."""
+    remedy = "set init_lora_weights=true or gaussian"
+    if isinstance(value, str) and value.startswith(("pissa", "olora", "corda", "loftq")):
+        return (
+            f"init_lora_weights={value} takes a part out of the base's weights; in 4 bits they are rounded anew, and the "
+            f"adapter would fit no published base; {remedy}"
+        )
+    return f"init_lora_weights={value}: not a start that works on 4-bit weights; {remedy}"

@@ -84,7 +84,7 @@ class Trainer:
             parameters.max_steps,
             parameters.seed,
         )
-        optimiser = build_optimiser(parameters, [p for p in model.parameters() if p.requires_grad])
+        optimiser = build_optimiser(parameters, model)
         schedule = RateSchedule(parameters, optimiser, self.order.steps)
         scaler = torch.amp.GradScaler(self.device.type, enabled=self.compute_dtype == torch.float16)
         self.parts = TrainedParts(model, optimiser, schedule, scaler)
@@ -102,7 +102,7 @@ class Trainer:
         self.stepper = Stepper(
             model=model, optimiser=optimiser, device=self.device, compute_dtype=self.compute_dtype, scaler=scaler,
             max_grad_norm=parameters.max_grad_norm, max_rows=plan.max_rows, max_tokens=plan.max_tokens,
-            on_event=self._note_memory,
+            on_event=self._note_memory, noise_alpha=parameters.neftune_noise_alpha,
         )  # fmt: skip
         self._safe: dict[str, Any] = {}
 

@@ -1,6 +1,7 @@
 """Hands the loop's own step to the memory plan."""
 
 from functools import partial
+from typing import Any
 
 import torch
 from peft import PeftModel
@@ -13,6 +14,7 @@ from qwen_pipeline.memory.transaction import GradientTransaction
 from qwen_pipeline.model.attention import register_packed_attention
 from qwen_pipeline.model.device import autocast
 from qwen_pipeline.model.lora import attach_lora
+from qwen_pipeline.training.noise import noisy_embeddings
 from qwen_pipeline.training.step import packed_loss
 
 
@@ -23,6 +25,8 @@ def step_recipe(
     lora_dropout: float = 0.0,
     compute_dtype: torch.dtype = torch.bfloat16,
     on_gpu: bool = True,
+    neftune_noise_alpha: float | None = None,
+    **variant: Any,
 ) -> StepRecipe:
     """What `memory.plan` traces: the adapters and the micro-step of `training.loop`.
 
@@ -31,23 +35,32 @@ def step_recipe(
         lora_alpha: Their scale.
         lora_dropout: Dropout before them.
         compute_dtype: Dtype of the products.
+        neftune_noise_alpha: Noise on the embeddings; any makes its memory planned.
+        **variant: ``use_dora`` and what else ``attach_lora`` takes.
         on_gpu: Plan attention as CUDA's varlen kernel takes it, else as this machine's fallback does.
     """
     return StepRecipe(
-        attach_adapters=partial(attach_lora, r=lora_r, alpha=lora_alpha, dropout=lora_dropout),
-        micro_step=partial(run_micro_step, compute_dtype=compute_dtype),
+        attach_adapters=partial(attach_lora, r=lora_r, alpha=lora_alpha, dropout=lora_dropout, **variant),
+        micro_step=partial(run_micro_step, compute_dtype=compute_dtype, noise_alpha=neftune_noise_alpha),
         attention=register_planned_attention() if on_gpu else register_packed_attention(),
         compute_dtype=compute_dtype,
     )
 
 
-def run_micro_step(model: nn.Module, shape: MicroBatchShape, *, compute_dtype: torch.dtype) -> None:
+def run_micro_step(
+    model: nn.Module,
+    shape: MicroBatchShape,
+    *,
+    compute_dtype: torch.dtype,
+    noise_alpha: float | None = None,
+) -> None:
     """Forward and backward of one micro-batch as the loop does them, in a transaction.
 
     Args:
         model: A PEFT model, fake or real.
         shape: The micro-batch.
         compute_dtype: Dtype of the products.
+        noise_alpha: NEFTune's, ``None`` for no noise.
     """
     tokens, lengths = shape.tokens, shape.row_lengths
     batch = PackedBatch(
@@ -61,7 +74,8 @@ def run_micro_step(model: nn.Module, shape: MicroBatchShape, *, compute_dtype: t
     assert isinstance(model, PeftModel)
     transaction = GradientTransaction(p for p in model.parameters() if p.requires_grad)
     transaction.begin()
-    with autocast(torch.device("cpu"), compute_dtype):
+    noise = noisy_embeddings(model, lengths, range(len(lengths)), noise_alpha)
+    with autocast(torch.device("cpu"), compute_dtype), noise:
         loss = packed_loss(model, batch)
     (loss / tokens).backward()  # type: ignore[no-untyped-call]
     transaction.commit()

@@ -1,40 +1,50 @@
 """Optimisers by the names of transformers."""
 
 import logging
-from collections.abc import Iterable
+from typing import Any
 
 import torch
-from torch import nn
+from peft import PeftModel
+from peft.optimizers import create_loraplus_optimizer
 
 from qwen_pipeline.params.train import TrainParameters
 
 logger = logging.getLogger(__name__)
 
 
-def build_optimiser(parameters: TrainParameters, trained: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """Make the optimiser that ``optim`` names.
+def build_optimiser(parameters: TrainParameters, model: PeftModel) -> torch.optim.Optimizer:
+    """Make the optimiser that ``optim`` names, over the adapters of a model.
 
     Args:
-        parameters: ``optim``, ``learning_rate``, ``weight_decay`` and ``adam_*``.
-        trained: The adapters, float32.
+        parameters: ``optim``, ``learning_rate``, ``loraplus_lr_ratio``, ``weight_decay`` and ``adam_*``.
+        model: With adapters in float32.
     """
-    weights = list(trained)
-    rate, decay, epsilon = parameters.learning_rate, parameters.weight_decay, parameters.adam_epsilon
-    betas = (parameters.adam_beta1, parameters.adam_beta2)
-    if parameters.optim == "adamw_torch":
-        return torch.optim.AdamW(weights, lr=rate, betas=betas, eps=epsilon, weight_decay=decay)
+    kind, options = _kind_of(parameters.optim)
+    options |= {
+        "lr": parameters.learning_rate,
+        "betas": (parameters.adam_beta1, parameters.adam_beta2),
+        "eps": parameters.adam_epsilon,
+    }
+    decay = parameters.weight_decay
+    if parameters.loraplus_lr_ratio is None:
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        plain: torch.optim.Optimizer = kind(trained, weight_decay=decay, **options)
+        return plain
+    two_rates: torch.optim.Optimizer = create_loraplus_optimizer(
+        model, kind, loraplus_lr_ratio=parameters.loraplus_lr_ratio, loraplus_weight_decay=decay, **options
+    )
+    return two_rates
+
+
+def _kind_of(optim: str) -> tuple[Any, dict[str, Any]]:
+    """The class that a name stands for, and its own options."""
+    if optim == "adamw_torch":
+        return torch.optim.AdamW, {}
     import bitsandbytes
 
-    paged = parameters.optim.startswith("paged")
+    paged = optim.startswith("paged")
     if paged and not torch.cuda.is_available():
-        logger.info(
-            "optim=%s: there is no paging without CUDA; its state stays in host memory.", parameters.optim
-        )
+        logger.info("optim=%s: there is no paging without CUDA; its state stays in host memory.", optim)
         paged = False
-    kind = (
-        bitsandbytes.optim.AdamW8bit if parameters.optim.endswith("8bit") else bitsandbytes.optim.AdamW32bit
-    )
-    optimiser: torch.optim.Optimizer = kind(
-        weights, lr=rate, betas=betas, eps=epsilon, weight_decay=decay, is_paged=paged
-    )
-    return optimiser
+    kind = bitsandbytes.optim.AdamW8bit if optim.endswith("8bit") else bitsandbytes.optim.AdamW32bit
+    return kind, {"is_paged": paged}

@@ -94,7 +94,7 @@ def _load(base_model: ModelSource, parameters: TrainParameters, device: torch.de
     )
     return attach_lora(
         model, r=parameters.lora_r, alpha=parameters.lora_alpha, dropout=parameters.lora_dropout,
-        seed=parameters.seed, use_rslora=parameters.use_rslora,
+        seed=parameters.seed, **parameters.lora_variant,
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from qwen_pipeline.memory.transaction import GradientTransaction, OptimizerTrans
 from qwen_pipeline.model.attention import packed_hidden_states
 from qwen_pipeline.model.device import autocast
 from qwen_pipeline.model.dropout import without_dropout
+from qwen_pipeline.training.noise import draw_step_seed, noisy_embeddings, row_seeds
 from qwen_pipeline.training.ranks import own_share, sum_gradients, sum_over_ranks
 from qwen_pipeline.training.state import random_states, restore_random_states
 
@@ -68,6 +69,7 @@ class Stepper:
         max_rows: Rows of a micro-batch.
         max_tokens: Token budget of a micro-batch, ``None`` for none.
         on_event: Told of each recovery from running out of memory.
+        noise_alpha: NEFTune's strength, ``None`` for no noise.
     """
 
     model: PeftModel
@@ -79,7 +81,9 @@ class Stepper:
     max_rows: int
     max_tokens: int | None
     on_event: OnEvent
+    noise_alpha: float | None = None
     trained: list[Tensor] = field(default_factory=list)
+    _noise_seed: int = 0
 
     def __post_init__(self) -> None:
         self.trained = [p for p in self.model.parameters() if p.requires_grad]
@@ -92,6 +96,8 @@ class Stepper:
             rows: The whole step's; with several processes each takes its share, and all get the same result.
         """
         trained_tokens = count_trained_tokens(rows)
+        if self.noise_alpha is not None:
+            self._noise_seed = draw_step_seed()
         losses = [torch.zeros((), device=self.device)]
         for part in split_rows(own_share(rows), self.max_rows, self.max_tokens):
             losses += run_or_split(
@@ -140,7 +146,9 @@ class Stepper:
 
     def _micro_step(self, rows: list[Row], trained_tokens: int) -> Tensor:
         batch = pack(rows, self.device)
-        with autocast(self.device, self.compute_dtype):
+        seeds = row_seeds(self._noise_seed, rows)
+        noise = noisy_embeddings(self.model, batch.row_lengths, seeds, self.noise_alpha)
+        with autocast(self.device, self.compute_dtype), noise:
             loss = packed_loss(self.model, batch)
         self.scaler.scale(loss / max(trained_tokens, 1)).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
