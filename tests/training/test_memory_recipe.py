@@ -10,7 +10,6 @@ from qwen_pipeline.memory.plan import PlanRequest, make_plan
 from qwen_pipeline.memory.trace import MicroBatchShape, measure_step, trace_step
 from qwen_pipeline.training.memory_recipe import step_recipe
 
-
 KEEP = ActivationPolicy(None)
 
 
