@@ -12,13 +12,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.dataset as pads
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 import datasets
-from qwen_pipeline.chat.labels import LabelRules, TurnEncoder
+from qwen_pipeline.chat.labels import LabelRules
 from qwen_pipeline.chat.tokenize_table import tokenize_table
 from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.text.clean_row import CleanRules
@@ -30,6 +31,16 @@ from qwen_pipeline.training.fetch import fetch_steps
 from qwen_pipeline.training.order import StepOrder
 
 ANSWER = "把批次大小降到一，再打开梯度检查点，然后缩短最大序列长度。A smaller batch needs less memory. " * 20
+
+
+@dataclass(frozen=True)
+class SavedTokenizer:
+    """A folder with nothing but a tokenizer."""
+
+    folder: str
+
+    def load(self) -> PreTrainedTokenizerBase:
+        return AutoTokenizer.from_pretrained(self.folder)
 
 
 def write_rows(path: Path, rows: int) -> None:
@@ -45,8 +56,10 @@ def ingest_and_clean(folder: Path, rows: int) -> Path:
     return clean_table(row_groups(pads.dataset(examples)), CleanRules(), folder, "keep", workers=1).examples
 
 
-def tokenize_and_fetch(folder: Path, examples: Path, encoder: TurnEncoder) -> None:
-    tokenize_table(pads.dataset(examples), encoder, folder)
+def tokenize_and_fetch(folder: Path, examples: Path, tokenizer: SavedTokenizer) -> None:
+    tokenize_table(
+        row_groups(pads.dataset(examples)), tokenizer, LabelRules(max_sequence_length=4096), folder, 1
+    )
     train = datasets.load_from_disk(str(folder / "train"))
     order = StepOrder(len(train), 8, 1, None, seed=0)
     parameters = TrainParameters(batch_size=8, gradient_accumulation_steps=1)
@@ -73,13 +86,12 @@ def watch_memory() -> Iterator[list[int]]:
 
 
 def main(tokenizer: str, folder: Path, rows: int) -> None:
-    encoder = TurnEncoder(AutoTokenizer.from_pretrained(tokenizer), LabelRules(max_sequence_length=4096))
     for number in (rows // 2, rows, 10 * rows):  # the first one makes what is made once
         place = folder / str(number)
         place.mkdir()
         examples = ingest_and_clean(place, number)
         with watch_memory() as readings:
-            tokenize_and_fetch(place, examples, encoder)
+            tokenize_and_fetch(place, examples, SavedTokenizer(tokenizer))
         print(max(readings) // 1024, flush=True)
 
 

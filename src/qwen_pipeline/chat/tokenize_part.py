@@ -1,7 +1,4 @@
-"""One row group of the clean examples encoded into files of its own, by whichever process takes it.
-
-Nothing but paths and counts travels between processes, so that memory does not grow with the rows.
-"""
+"""One row group of the clean examples encoded into files of its own, by whichever process takes it."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,12 +11,14 @@ import pyarrow as pa
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from qwen_pipeline.chat.account import SplitAccount
-from qwen_pipeline.chat.arrow_directory import ROW_SCHEMA
+from qwen_pipeline.chat.arrow_directory import ROW_SCHEMA, RowBuffer
 from qwen_pipeline.chat.labels import EncodedTurn, LabelRules, RefusedTurn, TurnEncoder, Unusable
+from qwen_pipeline.text.parts import read_stream, remove_part
 from qwen_pipeline.text.schema import REJECT_SCHEMA, excerpt_of
 from qwen_pipeline.text.table_reader import RowGroup, read_group
 
 SPLITS = ("train", "validation", "test")
+ROWS_PER_BATCH = 256  # a row may be thousands of tokens
 Turns = list[EncodedTurn | RefusedTurn]
 
 
@@ -49,16 +48,15 @@ class TokenizedPart:
 
     def rows(self, split: str) -> Iterator[pa.RecordBatch]:
         """The rows of a split in order."""
-        yield from _read(self.path.with_suffix(f".{split}"))
+        yield from read_stream(self.path.with_suffix(f".{split}"))
 
     def rejects(self) -> Iterator[pa.RecordBatch]:
         """The refused examples in order."""
-        yield from _read(self.path.with_suffix(".rejects"))
+        yield from read_stream(self.path.with_suffix(".rejects"))
 
     def remove(self) -> None:
         """Remove the part's files."""
-        for path in self.path.parent.glob(f"{self.path.name}.*"):
-            path.unlink()
+        remove_part(self.path)
 
 
 def tokenize_part(group: RowGroup, path: Path, source: TokenizerSource, rules: LabelRules) -> TokenizedPart:
@@ -78,19 +76,20 @@ def tokenize_part(group: RowGroup, path: Path, source: TokenizerSource, rules: L
             for name in SPLITS
         }
         rejects = stack.enter_context(pa.ipc.new_stream(str(path.with_suffix(".rejects")), REJECT_SCHEMA))
-        for batch in read_group(group):
-            rows: dict[str, list[dict[str, Any]]] = {name: [] for name in SPLITS}
+        for batch in read_group(group, ROWS_PER_BATCH):
+            rows = {name: RowBuffer() for name in SPLITS}
             refused = []
             for example in batch.to_pylist():
                 turns = _encode(encoder, example)
                 part.accounts[example["split"]].add(turns)
-                kept = [_row(turn, example) for turn in turns if isinstance(turn, EncodedTurn)]
-                rows[example["split"]].extend(kept)
+                kept = [turn for turn in turns if isinstance(turn, EncodedTurn)]
+                for turn in kept:
+                    rows[example["split"]].add(turn.input_ids, turn.labels, example["example_id"])
                 if not kept:
                     refused.append(_reject(example, turns))
             for name in SPLITS:
-                _write(files[name], rows[name], ROW_SCHEMA)
-            _write(rejects, refused, REJECT_SCHEMA)
+                _write(files[name], rows[name].to_batch())
+            _write(rejects, pa.RecordBatch.from_pylist(refused, schema=REJECT_SCHEMA))
     return part
 
 
@@ -103,10 +102,6 @@ def load_encoder(source: TokenizerSource, rules: LabelRules) -> TurnEncoder:
 def _encode(encoder: TurnEncoder, example: dict[str, Any]) -> Turns:
     turns = encoder.encode(example["messages"])
     return turns or [RefusedTurn(Unusable.NO_TRAINED_TOKEN, "no answer in it")]
-
-
-def _row(turn: EncodedTurn, example: dict[str, Any]) -> dict[str, Any]:
-    return {"input_ids": turn.input_ids, "labels": turn.labels, "example_id": example["example_id"]}
 
 
 def _reject(example: dict[str, Any], turns: Turns) -> dict[str, Any]:
@@ -122,11 +117,6 @@ def _reject(example: dict[str, Any], turns: Turns) -> dict[str, Any]:
     }
 
 
-def _write(stream: pa.ipc.RecordBatchStreamWriter, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
-    if rows:
-        stream.write_batch(pa.RecordBatch.from_pylist(rows, schema=schema))
-
-
-def _read(path: Path) -> Iterator[pa.RecordBatch]:
-    with pa.OSFile(str(path)) as source, pa.ipc.open_stream(source) as stream:
-        yield from stream
+def _write(stream: pa.ipc.RecordBatchStreamWriter, batch: pa.RecordBatch) -> None:
+    if batch.num_rows:
+        stream.write_batch(batch)

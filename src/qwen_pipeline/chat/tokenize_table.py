@@ -1,8 +1,7 @@
 """Clean examples through the encoder: rows by split, rejects, and an account of all of them."""
 
-import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -13,15 +12,10 @@ from qwen_pipeline.chat.arrow_directory import ArrowDirectoryWriter
 from qwen_pipeline.chat.labels import LabelRules
 from qwen_pipeline.chat.tokenize_part import SPLITS, TokenizedPart, TokenizerSource, tokenize_part
 from qwen_pipeline.errors import NoExamplesError
-from qwen_pipeline.text.progress import with_progress
+from qwen_pipeline.text.parts import map_parts
 from qwen_pipeline.text.schema import REJECT_SCHEMA
 from qwen_pipeline.text.table_reader import RowGroup
 from qwen_pipeline.text.table_writer import TableWriter
-from qwen_pipeline.text.worker_pool import map_in_processes
-
-GROUPS_WORTH_A_POOL = (
-    4  # of about 4,096 rows and some seconds each: a process takes four to import its libraries
-)
 
 
 def tokenize_table(
@@ -50,7 +44,8 @@ def tokenize_table(
     with ExitStack() as stack:
         writers = {split: stack.enter_context(ArrowDirectoryWriter(folder / split)) for split in SPLITS}
         rejects = stack.enter_context(TableWriter(folder / "tokenize_rejects.parquet", REJECT_SCHEMA))
-        for part in with_progress(_parts(groups, source, rules, folder, workers), len(groups), "Tokenizing"):
+        tokenize = partial(_tokenize_part, source=source, rules=rules)
+        for part in map_parts(tokenize, groups, folder, workers, "Tokenizing"):
             for split in SPLITS:
                 accounts[split].merge(part.accounts[split])
                 for batch in part.rows(split):
@@ -60,16 +55,6 @@ def tokenize_table(
             part.remove()
     _require_training_rows(accounts["train"], rules.max_sequence_length)
     return _report(accounts, rules)
-
-
-def _parts(
-    groups: Sequence[RowGroup], source: TokenizerSource, rules: LabelRules, folder: Path, workers: int | None
-) -> Iterator[TokenizedPart]:
-    """The parts in order; processes start only where the row groups are many."""
-    tasks = [(group, folder / f"part-{number:06d}") for number, group in enumerate(groups)]
-    encode = partial(_tokenize_part, source=source, rules=rules)
-    is_little = len(groups) < GROUPS_WORTH_A_POOL
-    yield from map_in_processes(encode, tasks, 1 if is_little else workers or os.cpu_count() or 1)
 
 
 def _tokenize_part(task: tuple[RowGroup, Path], source: TokenizerSource, rules: LabelRules) -> TokenizedPart:

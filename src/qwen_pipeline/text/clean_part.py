@@ -1,7 +1,6 @@
 """One row group of the ingested examples cleaned into files of its own, by whichever process takes it.
 
-Nothing but paths and counts travels between processes. The texts are read again by batch and never mapped into
-memory, where they would stay; only the few columns that say where a row comes from are.
+The texts are read again by batch; only the few columns that say where a row comes from are mapped into memory.
 """
 
 from collections import Counter
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from qwen_pipeline.text.clean_batch import CleanedBatch, clean_batch
 from qwen_pipeline.text.clean_row import CleanRules
+from qwen_pipeline.text.parts import read_stream, remove_part
 from qwen_pipeline.text.plain_text_file import PlainTextFile
 from qwen_pipeline.text.schema import CLEAN_SCHEMA, REJECT_SCHEMA
 from qwen_pipeline.text.table_reader import RowGroup, read_group
@@ -55,11 +55,11 @@ class CleanPart:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The clean rows in order."""
-        yield from _read(self.path.with_suffix(".rows"))
+        yield from read_stream(self.path.with_suffix(".rows"))
 
     def rejects(self) -> Iterator[pa.RecordBatch]:
         """The refused rows in order."""
-        yield from _read(self.path.with_suffix(".rejects"))
+        yield from read_stream(self.path.with_suffix(".rejects"))
 
     def band(self, band: int) -> NDArray[np.uint64]:
         """One band of every row, shape [rows]."""
@@ -84,8 +84,7 @@ class CleanPart:
         """Remove the part's files."""
         self.__dict__.pop("_places", None)
         self.__dict__.pop("texts", None)
-        for path in self.path.parent.glob(f"{self.path.name}.*"):
-            path.unlink()
+        remove_part(self.path)
 
 
 def clean_part(group: RowGroup, path: Path, rules: CleanRules, with_sketches: bool) -> CleanPart:
@@ -131,8 +130,3 @@ def _write_places(path: Path, batches: list[pa.RecordBatch]) -> None:
     table = pa.Table.from_batches(batches, _PLACE_SCHEMA).combine_chunks()
     with pa.ipc.new_file(str(path), _PLACE_SCHEMA) as places:
         places.write_table(table)
-
-
-def _read(path: Path) -> Iterator[pa.RecordBatch]:
-    with pa.OSFile(str(path)) as source, pa.ipc.open_stream(source) as stream:
-        yield from stream

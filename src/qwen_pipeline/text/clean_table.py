@@ -4,9 +4,8 @@ First pass: every row by itself, in as many processes as there are cores. Then t
 clean rows, in their order, to where they belong.
 """
 
-import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,13 +17,11 @@ import pyarrow as pa
 from qwen_pipeline.text.clean_part import CleanPart, clean_part
 from qwen_pipeline.text.clean_row import CleanRules
 from qwen_pipeline.text.duplicates import EXACT, KEPT, NEAR, OF_HELDOUT, RowIndex, mark_exact, mark_near
-from qwen_pipeline.text.progress import with_progress
+from qwen_pipeline.text.parts import map_parts
 from qwen_pipeline.text.schema import CLEAN_SCHEMA, DUPLICATE_SCHEMA, REJECT_SCHEMA, RejectReason, excerpt_of
 from qwen_pipeline.text.table_reader import RowGroup
 from qwen_pipeline.text.table_writer import TableWriter
-from qwen_pipeline.text.worker_pool import map_in_processes
 
-GROUPS_WORTH_A_POOL = 8  # of about 4,096 rows or 10 MB each: starting processes takes seconds
 _KINDS = {EXACT: "exact", NEAR: "near"}
 
 
@@ -65,8 +62,8 @@ def clean_table(
         work / "clean.parquet", work / "clean_rejects.parquet", work / "clean_duplicates.parquet"
     )
     search = near_duplicates != "keep"
-    cleaned = _clean_parts(groups, rules, work, search, workers)
-    parts = list(with_progress(cleaned, len(groups), "Cleaning"))
+    clean = partial(_clean_part, rules=rules, with_sketches=search)
+    parts = list(map_parts(clean, groups, work, workers, "Cleaning"))
     index = RowIndex(work, parts)
     mark_exact(index)
     if search:
@@ -82,16 +79,6 @@ def clean_table(
     for part in parts:
         part.remove()
     return tables
-
-
-def _clean_parts(
-    groups: Sequence[RowGroup], rules: CleanRules, work: Path, with_sketches: bool, workers: int | None
-) -> Iterator[CleanPart]:
-    """The parts in order; processes start only where the row groups are many."""
-    tasks = [(group, work / f"part-{number:06d}") for number, group in enumerate(groups)]
-    clean = partial(_clean_part, rules=rules, with_sketches=with_sketches)
-    is_little = len(groups) < GROUPS_WORTH_A_POOL
-    yield from map_in_processes(clean, tasks, 1 if is_little else workers or os.cpu_count() or 1)
 
 
 def _clean_part(task: tuple[RowGroup, Path], rules: CleanRules, with_sketches: bool) -> CleanPart:

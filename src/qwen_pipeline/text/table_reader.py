@@ -31,10 +31,10 @@ def row_groups(table: Table) -> list[RowGroup]:
     ]
 
 
-def read_group(group: RowGroup) -> Iterator[pa.RecordBatch]:
-    """The rows of a row group in batches of at most ``ROWS_PER_BATCH``."""
+def read_group(group: RowGroup, rows_per_batch: int = ROWS_PER_BATCH) -> Iterator[pa.RecordBatch]:
+    """The rows of a row group in batches of at most ``rows_per_batch``."""
     with pq.ParquetFile(group.file, pre_buffer=False) as file:
-        yield from file.iter_batches(ROWS_PER_BATCH, row_groups=[group.number], use_threads=False)
+        yield from file.iter_batches(rows_per_batch, row_groups=[group.number], use_threads=False)
 
 
 def read_batches(table: Table, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
