@@ -29,7 +29,8 @@ from qwen_pipeline.memory.activations import ActivationPolicy, apply_activation_
 from qwen_pipeline.memory.cap import apply_memory_cap
 from qwen_pipeline.memory.live_bytes import LiveBytes
 from qwen_pipeline.memory.measure import GIB, MemoryMeter
-from qwen_pipeline.memory.plan import Planner, PlanRequest, TracedSteps
+from qwen_pipeline.memory.plan import PlanRequest
+from qwen_pipeline.memory.planner import Planner, TracedSteps
 from qwen_pipeline.memory.recovery import is_out_of_memory, release_memory, run_or_split
 from qwen_pipeline.memory.trace import follow_model
 from qwen_pipeline.memory.transaction import GradientTransaction

@@ -10,10 +10,12 @@ from rich.console import Console
 from qwen_pipeline.errors import MemoryPlanError
 from qwen_pipeline.memory.activations import ActivationPolicy
 from qwen_pipeline.memory.cap import MemoryCap
+from qwen_pipeline.memory.choice import make_plan
 from qwen_pipeline.memory.measure import GIB
 from qwen_pipeline.memory.parts import optimiser_bytes
-from qwen_pipeline.memory.plan import Planner, PlanRequest, make_plan
+from qwen_pipeline.memory.plan import PlanRequest
 from qwen_pipeline.memory.plan_table import compare_with_measured, plan_report, plan_table
+from qwen_pipeline.memory.planner import Planner
 from qwen_pipeline.memory.trace import trace_step
 
 TRACED = {}  # One trace serves all tests with the same longest row.

@@ -6,7 +6,8 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig, Qwen3Config
 
 from qwen_pipeline.memory.activations import ActivationPolicy
 from qwen_pipeline.memory.cap import MemoryCap
-from qwen_pipeline.memory.plan import PlanRequest, make_plan
+from qwen_pipeline.memory.choice import make_plan
+from qwen_pipeline.memory.plan import PlanRequest
 from qwen_pipeline.memory.trace import MicroBatchShape, measure_step, trace_step
 from qwen_pipeline.training.memory_recipe import step_recipe
 

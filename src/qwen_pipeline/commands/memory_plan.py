@@ -40,8 +40,9 @@ def memory_plan(
     from transformers import AutoConfig
 
     from qwen_pipeline.memory.cap import planned_cap
-    from qwen_pipeline.memory.plan import TracedSteps, make_plan
+    from qwen_pipeline.memory.choice import make_plan
     from qwen_pipeline.memory.plan_table import plan_report, plan_table
+    from qwen_pipeline.memory.planner import TracedSteps
     from qwen_pipeline.training.planning import plan_request
 
     config = AutoConfig.from_pretrained(str(source.directory(weights=False)))
@@ -66,14 +67,16 @@ def memory_plan(
         console.print(_cards_table(others))
 
 
-def _lengths(env: str | None, params: dict[str, Any], parameters: Any, use_data: bool) -> list[int]:
+def _lengths(env: str | None, params: dict[str, Any], parameters: Any, use_data: bool) -> Any:
     """Tokens of each row: of the data, or of a step of the longest rows that are allowed."""
     if not use_data:
         return [parameters.max_sequence_length] * parameters.examples_per_step
     from qwen_pipeline.commands.stage_outputs import load_outputs
 
     (rows,) = load_outputs(env, params, ("tokenized_train",))
-    return [len(ids) for ids in rows["input_ids"]]
+    from qwen_pipeline.training.fetch import row_lengths
+
+    return row_lengths(rows)
 
 
 def _for_cards(planned: Any) -> dict[str, Any]:

@@ -26,14 +26,15 @@ from qwen_pipeline.model.device import compute_device
 from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.tracking.reporter import Reporter
 from qwen_pipeline.training.checkpoint import Checkpoints
-from qwen_pipeline.training.fetch import fetch_steps, require_rows, row_lengths
+from qwen_pipeline.training.fetch import fetch_steps, require_rows, row_lengths, select_columns
+from qwen_pipeline.training.forecast import announce, tokens_left
 from qwen_pipeline.training.guards import LossGuard
 from qwen_pipeline.training.interrupt import Interrupt
 from qwen_pipeline.training.optimisers import build_optimiser
 from qwen_pipeline.training.order import StepOrder
 from qwen_pipeline.training.planning import TrainingPlan
 from qwen_pipeline.training.precision import compute_dtype_for
-from qwen_pipeline.training.recorder import Recorder, duration
+from qwen_pipeline.training.recorder import Recorder
 from qwen_pipeline.training.report import build_report
 from qwen_pipeline.training.schedule import RateSchedule
 from qwen_pipeline.training.snapshot import TrainedParts
@@ -73,7 +74,7 @@ class Trainer:
             NoExamplesError: There is no training row, or no validation row for a scheduler that needs them.
         """
         require_rows(rows, validation_rows, parameters)
-        self.model, self.rows, self.validation_rows = model, rows, list(validation_rows)
+        self.model, self.rows, self.validation_rows = model, rows, select_columns(validation_rows)
         self.parameters, self.plan, self.reporter = parameters, plan, reporter
         self.device = compute_device()
         self.compute_dtype = compute_dtype_for(parameters, self.device)
@@ -140,19 +141,14 @@ class Trainer:
         return self._finish()
 
     def _announce(self) -> None:
-        """Say before the first step what the run will take: steps, tokens, time, disk; check the disk."""
-        left = range(self.history.step + 1, self.order.steps + 1)
-        lengths = row_lengths(self.rows)
-        tokens = sum(lengths[number] for step in left for number in self.order.rows_of(step))
-        disk = ""
-        if self.parameters.save_strategy != "no":
-            needed = self.checkpoints.require_space(self.model)
-            disk = f"; checkpoints take up to {needed / 2**20:.0f} MiB"
-        if not left:
+        """Check the disk before the first step, and say what the run will take."""
+        saves, done = self.parameters.save_strategy != "no", self.history.step
+        disk_bytes = self.checkpoints.require_space(self.model) if saves else 0
+        if done >= self.order.steps:
             return
-        first = [self.rows[number] for number in self.order.rows_of(left[0])]
-        seconds = duration(self.stepper.time_micro_batch(first) * tokens)
-        logger.info("%d optimiser steps over %d tokens, about %s%s.", len(left), tokens, seconds, disk)
+        first = [self.rows[number] for number in self.order.rows_of(done + 1)]
+        tokens = tokens_left(self.order, done, row_lengths(self.rows))
+        announce(self.order.steps - done, tokens, self.stepper.time_micro_batch(first), disk_bytes)
 
     def _fetch(self) -> Iterable[list[Row]]:
         self._rolled_back = False

@@ -20,16 +20,17 @@ class StepOrder:
         steps = max(1, math.ceil(self.steps_per_epoch * epochs))
         self.steps = min(steps, max_steps) if max_steps else steps
         self._rows, self._per_step, self._seed = rows, per_step, seed
-        self._permutation: tuple[int, list[int]] = (-1, [])
+        self._permutation = (-1, torch.empty(0, dtype=torch.int64))
 
     def rows_of(self, step: int) -> list[int]:
         """Row numbers of optimiser step ``step``, counted from 1."""
         epoch, place = divmod(step - 1, self.steps_per_epoch)
         if self._permutation[0] != epoch:
             generator = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
-            self._permutation = (epoch, torch.randperm(self._rows, generator=generator).tolist())
+            self._permutation = (epoch, torch.randperm(self._rows, generator=generator))
         start = place * self._per_step
-        return self._permutation[1][start : start + self._per_step]
+        rows: list[int] = self._permutation[1][start : start + self._per_step].tolist()
+        return rows
 
     def ends_epoch(self, step: int) -> bool:
         """Whether ``step`` is the last of an epoch or of the training."""

@@ -1,7 +1,6 @@
 """Settings of a training from the memory plan: micro-batch, activations, cap."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +8,8 @@ import torch
 
 from qwen_pipeline.memory.activations import ActivationPolicy
 from qwen_pipeline.memory.cap import MemoryCap
-from qwen_pipeline.memory.plan import MemoryPlan, PlanRequest, make_plan
+from qwen_pipeline.memory.choice import make_plan
+from qwen_pipeline.memory.plan import MemoryPlan, PlanRequest, RowLengths
 from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.training.memory_recipe import step_recipe
 from qwen_pipeline.training.precision import compute_dtype_for
@@ -35,7 +35,7 @@ class TrainingPlan:
 
 
 def plan_request(
-    parameters: TrainParameters, config: Any, lengths: Sequence[int], cap: MemoryCap, on_gpu: bool
+    parameters: TrainParameters, config: Any, lengths: RowLengths, cap: MemoryCap, on_gpu: bool
 ) -> PlanRequest:
     """What the memory plan is asked.
 
@@ -58,7 +58,7 @@ def plan_request(
             on_gpu=on_gpu,
             **parameters.lora_variant,
         ),
-        row_lengths=list(lengths),
+        row_lengths=lengths,
         examples_per_step=parameters.examples_per_step,
         cap=cap,
         batch_size=None if parameters.batch_size == "auto" else parameters.batch_size,
@@ -69,7 +69,7 @@ def plan_request(
 
 
 def plan_training(
-    parameters: TrainParameters, config: Any, lengths: Sequence[int], cap: MemoryCap, device: torch.device
+    parameters: TrainParameters, config: Any, lengths: RowLengths, cap: MemoryCap, device: torch.device
 ) -> TrainingPlan:
     """Choose micro-batch and activations.
 
