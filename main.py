@@ -56,6 +56,10 @@ def read_parameters(arguments: argparse.Namespace) -> dict[str, Any]:
             parameters = json.loads(arguments.config.read_text(encoding="utf-8-sig"))
         except OSError as failure:
             raise SystemExit(f"--config {arguments.config} cannot be read: {failure.strerror}.") from failure
+        except UnicodeDecodeError as failure:
+            raise SystemExit(
+                f"--config {arguments.config} is not UTF-8; save it as UTF-8 in your editor."
+            ) from failure
         except ValueError as failure:
             raise SystemExit(f"--config {arguments.config} is not JSON: {failure}.") from failure
     parameters |= {name: value for name, value in vars(arguments).items() if name in parameter_names()}

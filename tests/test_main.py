@@ -67,13 +67,13 @@ def test_the_guides_json_is_read_and_a_flag_stands_above_it(main: ModuleType, tm
     assert parse(main, "--config", str(path), "--batch-size", "1") == {"batch_size": 1, "lora_r": 4}
 
 
-@pytest.mark.parametrize("content", [None, "{not json"])
+@pytest.mark.parametrize("content", [None, b"{not json", '{"data_dir": "数据"}'.encode("gbk")])
 def test_a_config_that_cannot_be_read_is_one_sentence(
-    main: ModuleType, tmp_path: Path, content: str | None
+    main: ModuleType, tmp_path: Path, content: bytes | None
 ) -> None:
     path = tmp_path / "config.json"
     if content is not None:
-        path.write_text(content)
+        path.write_bytes(content)
     with pytest.raises(SystemExit, match="--config"):
         parse(main, "--config", str(path))
 

@@ -9,8 +9,10 @@ from typing import Any
 
 from kedro.config import MissingConfigException, OmegaConfigLoader
 from omegaconf import OmegaConf
+from yaml import YAMLError
 
 from qwen_pipeline.errors import ParameterError
+from qwen_pipeline.params.broken_files import explain_broken_file
 from qwen_pipeline.params.merge import build_groups, flatten_layer, merge_layers
 
 
@@ -64,6 +66,10 @@ class ProjectConfigLoader(OmegaConfigLoader):
             return dict(loader["parameters"])
         except MissingConfigException:
             return {}
+        except (YAMLError, ValueError) as failure:
+            told = explain_broken_file(Path(self.conf_source, environment)) or str(failure)
+            root = Path(self.conf_source).parent.as_posix()
+            raise ParameterError(told.replace(f"{root}/", "")) from failure
 
     def _environments(self) -> list[str]:
         folders = (path for path in Path(self.conf_source).iterdir() if path.is_dir())

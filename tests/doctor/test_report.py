@@ -71,3 +71,16 @@ def test_old_log_files_are_removed(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_costs_only_the_log(tmp_path: Path) -> None:
     (tmp_path / "logs").write_text("a file in the way")
     assert open_log_file(tmp_path, "2026") is None
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
+def test_a_full_disk_costs_only_the_log_and_is_not_told_line_by_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs/2026.jsonl").symlink_to("/dev/full")
+    handler = open_log_file(tmp_path, "2026")
+    for _ in range(3):
+        logging.getLogger("qwen_pipeline.test").warning("one line")
+    close_log_file(handler)
+    assert "Traceback" not in capsys.readouterr().err

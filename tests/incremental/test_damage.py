@@ -8,7 +8,7 @@ import pytest
 from kedro.io import DatasetError
 
 from incremental.toy import Toy
-from qwen_pipeline.commands.project import explained_by
+from qwen_pipeline.commands.failures import explained_by
 from qwen_pipeline.errors import VersionError
 
 

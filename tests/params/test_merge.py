@@ -70,6 +70,30 @@ def test_a_value_out_of_range_is_refused_with_key_and_value(layer: dict[str, obj
     assert key in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("layer", "told"),
+    [
+        ({"batch_size": "abc"}, "batch_size='abc': it must be a valid integer or 'auto'."),
+        ({"batch_size": 0}, "batch_size=0: it must be from 1 to 4096, or auto."),
+        ({"save_strategy": "never"}, "save_strategy='never': it must be 'no', 'epoch', 'steps' or 'best'."),
+        ({"learning_rate": 2}, "learning_rate=2: it must be less than or equal to 1."),
+        (
+            {"gradient_checkpointing": "maybe"},
+            "gradient_checkpointing='maybe': it must be a valid boolean or auto, offload, keep, recompute, keep:NUMBER.",
+        ),
+        ({"speakers": {"小王": "boss"}}, "speakers.小王='boss': it must be 'user', 'assistant' or 'system'."),
+    ],
+)
+def test_a_wrong_value_is_told_once_with_all_that_it_may_be(layer: dict[str, object], told: str) -> None:
+    with pytest.raises(ParameterError) as caught:
+        build(layer)
+    assert str(caught.value) == told
+
+
+def test_languages_are_joined_by_a_plus_on_the_command_line() -> None:
+    assert build({"languages": "zh+en"})["clean"]["languages"] == ["zh", "en"]
+
+
 def test_one_name_with_two_values_in_one_layer_is_refused() -> None:
     with pytest.raises(ParameterError, match="twice"):
         flatten_layer({"batch_size": 1, "train": {"batch_size": 2}}, "conf/local")

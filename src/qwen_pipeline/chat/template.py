@@ -54,7 +54,7 @@ def end_of_turn(tokenizer: Tokenizer) -> str:
     question = {"role": "user", "content": _QUESTION}
     whole = conversation_text(tokenizer, [question, {"role": "assistant", "content": _ANSWER}])
     after = whole.rpartition(_ANSWER)[2]
-    ids = tokenizer(after, add_special_tokens=False)["input_ids"]
+    ids = tokenizer(after, add_special_tokens=False, verbose=False)["input_ids"]
     token = str(tokenizer.convert_ids_to_tokens(ids[0])) if ids else ""
     if not token or not after.startswith(token) or ids[0] == tokenizer.pad_token_id:
         raise UnsupportedModelError(

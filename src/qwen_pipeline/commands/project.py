@@ -1,8 +1,9 @@
 """What every command of this project needs: its root, its parameters, and errors in one sentence."""
 
-import errno
 import functools
+import logging
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,9 +12,8 @@ import click
 from kedro.framework.cli.utils import _split_params, env_option
 from kedro.framework.startup import bootstrap_project
 
-from qwen_pipeline.errors import DiskSpaceError, PipelineError
+from qwen_pipeline.commands.failures import explained_by
 
-DISK_ERRORS = {errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS}
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -50,25 +50,11 @@ def read_groups(env: str | None, params: dict[str, Any]) -> tuple[Path, dict[str
     return root, groups
 
 
-def explained_by(failure: BaseException | None) -> PipelineError | None:
-    """The user's mistake behind a failure; Kedro wraps what a dataset raises into an error of its own."""
-    chain = []
-    while failure is not None:
-        if isinstance(failure, PipelineError):
-            return failure
-        chain.append(failure)
-        failure = failure.__cause__ or failure.__context__
-    for cause in chain:
-        if isinstance(cause, OSError) and cause.errno in DISK_ERRORS and cause.filename is not None:
-            return DiskSpaceError(
-                f"{cause.filename} cannot be written: {cause.strerror}. Make room or give this user the right to "
-                "write there, and run again; what was saved before stays."
-            )
-    return None
-
-
 def one_sentence(function: Function) -> Function:
-    """Tell a user's mistake in one message, without a traceback, and exit with 1."""
+    """Tell what a person can put right in one message, without a traceback, and exit with 1.
+
+    With ``log_level=DEBUG`` the original comes before the message.
+    """
 
     @functools.wraps(function)
     def told(*arguments: Any, **options: Any) -> Any:
@@ -77,6 +63,8 @@ def one_sentence(function: Function) -> Function:
         except Exception as failure:
             if (mistake := explained_by(failure)) is None:
                 raise
+            if logging.getLogger("qwen_pipeline").isEnabledFor(logging.DEBUG):
+                traceback.print_exception(failure)
             click.secho(str(mistake), fg="red", err=True)
             sys.exit(1)
 

@@ -82,8 +82,10 @@ def _directory(path: Path, samples: Path) -> Path:
     if path.as_posix().endswith(DEFAULT):
         return samples
     what = "holds no file" if path.is_dir() else "does not exist"
+    here = Path.cwd()  # Kedro makes a path of the catalog absolute; people know it as they wrote it
+    named = path.relative_to(here).as_posix() if here in path.parents else path
     raise DataError(
-        f"data_dir={path} {what}; put question-and-answer files there, or leave data_dir out to use {DEFAULT}."
+        f"data_dir={named} {what}; put question-and-answer files there, or leave data_dir out to use {DEFAULT}."
     )
 
 

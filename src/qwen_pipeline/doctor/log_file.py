@@ -1,5 +1,6 @@
 """One log file a run, a JSON object a line, so that a support report can quote the last one."""
 
+import contextlib
 import json
 import logging
 import time
@@ -30,6 +31,19 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
+class RunLog(logging.FileHandler):
+    """A log file that gives up in silence where it cannot be written: a full disk is told once, by the run."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (the name is logging’s)
+        """Write no further line."""
+        self.setLevel(logging.CRITICAL + 1)
+
+    def close(self) -> None:
+        """Close the file, whatever can still be written of it."""
+        with contextlib.suppress(OSError):
+            super().close()
+
+
 def open_log_file(project_path: Path, name: str) -> logging.Handler | None:
     """Send this project's and Kedro's records of a run to ``logs/<name>.jsonl`` as well.
 
@@ -45,7 +59,7 @@ def open_log_file(project_path: Path, name: str) -> logging.Handler | None:
         folder.mkdir(exist_ok=True)
         for old in sorted(folder.glob("*.jsonl"))[: -KEPT_FILES + 1]:
             old.unlink(missing_ok=True)
-        handler = logging.FileHandler(folder / f"{name}.jsonl", encoding="utf-8", delay=True)
+        handler = RunLog(folder / f"{name}.jsonl", encoding="utf-8", delay=True)
     except OSError:
         return None
     handler.setFormatter(JsonLines())

@@ -20,8 +20,9 @@ def write_json(path: Path, content: Any) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         partial.replace(path)
-    except OSError:
+    except OSError as failure:
         partial.unlink(missing_ok=True)
+        failure.filename = failure.filename or str(path)  # a full disk is told without saying where
         raise
     flush_folder(path.parent)
 

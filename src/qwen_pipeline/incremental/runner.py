@@ -92,14 +92,8 @@ class IncrementalRunner(SequentialRunner):
     def _run_stale(self, run: "_Run") -> None:
         self._tell_stale_inputs(run)
         load_counts = Counter(chain.from_iterable(node.inputs for node in run.pipeline.nodes))
-        done: set[Node] = set()
-        for node in run.pipeline.nodes:
-            try:
-                self._bring_up_to_date(node, run)
-            except Exception:
-                self._suggest_resume_scenario(run.pipeline, done, run.catalog)
-                raise
-            done.add(node)
+        for node in run.pipeline.nodes:  # after a failure the same command goes on there: no hint is needed
+            self._bring_up_to_date(node, run)
             self._release_datasets(node, run.catalog, load_counts, run.pipeline)
 
     def _bring_up_to_date(self, node: Node, run: "_Run") -> None:

@@ -35,8 +35,9 @@ def check_directory(folder: Path, weights: bool = True) -> Path:
     """
     if not folder.is_dir():
         kind = "is a file" if folder.is_file() else "does not exist"
+        named = folder if folder.is_absolute() or folder.parts[:1] == ("..",) else f"./{folder}"
         raise ModelSourceError(
-            f"model_name={folder}: the folder {kind}. Give a folder with config.json, tokenizer and "
+            f"model_name={named}: the folder {kind}. Give a folder with config.json, tokenizer and "
             "*.safetensors, a hub id (owner/name), or demo."
         )
     config = _load_json(folder, "config.json")

@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from qwen_pipeline.params.fields import StageParameters, run_time
 
@@ -54,6 +54,12 @@ class CleanParameters(StageParameters):
     clean_workers: int | None = run_time(
         None, ge=1, le=64, description="Processes that clean rows; None takes one per core."
     )
+
+    @field_validator("languages", mode="before")
+    @classmethod
+    def _split_at_plus(cls, value: object) -> object:
+        """``--params`` splits at commas, so there lists are written ``zh+en``."""
+        return value.split("+") if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _leave_rows_for_training(self) -> Self:

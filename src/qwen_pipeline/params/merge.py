@@ -15,6 +15,8 @@ from pydantic_core import ErrorDetails
 from qwen_pipeline.errors import ParameterError
 from qwen_pipeline.params.groups import GROUPS, groups_with, parameter_names
 
+_TYPES = frozenset({"int", "float", "bool", "str", "none"})  # pydantic's names for the members of a union
+
 
 def flatten_layer(layer: Mapping[str, Any], origin: str) -> dict[str, Any]:
     """Turn one layer into flat names.
@@ -106,23 +108,42 @@ def _suggest(name: str, known: Iterable[str]) -> str:
 
 
 def _explain(error: ValidationError) -> str:
-    """One clause a fault: the key, the value, the limit, and the nearest name where it is misspelt."""
-    return " ".join(dict.fromkeys(_explain_one(details, error) for details in error.errors()))
+    """One clause a key: the value, the limit, and the nearest name where the key is misspelt.
+
+    A field that takes several types gives an error for each of them; they are told as the choices.
+    """
+    by_key: dict[str, list[ErrorDetails]] = {}
+    for details in error.errors():
+        by_key.setdefault(".".join(_location(details)), []).append(details)
+    return " ".join(_explain_key(key, found) for key, found in by_key.items())
 
 
-def _explain_one(details: ErrorDetails, error: ValidationError) -> str:
-    location = [str(part) for part in details["loc"] if not _is_union_tag(part)]
-    key = ".".join(location) or error.title
-    if details["type"] == "extra_forbidden":
+def _explain_key(key: str, found: list[ErrorDetails]) -> str:
+    location = _location(found[0])
+    if found[0]["type"] == "extra_forbidden":
         return f"Unknown parameter {key}.{_suggest(location[-1], _siblings(location))}"
-    message = details["msg"].removeprefix("Value error, ").rstrip(".")
-    if not location:
-        return f"{message}."
-    return f"{key}={details['input']!r}: {message[0].lower()}{message[1:]}."
+    first, *others = dict.fromkeys(_limit(details) for details in found)
+    told = " or ".join([first, *(other.removeprefix("it must be ") for other in others)])
+    return f"{key}={found[0]['input']!r}: {told}." if key else f"{told}."
+
+
+def _limit(details: ErrorDetails) -> str:
+    if details["type"] == "string_pattern_mismatch":
+        choices = details["ctx"]["pattern"].strip("^($)").replace(r"\d+", "NUMBER")
+        return f"it must be {choices.replace('|', ', ')}"
+    message = details["msg"].removeprefix("Value error, ").rstrip(".").partition(", unable to ")[0]
+    for prefix in ("Input should be ", "String should be "):
+        message = message.replace(prefix, "it must be ")
+    return f"{message[0].lower()}{message[1:]}"
+
+
+def _location(details: ErrorDetails) -> list[str]:
+    """Where the value stands, without the names of the types that were tried."""
+    return [str(part) for part in details["loc"] if not _is_union_tag(part)]
 
 
 def _is_union_tag(part: int | str) -> bool:
-    return isinstance(part, str) and not part.isidentifier()
+    return isinstance(part, str) and (part in _TYPES or "[" in part or "-" in part)
 
 
 def _siblings(location: list[str]) -> list[str]:

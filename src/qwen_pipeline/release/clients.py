@@ -96,7 +96,9 @@ def check_modelfile(path: Path, tokenizer: Any, live: LiveAnswers) -> Check:
     """Render the conversations with a Modelfile's template: same prompts, same end of turn, a file to load."""
     modelfile = path.read_text(encoding="utf-8")
     prompts = [
-        tokenizer(render_modelfile(modelfile, prepare_messages(turns)), add_special_tokens=False)["input_ids"]
+        tokenizer(
+            render_modelfile(modelfile, prepare_messages(turns)), add_special_tokens=False, verbose=False
+        )["input_ids"]
         for turns in live.conversations
     ]
     stops = frozenset(tokenizer.convert_tokens_to_ids(stop) for stop in stops_of(modelfile))

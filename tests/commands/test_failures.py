@@ -1,0 +1,123 @@
+"""Every failure of a library that the guide quotes is told with what to do, however it is wrapped."""
+
+import errno
+
+import pytest
+
+from qwen_pipeline.commands.failures import explained_by
+from qwen_pipeline.errors import (
+    DataError,
+    DiskSpaceError,
+    EnvironmentProblemError,
+    ModelSourceError,
+    OutOfMemoryError,
+    ParameterError,
+    PipelineError,
+    QuantizationError,
+    UnsupportedModelError,
+)
+
+
+def raised_from(cause: BaseException) -> Exception:
+    try:
+        raise RuntimeError("as Kedro wraps it") from cause
+    except RuntimeError as failure:
+        return failure
+
+
+QUOTED: list[tuple[BaseException, type[PipelineError], str]] = [
+    (
+        RuntimeError("CUDA out of memory. Tried to allocate 1.50 GiB (GPU 0; 7.79 GiB total capacity)"),
+        OutOfMemoryError, "max_sequence_length",
+    ),
+    (
+        MemoryError("Unable to allocate 3.00 GiB for an array with shape (1, 2, 3)"),
+        OutOfMemoryError, "dataloader_num_workers=0",
+    ),
+    (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), OutOfMemoryError, "own memory"),
+    (OSError(errno.ENOMEM, "Cannot allocate memory"), OutOfMemoryError, "own memory"),
+    (
+        OSError("We couldn't connect to 'https://huggingface.co' to load this model"),
+        ModelSourceError, "HF_ENDPOINT",
+    ),
+    (
+        ValueError(
+            "The model class you are passing has a `config_class` attribute that is not consistent with the config "
+            "class you passed (model has <class A> and you passed <class B>. Fix one of those so they match!"
+        ),
+        UnsupportedModelError, "model_name",
+    ),
+    (
+        ValueError("The checkpoint has model type `x` but Transformers does not recognize this architecture."),
+        UnsupportedModelError, "transformers 5",
+    ),
+    (
+        ImportError(
+            "Using `load_in_4bit=True` requires Accelerate: `pip install accelerate` and the latest version of bitsandbytes"
+        ),
+        QuantizationError, "-m pip install",
+    ),
+    (OSError(errno.ENOSPC, "No space left on device"), DiskSpaceError, "kedro prune"),
+    (OSError(errno.ENOSPC, "No space left on device", "data/x"), DiskSpaceError, "data/x cannot be written"),
+    (RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"), DiskSpaceError, "df -h"),
+    (RuntimeError("(sqlite3.OperationalError) database or disk is full"), DiskSpaceError, "kedro prune"),
+    (PermissionError(errno.EACCES, "Permission denied", "data/x"), DiskSpaceError, "data/x cannot be opened or written"),
+    (
+        FileNotFoundError(errno.ENOENT, "No such file or directory", "data/raw/qa_data.md"),
+        DataError, "data/raw/qa_data.md is not there",
+    ),
+    (
+        ValueError("Asking to pad but the tokenizer does not have a padding token."),
+        ModelSourceError, "tokenizer_kwargs",
+    ),
+    (
+        RuntimeError("Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu!"),
+        EnvironmentProblemError, "CUDA_VISIBLE_DEVICES",
+    ),
+    (
+        RuntimeError("The NVIDIA driver on your system is too old (found version 11040)."),
+        EnvironmentProblemError, "kedro doctor",
+    ),
+    (ModuleNotFoundError("No module named 'peft'"), EnvironmentProblemError, "make setup"),
+    (ValueError("Failed to find the pipeline named 'trian'. It needs to be"), ParameterError, "Did you mean train?"),
+    (ValueError("Pipeline does not contain nodes named ['foo']."), ParameterError, "no node foo"),
+    (ValueError("Pipeline contains no nodes after applying all provided filters. Please"), ParameterError, "--tags"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("failure", "kind", "told"), QUOTED, ids=lambda value: str(value)[:40])
+def test_a_failure_that_the_guide_quotes_is_told_with_what_to_do(
+    failure: BaseException, kind: type[PipelineError], told: str
+) -> None:
+    for raised in (failure, raised_from(failure)):
+        explained = explained_by(raised)
+        assert type(explained) is kind
+        assert told in str(explained)
+        assert "\n" not in str(explained)
+
+
+def test_our_own_sentence_is_found_behind_what_a_library_wrapped_around_it() -> None:
+    mistake = DataError("data_dir=x does not exist")
+    assert explained_by(raised_from(mistake)) is mistake
+
+
+def test_a_defect_of_ours_is_not_explained_away() -> None:
+    assert explained_by(KeyError("ours")) is None
+    assert explained_by(ModuleNotFoundError("No module named 'qwen_pipeline.nowhere'")) is None
+
+
+def test_what_was_being_handled_when_a_defect_appeared_does_not_explain_it() -> None:
+    try:
+        try:
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory", "cache.json")
+        except FileNotFoundError:
+            raise KeyError("ours")  # noqa: B904
+    except KeyError as failure:
+        defect = failure
+    assert explained_by(defect) is None
+
+
+def test_a_long_message_is_cut_to_one_line() -> None:
+    explained = explained_by(RuntimeError("CUDA out of memory. " + "x" * 1000 + "\nsecond line"))
+    assert len(str(explained)) < 500
+    assert "second line" not in str(explained)
