@@ -15,8 +15,8 @@ import torch
 from qwen_pipeline.chat.messages import Message
 from qwen_pipeline.evaluation.generation import answer_questions
 from qwen_pipeline.evaluation.likelihood import score_rows
-from qwen_pipeline.model.tokenizer import load_tokenizer
 from qwen_pipeline.model.source import ModelSource
+from qwen_pipeline.model.tokenizer import load_tokenizer
 from training.test_step import gradients
 from training.tiny_training import make_rows, make_trainer
 

@@ -9,7 +9,7 @@ Shapes: T tokens of the micro-batch, N rows of them with a label, C rows of a ch
 V vocabulary.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,9 +86,8 @@ def linear_cross_entropy(
     """
     _check_shapes(hidden_TD, head_VD, labels_T)
     rows_N = _rows(labels_T, labelled_rows_N, ignore_index)
-    chunk = chunk_tokens or default_chunk_tokens(head_VD)
     apply: Callable[..., Tensor] = _LinearCrossEntropy.apply
-    return apply(hidden_TD, head_VD, labels_T, rows_N, chunk)
+    return apply(hidden_TD, head_VD, labels_T, rows_N, chunk_tokens)
 
 
 @torch.no_grad()
@@ -104,16 +103,12 @@ def score_tokens(
     """Loss and hit of every labelled token, for evaluation; takes what `linear_cross_entropy` takes."""
     _check_shapes(hidden_TD, head_VD, labels_T)
     rows_N = _rows(labels_T, labelled_rows_N, ignore_index)
-    chunk = chunk_tokens or default_chunk_tokens(head_VD)
     loss_N = torch.empty(rows_N.numel(), dtype=torch.float32, device=hidden_TD.device)
     correct_N = torch.empty(rows_N.numel(), dtype=torch.bool, device=hidden_TD.device)
-    for start in range(0, rows_N.numel(), chunk):
-        rows_C = rows_N[start : start + chunk]
-        labels_C = labels_T.index_select(0, rows_C)
-        logits_CV = hidden_TD.index_select(0, rows_C).to(head_VD.dtype) @ head_VD.t()
-        correct_N[start : start + chunk] = logits_CV.argmax(dim=-1) == labels_C
-        loss_C, _ = _exponentiate(logits_CV, labels_C)
-        loss_N[start : start + chunk] = loss_C
+    for part, labels_C, logits_CV in _chunks(hidden_TD, head_VD, labels_T, rows_N, chunk_tokens):
+        correct_N[part] = logits_CV.argmax(dim=-1) == labels_C
+        loss_N[part] = _exponentiate(logits_CV, labels_C)[0]
+        del logits_CV
     return TokenScores(rows_N, loss_N, correct_N)
 
 
@@ -126,21 +121,18 @@ def default_chunk_tokens(head_VD: Tensor) -> int:
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, hidden_TD: Tensor, head_VD: Tensor, labels_T: Tensor, rows_N: Tensor, chunk: int
+        ctx: Any, hidden_TD: Tensor, head_VD: Tensor, labels_T: Tensor, rows_N: Tensor, chunk: int | None
     ) -> Tensor:
         wants_gradient = ctx.needs_input_grad[0]
         loss = torch.zeros((), dtype=torch.float32, device=hidden_TD.device)
         grad_ND = hidden_TD.new_empty(rows_N.numel() if wants_gradient else 0, hidden_TD.shape[1])
-        for start in range(0, rows_N.numel(), chunk):
-            rows_C = rows_N[start : start + chunk]
-            labels_C = labels_T.index_select(0, rows_C)
-            logits_CV = hidden_TD.index_select(0, rows_C).to(head_VD.dtype) @ head_VD.t()
+        for part, labels_C, logits_CV in _chunks(hidden_TD, head_VD, labels_T, rows_N, chunk):
             loss_C, grad_CV = _exponentiate(logits_CV, labels_C, normalise=wants_gradient)
             loss += loss_C.sum()
             if wants_gradient:
-                grad_CV[torch.arange(rows_C.numel(), device=rows_C.device), labels_C] -= 1.0
+                grad_CV[torch.arange(labels_C.numel(), device=labels_C.device), labels_C] -= 1.0
                 product_CV = grad_CV if logits_CV.dtype == torch.float32 else logits_CV.copy_(grad_CV)
-                grad_ND[start : start + chunk] = product_CV @ head_VD
+                grad_ND[part] = product_CV @ head_VD
             del logits_CV, grad_CV
         ctx.save_for_backward(grad_ND, rows_N)
         ctx.tokens = hidden_TD.shape[0]
@@ -155,6 +147,21 @@ class _LinearCrossEntropy(torch.autograd.Function):
         # bfloat16 scale would be off by up to 0.4 %.
         grad_TD.index_copy_(0, rows_N, (grad_ND.float() * grad_loss).to(grad_ND.dtype))
         return grad_TD, None, None, None, None
+
+
+def _chunks(
+    hidden_TD: Tensor, head_VD: Tensor, labels_T: Tensor, rows_N: Tensor, chunk: int | None
+) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Place among the labelled rows, labels ``[C]`` and logits ``[C, V]`` of each chunk; delete the logits before the next."""
+    size = chunk or default_chunk_tokens(head_VD)
+    for start in range(0, rows_N.numel(), size):
+        part = slice(start, start + size)
+        rows_C = rows_N[part]
+        yield (
+            part,
+            labels_T.index_select(0, rows_C),
+            hidden_TD.index_select(0, rows_C).to(head_VD.dtype) @ head_VD.t(),
+        )
 
 
 def _exponentiate(logits_CV: Tensor, labels_C: Tensor, normalise: bool = False) -> tuple[Tensor, Tensor]:
