@@ -9,6 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from qwen_pipeline.errors import EnvironmentProblemError, NoExamplesError
+from qwen_pipeline.model.source import ModelSource
+from qwen_pipeline.params.train import TrainParameters
+from qwen_pipeline.training.session import train_tracked
+
 SCRIPT = Path(__file__).with_name("rank_of_a_step.py")
 
 
@@ -26,6 +31,28 @@ def run_ranks(count: int, model: Path, folder: Path) -> list[Path]:
         errors = process.communicate(timeout=240)[1]
         assert process.returncode == 0, errors
     return [folder / f"{rank}-of-{count}.pt" for rank in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("WORLD_SIZE", "2", "2 processes"),
+        ("ACCELERATE_USE_FSDP", "true", "FSDP"),
+        ("ACCELERATE_USE_DEEPSPEED", "1", "DeepSpeed"),
+    ],
+)
+def test_a_training_in_several_processes_is_refused_before_any_work(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(EnvironmentProblemError, match=f"{told}.*without torchrun"):
+        train_tracked([], [], ModelSource("demo"), TrainParameters(), {}, tmp_path, tmp_path)
+
+
+def test_one_process_is_no_reason_to_refuse(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    with pytest.raises(NoExamplesError):
+        train_tracked([], [], ModelSource("demo"), TrainParameters(), {}, tmp_path, tmp_path)
 
 
 @pytest.mark.slow

@@ -47,7 +47,7 @@ def plan_report(plan: MemoryPlan) -> dict[str, Any]:
 
 def plan_table(plan: MemoryPlan) -> Table:
     """The plan as a table: each part at the peak, the sums, and the settings in the caption."""
-    table = Table(title="Memory at the peak of a training step", caption=_settings(plan))
+    table = Table(title="Memory at the peak of a training step", caption=describe_settings(plan))
     table.add_column("Part")
     table.add_column("GiB", justify="right")
     for name, size_gib in plan.parts.as_gib().items():
@@ -84,7 +84,8 @@ def compare_with_measured(
     return found
 
 
-def _settings(plan: MemoryPlan) -> str:
+def describe_settings(plan: MemoryPlan) -> str:
+    """Micro-batches and activations of a plan in one sentence."""
     kept = {"keep": "all layers keep their activations", "recompute": "all layers are recomputed"}
     policy = str(plan.policy)
     words = kept.get(policy) or (

@@ -9,7 +9,9 @@ import torch
 from qwen_pipeline.memory.activations import ActivationPolicy
 from qwen_pipeline.memory.cap import MemoryCap
 from qwen_pipeline.memory.choice import make_plan
+from qwen_pipeline.memory.measure import GIB
 from qwen_pipeline.memory.plan import MemoryPlan, PlanRequest, RowLengths
+from qwen_pipeline.memory.plan_table import describe_settings
 from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.training.memory_recipe import step_recipe
 from qwen_pipeline.training.precision import compute_dtype_for
@@ -85,11 +87,12 @@ def plan_training(
     """
     plan = make_plan(plan_request(parameters, config, lengths, cap, device.type == "cuda"))
     logger.info(
-        "Memory plan: %.2f of %.2f GiB; micro-batches of %d rows and %d tokens, layers %s.",
+        "Memory plan: %.2f of max_memory_gb=%g (%.2f for %s, %.2f for the training). %s",
+        plan.parts.process / GIB,
+        cap.limit_gib,
+        cap.context_gib,
+        "the CUDA context" if device.type == "cuda" else "libraries and their kernels",
         plan.needs_gib,
-        cap.usable_gib,
-        plan.max_rows,
-        plan.max_tokens,
-        plan.policy,
+        describe_settings(plan),
     )
     return TrainingPlan(plan.max_rows, plan.max_tokens, plan.policy, plan)

@@ -1,9 +1,11 @@
 """Data parallelism inside a step: each process takes its share of the rows, and the gradients add up.
 
 A step's gradient is a sum over rows divided by the trained tokens of the whole step, so the sum over processes is
-the gradient of one process. With one process nothing here does anything. `kedro run` starts one process.
+the gradient of one process. With one process nothing here does anything. The step adds up over processes; checkpoints,
+tracking and reports are written by one process alone, so the train stage refuses to run in several.
 """
 
+import os
 from collections.abc import Sequence
 
 import torch
@@ -11,6 +13,28 @@ from accelerate import PartialState
 from torch import Tensor
 
 from qwen_pipeline.chat.packing import Row
+from qwen_pipeline.errors import EnvironmentProblemError
+
+_SHARDING = {
+    "ACCELERATE_USE_FSDP": "FSDP",
+    "ACCELERATE_USE_DEEPSPEED": "DeepSpeed",
+}  # set by accelerate launch
+
+
+def require_one_process() -> None:
+    """Refuse launchers of several processes and sharded models.
+
+    Raises:
+        EnvironmentProblemError: The environment asks for one of them.
+    """
+    count = int(os.environ.get("WORLD_SIZE") or 1)
+    shards = [kind for name, kind in _SHARDING.items() if os.environ.get(name, "").lower() in ("1", "true")]
+    if count > 1 or shards:
+        asked = shards[0] if shards else f"{count} processes (WORLD_SIZE={count})"
+        raise EnvironmentProblemError(
+            f"The train stage runs in one process on one card, and this environment asks for {asked}; start it with "
+            "kedro run, without torchrun or accelerate launch. Other cards: CUDA_VISIBLE_DEVICES=1 picks one."
+        )
 
 
 def own_share(rows: Sequence[Row]) -> Sequence[Row]:

@@ -24,6 +24,7 @@ from qwen_pipeline.training.fetch import require_rows, row_lengths
 from qwen_pipeline.training.loop import Trainer
 from qwen_pipeline.training.planning import TrainingPlan, plan_training
 from qwen_pipeline.training.precision import compute_dtype_for
+from qwen_pipeline.training.ranks import require_one_process
 
 
 def train_tracked(
@@ -49,6 +50,7 @@ def train_tracked(
     Returns:
         The adapter's folder and the train report.
     """
+    require_one_process()
     require_rows(rows, validation_rows, parameters)
     device = compute_device()
     cap = apply_memory_cap(parameters.max_memory_gb, MemoryMeter(device))
