@@ -96,8 +96,9 @@ def _cards_table(reports: dict[str, Any]) -> Any:
     from rich.table import Table
 
     table = Table(
-        "max_memory_gb", "process GiB", "tokens", "gradient_checkpointing", "time a token",
+        "max_memory_gb", "process, GiB", "tokens of a micro-batch", "gradient_checkpointing", "time a token",
         title="The fastest settings that fit",
+        caption="Time a token is relative: 1 is a large micro-batch with every activation kept.",
     )  # fmt: skip
     for limit_gib, report in reports.items():
         if not report["fits"]:

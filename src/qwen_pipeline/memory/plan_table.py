@@ -19,8 +19,9 @@ _TITLES = {
     "workspace": "Workspace of a layer, dequantised weights included",
     "libraries": "cuBLAS workspace",
     "fragmentation": "Allocator: reserved, not used",
-    "context": "CUDA context, or libraries and their kernels on a CPU",
+    "context": "CUDA context",
 }
+_ON_CPU = {"context": "Libraries and their kernels"}
 
 
 def plan_report(plan: MemoryPlan) -> dict[str, Any]:
@@ -50,12 +51,15 @@ def plan_table(plan: MemoryPlan) -> Table:
     table = Table(title="Memory at the peak of a training step", caption=describe_settings(plan))
     table.add_column("Part")
     table.add_column("GiB", justify="right")
+    on_gpu = plan.parts.libraries > 0
+    titles = _TITLES if on_gpu else _TITLES | _ON_CPU
     for name, size_gib in plan.parts.as_gib().items():
         if size_gib > 0:
-            table.add_row(_TITLES[name], f"{size_gib:.3f}")
+            table.add_row(titles[name], f"{size_gib:.3f}")
     table.add_section()
-    table.add_row("Tensors (max_memory_allocated)", f"{plan.parts.allocated / GIB:.3f}")
-    table.add_row("Process (as nvidia-smi shows it)", f"{plan.parts.process / GIB:.3f}")
+    seen = ("max_memory_allocated", "as nvidia-smi shows it") if on_gpu else ("live", "resident memory")
+    table.add_row(f"Tensors ({seen[0]})", f"{plan.parts.allocated / GIB:.3f}")
+    table.add_row(f"Process ({seen[1]})", f"{plan.parts.process / GIB:.3f}")
     table.add_row("max_memory_gb", f"{plan.cap.limit_gib:.3f}", style="green" if plan.fits else "red")
     return table
 
