@@ -22,3 +22,21 @@ def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finis
     start = time.monotonic()
     done = run_kedro(path, "run")
     yield FinishedProject(path, time.monotonic() - start, done.stdout)
+
+
+@pytest.fixture(scope="session")
+def debug_run(finished_project: FinishedProject, tmp_path_factory: pytest.TempPathFactory) -> FinishedProject:
+    """A project after the guide's quick look alone; its training is in the finished project's MLflow store."""
+    folder = tmp_path_factory.mktemp("debug")
+    project = FinishedProject(copy_project(folder / "project"), 0.0, "")  # the demo is built by now
+    options = "num_epochs=1,batch_size=1,max_sequence_length=64,enable_memory_profiling=true"
+    places = f"checkpoint_dir={folder / 'checkpoints'},save_strategy=steps,save_steps=100"
+    project.kedro(
+        "run",
+        "--pipeline",
+        "train",
+        "--params",
+        f"{options},{places}",
+        tracking_uri=finished_project.tracking_uri,
+    )
+    return project

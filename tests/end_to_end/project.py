@@ -33,14 +33,25 @@ class FinishedProject:
         versions = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
         return versions[-1] / parts[-1]
 
-    def kedro(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    @property
+    def tracking_uri(self) -> str:
+        """Its MLflow store."""
+        return f"sqlite:///{self.path / 'mlflow.db'}"
+
+    def kedro(
+        self, *arguments: str, check: bool = True, tracking_uri: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run a Kedro command in the project; stdout and stderr together."""
-        return run_kedro(self.path, *arguments, check=check)
+        return run_kedro(self.path, *arguments, check=check, tracking_uri=tracking_uri)
 
 
-def run_kedro(project: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+def run_kedro(
+    project: Path, *arguments: str, check: bool = True, tracking_uri: str | None = None
+) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(project / "src"), "COLUMNS": "200", "DO_NOT_TRACK": "1"}
     environment.pop("MLFLOW_TRACKING_URI", None)
+    if tracking_uri:
+        environment["MLFLOW_TRACKING_URI"] = tracking_uri
     done = subprocess.run(
         [sys.executable, "-m", "kedro", *arguments],
         cwd=project,
