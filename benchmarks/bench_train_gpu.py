@@ -6,8 +6,9 @@ Needs torch >= 2.11, transformers >= 5.17, peft and bitsandbytes; no data and no
 Qwen3-4B's shape (or that of --config) and random weights. `--tiny` runs the same code on a CPU in a minute,
 with the counter of live tensor bytes in the place of the allocator's.
 
-The peer is plain transformers + peft as a Trainer runs it: padded rows, all layers recomputed, logits of all
-tokens. Rows have the lengths of a chat data set (log-normal, median 400 tokens).
+The peer is plain transformers + peft as a Trainer runs it: padded rows, logits of all tokens, all layers recomputed (its default) or,
+in its best mode, rows grouped by length and all activations kept. It runs on this project's fused layers too, which flatters it. Rows have
+the lengths of a chat data set (log-normal, median 400 tokens). Limits that are not about a peer are in `gpu_limits.py`.
 """
 
 import argparse
@@ -20,13 +21,15 @@ from typing import Any
 
 import torch
 from bitsandbytes.nn import Linear4bit, Params4bit
+from gpu_limits import long_row, make_stepper, matrix_rate, step_peak, useful_operations
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, Qwen3Config
 
 from qwen_pipeline.chat.packing import pack
 from qwen_pipeline.errors import MemoryPlanError
 from qwen_pipeline.memory.activations import ActivationPolicy, apply_activation_policy
-from qwen_pipeline.memory.cap import apply_memory_cap
+from qwen_pipeline.memory.cap import apply_memory_cap, planned_cap
+from qwen_pipeline.memory.choice import make_plan
 from qwen_pipeline.memory.live_bytes import LiveBytes
 from qwen_pipeline.memory.measure import GIB, MemoryMeter
 from qwen_pipeline.memory.plan import PlanRequest
@@ -221,27 +224,87 @@ def check_parity(device: torch.device) -> dict[str, float]:
 
 
 def measure_throughput(config: Any, device: torch.device, tiny: bool, repeats: int) -> dict[str, Any]:
-    """Trained tokens a second of both, in turns, on the same rows."""
+    """Trained tokens a second of all modes, in turns, on the same rows, ours as the plan chooses for 16 GB."""
     generator = torch.Generator().manual_seed(2)
     median, most = (40, 128) if tiny else (400, 2048)
-    spread = torch.randn(8, generator=generator).mul(0.7).exp().mul(median)
+    spread = torch.randn(8 if tiny else 16, generator=generator).mul(0.7).exp().mul(median)
     rows = make_rows([int(min(most, max(16, value))) for value in spread], config.vocab_size)
     model = build_model(config, device, torch.bfloat16, 16)
-    apply_activation_policy(model, ActivationPolicy(0))
-    tokens = sum(label != -100 for row in rows for label in row["labels"])
-    seconds: dict[str, list[float]] = {"ours": [], "plain": []}
+    plan = None if tiny else plan_for(config, rows, device)
+    limits = (plan.max_rows, plan.max_tokens, plan.policy) if plan else (8, 256, ActivationPolicy(None))
+    by_length = sorted(rows, key=lambda row: len(row["input_ids"]))
+    ours = make_stepper(model, device, *limits)
+
+    def plain(order: Rows) -> None:
+        for start in range(0, len(order), 4):
+            peer_step(model, order[start : start + 4], device, True)
+
+    modes: dict[str, tuple[ActivationPolicy, Callable[[], Any]]] = {
+        "ours": (limits[2], lambda: (ours_attention(model), ours.accumulate(rows))),
+        "plain": (ActivationPolicy(0), lambda: plain(rows)),
+        "plain, grouped, kept": (ActivationPolicy(None), lambda: plain(by_length)),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in modes}
     for repeat in range(repeats + 1):
-        for name, step in (("ours", our_step), ("plain", peer_step)):
-            start = time.perf_counter()
-            for part in (rows[:4], rows[4:]):
-                step(model, part, device, True)
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            if repeat:
-                seconds[name].append(time.perf_counter() - start)
+        for name, (policy, step) in modes.items():
+            apply_activation_policy(model, policy)
+            taken = time_step(step, device)
+            model.zero_grad(set_to_none=True)
+            if repeat and taken is not None:
+                seconds[name].append(taken)
+    tokens = sum(label != -100 for row in rows for label in row["labels"][1:])
     rates = {name: sorted(tokens / value for value in values) for name, values in seconds.items()}
-    middle = {name: values[len(values) // 2] for name, values in rates.items()}
-    return {"tokens_per_second": rates, "ratio": middle["ours"] / middle["plain"]}
+    middle = {name: values[len(values) // 2] for name, values in rates.items() if values}
+    best = max((rate for name, rate in middle.items() if name != "ours"), default=float("nan"))
+    matrix = matrix_rate(device, 256 if tiny else 8192)
+    return {
+        "settings": [limits[0], limits[1], str(limits[2])],
+        "tokens_per_second": rates,
+        "ratio": middle["ours"] / middle["plain"],
+        "ratio_to_best": middle["ours"] / best,
+        "matrix_rate": matrix,
+        "share_of_matrix_rate": useful_operations(model, config, rows) * middle["ours"] / tokens / matrix,
+    }
+
+
+def ours_attention(model: nn.Module) -> None:
+    model.get_base_model().set_attn_implementation(register_packed_attention())
+
+
+def plan_for(config: Any, rows: Rows, device: torch.device, cap_gb: float = 16.0) -> Any:
+    """The fastest settings for these rows under a cap."""
+    on_gpu = device.type == "cuda"
+    cap = planned_cap(cap_gb, device.type)
+    recipe = step_recipe(lora_r=16, lora_alpha=32, on_gpu=on_gpu)
+    lengths = [len(row["input_ids"]) for row in rows]
+    return make_plan(PlanRequest(config, recipe, lengths, len(rows), cap, on_gpu=on_gpu))
+
+
+def time_step(step: Callable[[], Any], device: torch.device) -> float | None:
+    """Seconds that it takes; None where it runs out of memory."""
+    start = time.perf_counter()
+    try:
+        step()
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        release_memory()
+        return None
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def check_limits(config: Any, device: torch.device, tiny: bool) -> dict[str, Any]:
+    """Peak of whole steps, and a long row under a small cap."""
+    model = build_model(config, device, torch.bfloat16, 16)
+    tokens, longest = (128, 256) if tiny else (2048, 8192)
+    two = make_rows([tokens, tokens], config.vocab_size)
+    one = make_rows([longest], config.vocab_size)
+    return {
+        "step": step_peak(model, two, tokens, device, measured_peak),
+        "long_row": long_row(model, one, device, measured_peak),
+    }
 
 
 def main() -> None:
@@ -267,6 +330,8 @@ def main() -> None:
         result["plan"] = check_plan(config, device, arguments.tiny)
     except MemoryPlanError as error:
         result["plan_error"] = str(error)
+    result["limits"] = check_limits(config, device, arguments.tiny)
+    release_memory()
     result["throughput"] = measure_throughput(config, device, arguments.tiny, arguments.repeats)
     result["seconds"] = time.perf_counter() - start
     print(json.dumps(result, indent=1))

@@ -26,4 +26,8 @@ def test_the_benchmark_runs_and_its_checks_hold(project_dir):
     assert result["parity"]["gradient_after_recovery"] < 1e-5
     assert len(result["plan"]) == 2
     assert all(abs(case["error"]) < 0.05 for case in result["plan"])
+    assert set(result["throughput"]["tokens_per_second"]) == {"ours", "plain", "plain, grouped, kept"}
     assert result["throughput"]["ratio"] > 0
+    assert 0 < result["throughput"]["share_of_matrix_rate"] < 1
+    assert result["limits"]["step"]["met"] and result["limits"]["long_row"]["met"]
+    assert 0 < result["limits"]["step"]["peak_gib"] < 0.1
