@@ -10,7 +10,7 @@ from qwen_pipeline.errors import CheckpointError, DiskSpaceError
 from qwen_pipeline.training import checkpoint as checkpoint_module
 from qwen_pipeline.training.checkpoint import ADAPTER, STATE, Checkpoints
 from qwen_pipeline.training.loop import Trainer
-from training.tiny_training import make_trainer
+from training.tiny_training import make_rows, make_trainer
 
 GIB = 2**30
 
@@ -76,7 +76,47 @@ def test_what_a_killed_save_left_behind_is_removed_and_never_loaded(trainer: Tra
 
 def test_a_disk_too_small_for_the_run_is_told_before_it_starts(trainer: Trainer, tmp_path: Path) -> None:
     with pytest.raises(DiskSpaceError, match="save_total_limit=1"):
-        checkpoints(tmp_path, free_bytes=lambda path: 2**20).require_space(trainer.model)
+        checkpoints(tmp_path, free_bytes=lambda path: 2**20).require_space(trainer.model, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "whole", "adapters"),
+    [
+        ({"total_limit": None}, 2 + 9, 1), ({"total_limit": 1}, 2, 1), ({"total_limit": 3}, 2 + 2, 1),
+        ({"total_limit": None, "only_model": True}, 2, 9 + 1),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_space_asked_for_is_for_all_that_the_run_keeps(
+    trainer: Trainer, tmp_path: Path, options: dict[str, Any], whole: int, adapters: int
+) -> None:
+    asked = checkpoints(tmp_path, **options).require_space(trainer.model, 10)
+    one = checkpoint_module.adapter_bytes(trainer.model)
+    assert asked == (4 * whole + adapters) * one + checkpoint_module.RESERVE_BYTES
+
+
+def test_a_checkpoint_takes_what_is_said(trainer: Trainer, tmp_path: Path) -> None:
+    trainer.stepper.accumulate(make_rows(2))
+    trainer.stepper.update()
+    folder = checkpoints(tmp_path).save(1, trainer.model, trainer._state())
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    assert 0.9 * size <= checkpoint_module.checkpoint_bytes(trainer.model) + 40_000  # names and headers
+    assert checkpoint_module.checkpoint_bytes(trainer.model) <= size
+
+
+@pytest.mark.parametrize(
+    ("settings", "saves"),
+    [
+        ({"save_strategy": "epoch"}, 2), ({"save_strategy": "steps", "save_steps": 2}, 3), ({"save_strategy": "no"}, 0),
+        ({"save_strategy": "best"}, 2), ({"save_strategy": "best", "eval_strategy": "steps", "eval_steps": 1}, 6),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_saves_are_counted_as_the_settings_say(
+    tiny: Path, tmp_path: Path, settings: dict[str, Any], saves: int
+) -> None:
+    trainer = make_trainer(tiny, tmp_path, **settings)
+    assert trainer.cadence.most_saves(0) == saves
 
 
 def test_a_full_disk_pauses_the_run_with_one_line_and_it_goes_on_when_there_is_room(

@@ -48,14 +48,22 @@ class Checkpoints:
         self._free_bytes = free_bytes or (lambda path: shutil.disk_usage(path).free)
         self._patience = patience_seconds
 
-    def require_space(self, model: PeftModel) -> int:
+    def require_space(self, model: PeftModel, saves: int) -> int:
         """Check before a run that all it will write fits; returns the bytes.
+
+        Args:
+            model: Whose adapters are written.
+            saves: Checkpoints that the run will write, if none is dropped.
 
         Raises:
             DiskSpaceError: It does not.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        needed = checkpoint_bytes(model) * ((self._limit or 3) + 1) + RESERVE_BYTES
+        kept = saves if self._limit is None else min(saves, self._limit)
+        whole, adapters = checkpoint_bytes(model), adapter_bytes(model)
+        older = adapters if self._only_model else whole
+        # The newest, the one before it until the newest is whole, the older ones, and the best adapter.
+        needed = min(saves, 2) * whole + max(0, kept - 1) * older + adapters + RESERVE_BYTES
         if (free := self._free_bytes(self.folder)) < needed:
             raise DiskSpaceError(
                 f"Checkpoints need {needed / MIB:.0f} MiB in {self.folder} and {free / MIB:.0f} are free; make room, "
@@ -179,9 +187,14 @@ def load_adapter_weights(model: PeftModel, weights: dict[str, torch.Tensor]) -> 
     set_peft_model_state_dict(model, weights)
 
 
+def adapter_bytes(model: PeftModel) -> int:
+    """Bytes of the adapters."""
+    return sum(int(p.numel()) * int(p.element_size()) for p in model.parameters() if p.requires_grad)
+
+
 def checkpoint_bytes(model: PeftModel) -> int:
-    """Bytes of a checkpoint with its state: the adapters, and at most two moments of them."""
-    return 3 * sum(int(p.numel()) * int(p.element_size()) for p in model.parameters() if p.requires_grad)
+    """Bytes of a checkpoint with its state: the adapters by themselves and in the state, and two moments of them."""
+    return 4 * adapter_bytes(model)
 
 
 def _step_of(folder: Path) -> int:

@@ -25,6 +25,7 @@ from qwen_pipeline.memory.recovery import OutOfMemoryEvent, release_memory
 from qwen_pipeline.model.device import compute_device
 from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.tracking.reporter import Reporter
+from qwen_pipeline.training.cadence import Cadence
 from qwen_pipeline.training.checkpoint import Checkpoints
 from qwen_pipeline.training.fetch import fetch_steps, require_rows, row_lengths, select_columns
 from qwen_pipeline.training.forecast import announce, tokens_left
@@ -85,6 +86,7 @@ class Trainer:
             parameters.max_steps,
             parameters.seed,
         )
+        self.cadence = Cadence(parameters, self.order)
         optimiser = build_optimiser(parameters, model)
         schedule = RateSchedule(parameters, optimiser, self.order.steps)
         scaler = torch.amp.GradScaler(self.device.type, enabled=self.compute_dtype == torch.float16)
@@ -142,8 +144,9 @@ class Trainer:
 
     def _announce(self) -> None:
         """Check the disk before the first step, and say what the run will take."""
-        saves, done = self.parameters.save_strategy != "no", self.history.step
-        disk_bytes = self.checkpoints.require_space(self.model) if saves else 0
+        done = self.history.step
+        saves = self.cadence.most_saves(done)
+        disk_bytes = self.checkpoints.require_space(self.model, saves) if saves else 0
         if done >= self.order.steps:
             return
         first = [self.rows[number] for number in self.order.rows_of(done + 1)]
@@ -177,23 +180,16 @@ class Trainer:
             release_memory()
 
     def _validate_and_save(self) -> None:
-        parameters, step = self.parameters, self.history.step
-        at_epoch = self.order.ends_epoch(step)
-        validates = {
-            "epoch": at_epoch,
-            "steps": step % parameters.eval_steps == 0 or step == self.order.steps,
-        }
-        is_best = False
-        if self.validation_rows and validates.get(parameters.eval_strategy, False):
+        step, is_best = self.history.step, False
+        if len(self.validation_rows) and self.cadence.validates(step):
             loss = self.stepper.validate(self.validation_rows)
             self.reporter.log_metrics({"validation_loss": loss}, step)
             self.parts.schedule.after_validation(loss, self.history.rate_factor)
             if is_best := self.history.note_validation(loss):
                 self._safe = self._state()
-                if parameters.load_best_model_at_end:
+                if self.parameters.load_best_model_at_end:
                     self.checkpoints.save_best(self.model)
-        saves = {"epoch": at_epoch, "steps": step % parameters.save_steps == 0, "best": is_best}
-        if saves.get(parameters.save_strategy, False):
+        if self.cadence.saves(step, is_best):
             self._save()
 
     def _save(self) -> Path:

@@ -1,0 +1,37 @@
+"""After which steps a training validates and saves."""
+
+from qwen_pipeline.params.train import TrainParameters
+from qwen_pipeline.training.order import StepOrder
+
+
+class Cadence:
+    """``eval_strategy`` and ``save_strategy`` over the steps of one training."""
+
+    def __init__(self, parameters: TrainParameters, order: StepOrder) -> None:
+        """Take ``eval_*`` and ``save_*``, and where epochs end."""
+        self._parameters, self._order = parameters, order
+
+    def validates(self, step: int) -> bool:
+        """Whether validation rows are measured after ``step``; always after the last, unless never."""
+        if self._parameters.eval_strategy == "steps":
+            return step % self._parameters.eval_steps == 0 or step == self._order.steps
+        return self._parameters.eval_strategy == "epoch" and self._order.ends_epoch(step)
+
+    def saves(self, step: int, is_best: bool) -> bool:
+        """Whether a checkpoint is written after ``step``.
+
+        Args:
+            step: Counted from 1.
+            is_best: Validation has just found the lowest loss so far.
+        """
+        if self._parameters.save_strategy == "steps":
+            return step % self._parameters.save_steps == 0
+        if self._parameters.save_strategy == "best":
+            return is_best
+        return self._parameters.save_strategy == "epoch" and self._order.ends_epoch(step)
+
+    def most_saves(self, done: int) -> int:
+        """Checkpoints that the steps after ``done`` write, if every validation is the best so far."""
+        return sum(
+            self.saves(step, is_best=self.validates(step)) for step in range(done + 1, self._order.steps + 1)
+        )
