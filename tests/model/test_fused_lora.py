@@ -8,9 +8,11 @@ import pytest
 import torch
 from peft import PeftModel
 from peft.tuners.lora.bnb import Linear4bit
+from peft.tuners.lora.dora import DoraLinearLayer
 from torch import Tensor
 
 from qwen_pipeline.model import fused_lora
+from qwen_pipeline.model.dora import dora_scale
 from qwen_pipeline.model.fused_lora import FusedLora4bit
 from qwen_pipeline.model.load import load_quantized_model
 from qwen_pipeline.model.lora import attach_lora, save_adapter
@@ -86,6 +88,22 @@ def test_a_dora_adapter_answers_alike_in_plain_peft(tiny_model: Path, tmp_path: 
     ids = torch.arange(12)[None]
     plain.train()
     torch.testing.assert_close(plain(ids).logits, model(ids).logits, rtol=1e-4, atol=1e-4)
+
+
+def test_a_dora_adapter_generates_without_the_whole_matrix_and_follows_its_weights(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = adapted_layer(tiny_model, torch.bfloat16, use_dora=True).requires_grad_(False)
+    x = torch.randn(3, layer.in_features, generator=torch.Generator().manual_seed(2)).bfloat16()
+    with torch.no_grad():
+        plain = Linear4bit.forward(layer, x)
+        monkeypatch.setattr(DoraLinearLayer, "forward", None)
+        found = layer(x)
+        assert (found.float() - plain.float()).norm() <= 2e-2 * plain.float().norm()
+        norms = dora_scale(layer, "default")
+        assert dora_scale(layer, "default") is norms
+        layer.lora_B["default"].weight.mul_(3)
+        assert not torch.equal(dora_scale(layer, "default"), norms)
 
 
 @pytest.mark.parametrize("variant", [{}, {"use_dora": True}])

@@ -93,3 +93,18 @@ def test_a_scheduler_that_follows_validation_is_refused_without_any(tiny: Path, 
         TrainParameters(lr_scheduler_type="reduce_lr_on_plateau", eval_strategy="no")
     with pytest.raises(NoExamplesError, match="validation_fraction"):
         make_trainer(tiny, tmp_path, **PLATEAU)
+
+
+@pytest.mark.parametrize("settings", [{}, PLATEAU], ids=["cosine", "plateau"])
+def test_what_a_rollback_leaves_of_the_rate_stays_off_it(settings: dict[str, Any]) -> None:
+    def rates(factor: float) -> list[float]:
+        schedule_, optimiser = schedule(**settings)
+        found = []
+        for loss in (3.0, 2.0, 2.0, 2.0):
+            optimiser.step()
+            schedule_.after_step(factor)
+            schedule_.after_validation(loss, factor)
+            found.append(float(optimiser.param_groups[0]["lr"]))
+        return found
+
+    assert rates(0.5) == pytest.approx([rate / 2 for rate in rates(1.0)])

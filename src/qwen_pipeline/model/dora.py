@@ -41,7 +41,19 @@ class FusedDora(DoraLinearVariant):  # type: ignore[misc]
 
 @torch.no_grad()
 def dora_scale(module: Any, adapter_name: str) -> Tensor:
-    """``1 / ||W + s B A||`` by output, ``[O]`` float32, a constant for autograd."""
+    """``1 / ||W + s B A||`` by output, ``[O]`` float32, a constant for autograd; of a frozen adapter it is kept."""
+    down, up = module.lora_A[adapter_name].weight, module.lora_B[adapter_name].weight
+    if down.requires_grad or up.requires_grad:
+        return _inverse_norms(module, adapter_name)
+    layer = module.lora_magnitude_vector[adapter_name]
+    state = (down.data_ptr(), down._version, up.data_ptr(), up._version)
+    if getattr(layer, "kept_for", None) != state:
+        layer.kept_for, layer.kept = state, _inverse_norms(module, adapter_name)
+    kept: Tensor = layer.kept
+    return kept
+
+
+def _inverse_norms(module: Any, adapter_name: str) -> Tensor:
     weight, scaling = module.base_layer.weight, module.scaling[adapter_name]
     down_rI = module.lora_A[adapter_name].weight.float()
     up_Or = module.lora_B[adapter_name].weight.float()

@@ -33,14 +33,17 @@ class FusedLora4bit(Linear4bit):  # type: ignore[misc]
         if adapter is None or (dtype != x.dtype and not x.is_floating_point()):
             return super().forward(x, *args, **kwargs)  # type: ignore[no-any-return]
         down_rI, up_Or = self.lora_A[adapter].weight, self.lora_B[adapter].weight
-        if dtype != down_rI.dtype and not torch.is_autocast_enabled(x.device.type):
+        is_dora = (
+            adapter in self.lora_variant
+        )  # peft's own would make the whole matrix for each token it generates
+        if dtype != down_rI.dtype and not torch.is_autocast_enabled(x.device.type) and not is_dora:
             return super().forward(x, *args, **kwargs)  # type: ignore[no-any-return]
         x, weight = x.to(dtype), self.base_layer.weight
         seen = self.lora_dropout[adapter](x)
         out: Tensor = _FusedLora.apply(
             seen, down_rI.to(dtype), up_Or.to(dtype), weight, weight.quant_state, self.scaling[adapter]
         )  # type: ignore[no-untyped-call]
-        if adapter not in self.lora_variant:
+        if not is_dora:
             return out
         scale_O = self.lora_magnitude_vector[adapter].weight * dora_scale(self, adapter)
         out = (out * scale_O).to(dtype)  # in float32: a 16-bit scale would be off by up to 0.4 %
