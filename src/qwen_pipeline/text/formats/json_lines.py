@@ -8,15 +8,15 @@ from typing import Any
 import orjson
 
 from qwen_pipeline.text.formats.content import Content
+from qwen_pipeline.text.formats.json_containers import rows_inside
 from qwen_pipeline.text.formats.json_values import BadValue, Value, drop_trailing_commas, iterate_values
 from qwen_pipeline.text.formats.records import is_record, map_fields, row_of_record
 from qwen_pipeline.text.formats.registry import adapter
-from qwen_pipeline.text.formats.row import Row, refuse
+from qwen_pipeline.text.formats.row import Refused, Row, refuse
 from qwen_pipeline.text.formats.turns import is_turn
 from qwen_pipeline.text.schema import RejectReason
 
 _OPENING = re.compile(r"\s*(?:(?://|#)[^\n]*\n\s*)*(?:\{\s*[\"'}]|\{\s*$|\[\s*[\[{\"\]]|\[\s*$)")
-_ROWS_KEYS = ("data", "rows", "examples", "train", "items", "records", "dataset", "instances", "数据")
 
 
 @adapter(".jsonl", ".json", ".ndjson", ".jsonlines", ".geojson", order=20)
@@ -58,7 +58,7 @@ def _read_lines(content: Content) -> Iterator[Row]:
             continue
         is_rows = isinstance(value, list) and not _is_one_row(value)
         for row_value in value if is_rows else [value]:
-            yield _row(row_value, line.number, line.offset, content, text)
+            yield from _rows(row_value, line.number, line.offset, content, text)
 
 
 def _loads(text: str) -> Any:
@@ -83,21 +83,33 @@ def _read_values(content: Content) -> Iterator[Row]:
 
 
 def _rows_of_value(value: Value, content: Content) -> Iterator[Row]:
-    rows = _rows_inside(value.value, content) if isinstance(value.value, dict) else None
-    if rows is None:
-        yield _row(value.value, value.line, value.offset, content, value.text)
+    columns = _columns(value.value, content) if isinstance(value.value, dict) else None
+    if columns is None:
+        yield from _rows(value.value, value.line, value.offset, content, value.text)
         return
-    for row in rows:
+    for row in columns:
         yield _row(row, value.line, value.offset, content, "")
 
 
-def _rows_inside(value: Mapping[str, Any], content: Content) -> list[Any] | None:
-    """The rows of an object that is a table by columns or that holds its rows under a key."""
+def _rows(value: Any, line: int, offset: int, content: Content, text: str) -> Iterator[Row]:
+    """The row that a value is, or the rows that it holds; a refusal where it is neither."""
+    row = _row(value, line, offset, content, text)
+    is_unknown = isinstance(row, Refused) and row.reason == RejectReason.UNKNOWN_FIELDS
+    inside = rows_inside(value, content.column_map) if is_unknown and isinstance(value, dict) else None
+    if inside is None:
+        yield row
+        return
+    for one in inside:
+        yield _row(one, line, offset, content, "")
+
+
+def _columns(value: Mapping[str, Any], content: Content) -> list[Any] | None:
+    """The rows of an object that is a table by columns."""
     names = [str(name) for name in value]
-    if is_record(names, content.column_map):
-        roles = map_fields(names, content.column_map)
-        return _rows_of_columns(value, [roles[role] for role in ("question", "answer") if role in roles])
-    return _wrapped(value)
+    if not is_record(names, content.column_map):
+        return None
+    roles = map_fields(names, content.column_map)
+    return _rows_of_columns(value, [roles[role] for role in ("question", "answer") if role in roles])
 
 
 def _rows_of_columns(value: Mapping[str, Any], keys: list[str]) -> list[Any] | None:
@@ -111,18 +123,6 @@ def _rows_of_columns(value: Mapping[str, Any], keys: list[str]) -> list[Any] | N
     if not texts or len(columns[0]) != len(columns[1]) or not columns[0]:
         return None
     return [dict(zip(keys, cells, strict=True)) for cells in zip(*columns, strict=True)]
-
-
-def _wrapped(value: Mapping[str, Any]) -> list[Any] | None:
-    """The rows under a key of an object that is no row itself."""
-    for key in _ROWS_KEYS:
-        rows = value.get(key)
-        if isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows[:10]):
-            return [row["row"] if isinstance(row.get("row"), dict) else row for row in rows]
-    lists = [rows for rows in value.values() if isinstance(rows, list) and rows]
-    if len(lists) == 1 and all(isinstance(row, dict) for row in lists[0]):
-        return lists[0]
-    return None
 
 
 def _is_one_row(value: list[Any]) -> bool:

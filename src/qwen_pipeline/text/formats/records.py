@@ -7,21 +7,41 @@ from functools import lru_cache
 from typing import Any
 
 from qwen_pipeline.text.formats.conversation import conversation
+from qwen_pipeline.text.formats.record_shapes import plain_record
 from qwen_pipeline.text.formats.row import Message, Row, refuse
 from qwen_pipeline.text.formats.turns import RecordError, answer_with_reasoning, text_of, turns_of
 from qwen_pipeline.text.schema import RejectReason
 
-_TURNS = ("messages", "conversations", "conversation", "dialogue", "dialog", "chat", "turns", "对话")
+_TURNS = (
+    "messages",
+    "conversations",
+    "conversation",
+    "dialogue",
+    "dialog",
+    "chat",
+    "turns",
+    "contents",
+    "对话",
+)
 _QUESTIONS = (
     "question", "instruction", "prompt", "query", "questions", "q", "ask", "user", "human", "problem",
     "问题", "提问", "问", "题目", "指令", "用户", "標題問題", "問題", "質問", "질문", "标准问题", "标准问", "inputs", "text_in",
 )  # fmt: skip
 _ANSWERS = (
     "answer", "output", "completion", "response", "answers", "a", "reply", "assistant", "gpt", "bot", "chosen",
-    "solution", "target", "回答", "答案", "答", "回复", "答复", "输出", "解答", "助手", "답변", "标准答案", "标准答", "best_answer", "targets", "text_out",
+    "solution", "target", "回答", "答案", "答", "回复", "答复", "输出", "解答", "助手", "답변", "标准答案", "标准答", "best_answer", "targets",
+    "text_out", "正确答案", "correct_answer", "answerkey", "answer_key",
 )  # fmt: skip
 _INPUTS = ("input", "context", "输入", "补充")
-_SYSTEMS = ("system", "system_prompt", "system_message", "系统提示", "系统")
+_SYSTEMS = (
+    "system",
+    "system_prompt",
+    "system_message",
+    "system_instruction",
+    "systeminstruction",
+    "系统提示",
+    "系统",
+)
 _HISTORIES = ("history", "历史")
 _REASONINGS = (
     "reasoning_content",
@@ -118,6 +138,7 @@ def row_of_record(
         tool_turns: ``refuse``, ``drop`` or ``keep``.
         notes: What the caller noted.
     """
+    record = plain_record(record)
     names = [str(name) for name in record]
     roles = map_fields(names, column_map)
     try:
@@ -149,7 +170,21 @@ def _turns(record: Mapping[str, Any], roles: Mapping[str, str], tool_turns: str)
     if more.strip() and more.strip() != asked.strip():
         asked = f"{asked}\n{more}" if asked.strip() else more
     thought = text_of(record[roles["reasoning"]]) if "reasoning" in roles else ""
-    return [*opening, ("user", asked), ("assistant", answer_with_reasoning(text_of(answer), thought))]
+    return [
+        *opening,
+        ("user", asked),
+        ("assistant", answer_with_reasoning(text_of(_first_of_spans(answer)), thought)),
+    ]
+
+
+def _first_of_spans(answer: Any) -> Any:
+    """Of answers that several people marked in a text, as in SQuAD, the first."""
+    spans = (
+        isinstance(answer, list)
+        and answer
+        and all(isinstance(one, dict) and "answer_start" in one for one in answer)
+    )
+    return answer[0]["text"] if spans else answer
 
 
 def _history(given: Any) -> list[list[Message]]:

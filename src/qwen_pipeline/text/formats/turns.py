@@ -16,7 +16,7 @@ _ROLES = {
     "ipython": "tool", "function_response": "tool",
 }  # fmt: skip
 _ROLE_KEYS = ("role", "from", "speaker", "author", "角色")
-_CONTENT_KEYS = ("content", "value", "text", "message", "utterance", "内容")
+_CONTENT_KEYS = ("content", "value", "text", "message", "utterance", "parts", "内容")
 _REASONING_KEYS = ("reasoning_content", "reasoning", "thinking")
 
 
@@ -50,6 +50,8 @@ def text_of(value: Any) -> str:
         return value
     if isinstance(value, bool | int | float):
         return str(value)
+    if isinstance(value, Mapping) and isinstance(value.get("parts", value.get("text")), list | str):
+        return text_of(value.get("parts", value.get("text")))
     if isinstance(value, list):
         if all(isinstance(part, str) for part in value):
             return "\n".join(value)
@@ -105,6 +107,8 @@ def _turn(turn: Mapping[str, Any], tool_turns: str) -> list[Message]:
     named = next((turn[key] for key in _ROLE_KEYS if turn.get(key) is not None), None)
     if named is None:
         return _pair(turn)
+    if isinstance(named, Mapping):
+        named = named.get("role")
     role = _ROLES.get(str(named).strip().lower())
     if role is None:
         raise RecordError(RejectReason.UNKNOWN_ROLE, f"the role {str(named)[:40]!r} is not known")

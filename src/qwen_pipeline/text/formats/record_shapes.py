@@ -1,0 +1,106 @@
+"""Records of other shapes brought into the plain one: fields of text, or a list of turns."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from qwen_pipeline.text.formats.transcript import turns_of_transcript
+
+Record = Mapping[str, Any]
+_OPTIONS = ("options", "choices", "option", "选项", "選項")
+_LETTERS = "ABCDEFGHIJ"
+_TRANSCRIPTS = ("chosen", "text")
+_TELLING = frozenset(("mapping", "A", *_TRANSCRIPTS, *_OPTIONS))  # without any of these it is plain already
+_LABELS = ("label", "labels", "key")
+_QUESTION_MARK = re.compile(r"[?？]\s*$|[吗么呢]\s*$")
+_LEAST_QUESTIONS = 0.8  # of an object's keys, for it to be a list of questions and answers
+
+
+def plain_record(record: Record) -> Record:
+    """The record with its conversation under ``messages``, or with its options in the question.
+
+    Knows the tree of a ChatGPT export, pairs of preference (what was chosen is trained) that hold whole conversations,
+    transcripts in one text field, and multiple choice. Any other record is returned as it is.
+    """
+    if _TELLING.isdisjoint(record):
+        return record
+    if isinstance(record.get("mapping"), Mapping):
+        return {"messages": _path_to_last(record["mapping"], record.get("current_node"))}
+    for name in _TRANSCRIPTS:
+        value = record.get(name)
+        if name == "chosen" and "prompt" not in record and isinstance(value, list):
+            return {**record, "messages": value}
+        turns = turns_of_transcript(value) if isinstance(value, str) and "prompt" not in record else None
+        if turns:
+            return {**record, "messages": turns}
+    return _with_options(record)
+
+
+def pairs_of_object(value: Record) -> list[dict[str, str]] | None:
+    """The pairs of an object whose keys are questions and whose values are answers, or None."""
+    if not value or not all(isinstance(answer, str) for answer in value.values()):
+        return None
+    asked = sum(bool(_QUESTION_MARK.search(str(key))) for key in value)
+    if asked < _LEAST_QUESTIONS * len(value):
+        return None
+    return [{"question": str(key), "answer": answer} for key, answer in value.items()]
+
+
+def _path_to_last(tree: Mapping[str, Any], last: Any) -> list[Any]:
+    """The messages on the way from the root of a ChatGPT export to the node that was shown last."""
+    if last not in tree:
+        leaves = [key for key, node in tree.items() if isinstance(node, Mapping) and not node.get("children")]
+        last = leaves[-1] if leaves else None
+    path: list[Any] = []
+    seen: set[Any] = set()
+    while last in tree and last not in seen and isinstance(tree[last], Mapping):
+        seen.add(last)
+        message = tree[last].get("message")
+        if isinstance(message, Mapping) and not _is_empty(message):
+            path.append(message)
+        last = tree[last].get("parent")
+    return path[::-1]
+
+
+def _is_empty(message: Mapping[str, Any]) -> bool:
+    """A message that nobody sees: the export begins with an empty one of the system."""
+    content = message.get("content")
+    parts = content.get("parts") if isinstance(content, Mapping) else content
+    return not parts or (isinstance(parts, list) and not any(parts))
+
+
+def _with_options(record: Record) -> Record:
+    options = next((_options_of(record[name]) for name in _OPTIONS if record.get(name)), None)
+    if options is None:
+        options = _lettered(record)
+    name = next((name for name in ("question", "问题", "题目", "query", "problem") if name in record), None)
+    if not options or name is None or not isinstance(record[name], str):
+        return record
+    lines = [f"{letter}. {text}" for letter, text in options if text not in record[name]]
+    return {**record, name: "\n".join([record[name], *lines])}
+
+
+def _options_of(given: Any) -> list[tuple[str, str]] | None:
+    """Letters and texts of options as a list, as an object by letter, or as two lists."""
+    if isinstance(given, Mapping):
+        texts = given.get("text")
+        labels = next((given[name] for name in _LABELS if isinstance(given.get(name), list)), None)
+        if isinstance(texts, list) and labels and len(texts) == len(labels):
+            return [(str(label), str(text)) for label, text in zip(labels, texts, strict=True)]
+        return [(str(key), str(text)) for key, text in given.items() if isinstance(text, str | int | float)]
+    if isinstance(given, list) and len(given) <= len(_LETTERS):
+        if all(isinstance(one, Mapping) and "text" in one for one in given):
+            letters = [str(next((one[name] for name in _LABELS if name in one), "")) for one in given]
+            texts = [str(one["text"]) for one in given]
+        else:
+            letters, texts = [""] * len(given), [str(one) for one in given]
+        return [(own or letter, text) for own, letter, text in zip(letters, _LETTERS, texts, strict=False)]
+    return None
+
+
+def _lettered(record: Record) -> list[tuple[str, str]] | None:
+    """Options in fields called A, B, C, …, beside a field for the answer."""
+    found = [(letter, str(record[letter])) for letter in _LETTERS if isinstance(record.get(letter), str)]
+    return (
+        found if len(found) > 1 and any(name in record for name in ("answer", "答案", "正确答案")) else None
+    )

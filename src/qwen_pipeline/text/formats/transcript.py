@@ -1,0 +1,59 @@
+"""A whole conversation in one text: with the marks of a chat template, or with speakers' names."""
+
+import re
+
+_CHATML = re.compile(r"<\|im_start\|>\s*(\w+)\s*\n(.*?)(?:<\|im_end\|>|\Z)", re.DOTALL)
+_INST = re.compile(
+    r"\[INST\]\s*(?:<<SYS>>(.*?)<</SYS>>)?(.*?)\[/INST\]\s*(.*?)(?=</s>|<s>|\[INST\]|\Z)", re.DOTALL
+)
+_SPEAKER = re.compile(
+    r"#{2,}\s*(Human|User|Assistant|System|Instruction|Input|Response|Output|Question|Answer|问题|指令|回答|输入)"
+    r"\s*[:：]|(?:^|\n\n|\n)(Human|User|Assistant|用户|助手)\s*[:：]",
+    re.IGNORECASE,
+)
+_ROLES = {
+    "human": "user", "user": "user", "instruction": "user", "input": "user", "question": "user", "问题": "user",
+    "指令": "user", "输入": "user", "用户": "user", "assistant": "assistant", "response": "assistant", "output": "assistant",
+    "answer": "assistant", "回答": "assistant", "助手": "assistant", "system": "system",
+}  # fmt: skip
+
+
+def turns_of_transcript(text: str) -> list[dict[str, str]] | None:
+    """Roles and contents in order, or None where the text is no conversation of at least a question and an answer.
+
+    Text before the first speaker (``Below is an instruction …``) is the system's.
+    """
+    turns = _of_chatml(text) or _of_instructions(text) or _of_speakers(text)
+    roles = {turn["role"] for turn in turns}
+    return turns if {"user", "assistant"} <= roles else None
+
+
+def _of_chatml(text: str) -> list[dict[str, str]]:
+    return [{"role": role, "content": content.strip()} for role, content in _CHATML.findall(text)]
+
+
+def _of_instructions(text: str) -> list[dict[str, str]]:
+    turns = []
+    for system, asked, answered in _INST.findall(text):
+        if system.strip():
+            turns.append({"role": "system", "content": system.strip()})
+        turns.append({"role": "user", "content": asked.strip()})
+        turns.append({"role": "assistant", "content": answered.strip()})
+    return turns
+
+
+def _of_speakers(text: str) -> list[dict[str, str]]:
+    padded = "\n" + text.replace("\r\n", "\n")
+    marks = list(_SPEAKER.finditer(padded))
+    if not marks:
+        return []
+    opening = padded[: marks[0].start()].strip()
+    turns = [{"role": "system", "content": opening}] if opening else []
+    ends = [*(mark.start() for mark in marks[1:]), len(padded)]
+    for mark, end in zip(marks, ends, strict=True):
+        content, role = padded[mark.end() : end].strip(), _ROLES[(mark[1] or mark[2]).lower()]
+        if turns and turns[-1]["role"] == role:  # an instruction and its input are one question
+            turns[-1]["content"] += f"\n{content}" if content else ""
+        else:
+            turns.append({"role": role, "content": content})
+    return turns

@@ -1,0 +1,190 @@
+"""Rows in the shapes that people have: what is asked and answered, and that nothing is lost in silence."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qwen_pipeline.text.formats.content import Content
+from qwen_pipeline.text.formats.json_containers import rows_inside
+from qwen_pipeline.text.formats.records import row_of_record
+from qwen_pipeline.text.formats.row import Found, Refused, Row
+from qwen_pipeline.text.raw_file import RawFile
+from qwen_pipeline.text.read_files import read_rows
+
+ASKED, ANSWERED = "What is LoRA?", "A low-rank adapter."
+USER, ASSISTANT = {"role": "user", "content": ASKED}, {"role": "assistant", "content": ANSWERED}
+PAIR = {"question": ASKED, "answer": ANSWERED}
+
+
+def read(folder: Path, name: str, value: Any, indent: int | None = None) -> list[Row]:
+    path = folder / name
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=indent), encoding="utf-8")
+    return list(read_rows(Content(RawFile(name, path, path.stat().st_size))))
+
+
+def said(text: str) -> dict[str, Any]:
+    return {"content_type": "text", "parts": [text]}
+
+
+SAME_CONVERSATION: dict[str, dict[str, Any]] = {
+    "gemini": {
+        "contents": [
+            {"role": "user", "parts": [{"text": ASKED}]},
+            {"role": "model", "parts": [{"text": ANSWERED}]},
+        ]
+    },
+    "chatgpt export": {
+        "title": "Chat",
+        "current_node": "c",
+        "mapping": {
+            "a": {"message": None, "parent": None, "children": ["b"]},
+            "b": {
+                "message": {"author": {"role": "user"}, "content": said(ASKED)},
+                "parent": "a",
+                "children": ["x", "c"],
+            },
+            "x": {
+                "message": {"author": {"role": "assistant"}, "content": said("Old.")},
+                "parent": "b",
+                "children": [],
+            },
+            "c": {
+                "message": {"author": {"role": "assistant"}, "content": said(ANSWERED)},
+                "parent": "b",
+                "children": [],
+            },
+        },
+    },
+    "preference with a prompt": {"prompt": ASKED, "chosen": ANSWERED, "rejected": "A radio."},
+    "preference of turns": {
+        "prompt": [USER],
+        "chosen": [ASSISTANT],
+        "rejected": [{**ASSISTANT, "content": "A radio."}],
+    },
+    "preference of conversations": {
+        "chosen": [USER, ASSISTANT],
+        "rejected": [USER, {**ASSISTANT, "content": "No."}],
+    },
+    "preference of transcripts": {
+        "chosen": f"\n\nHuman: {ASKED}\n\nAssistant: {ANSWERED}",
+        "rejected": f"\n\nHuman: {ASKED}\n\nAssistant: No.",
+    },
+    "text with hashes": {"text": f"### Human: {ASKED}### Assistant: {ANSWERED}"},
+    "text of alpaca": {"text": f"### Instruction:\n{ASKED}\n\n### Response:\n{ANSWERED}"},
+    "text of chatml": {
+        "text": f"<|im_start|>user\n{ASKED}<|im_end|>\n<|im_start|>assistant\n{ANSWERED}<|im_end|>\n"
+    },
+    "text of llama": {"text": f"<s>[INST] {ASKED} [/INST] {ANSWERED}</s>"},
+    "multi-part content": {
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": ASKED}]},
+            {"role": "assistant", "content": [{"type": "text", "text": ANSWERED}]},
+        ]
+    },
+    "first of several marked answers": {
+        "question": ASKED,
+        "answers": [{"text": ANSWERED, "answer_start": 3}, {"text": "An adapter.", "answer_start": 5}],
+    },
+}
+
+
+@pytest.mark.parametrize("name", SAME_CONVERSATION)
+def test_a_record_of_any_shape_is_the_same_conversation(name: str) -> None:
+    row = row_of_record(SAME_CONVERSATION[name], 1, 0, {}, "refuse")
+    assert isinstance(row, Found), row
+    assert row.messages == (("user", ASKED), ("assistant", ANSWERED))
+
+
+def test_a_text_before_the_first_speaker_is_the_systems() -> None:
+    record = {"text": "Below is a task.\n\n### Instruction:\nAdd.\n\n### Input:\n1 and 2\n\n### Response:\n3"}
+    row = row_of_record(record, 1, 0, {}, "refuse")
+    assert isinstance(row, Found)
+    assert row.messages == (("system", "Below is a task."), ("user", "Add.\n1 and 2"), ("assistant", "3"))
+
+
+def test_prose_with_a_colon_is_no_transcript() -> None:
+    row = row_of_record({"text": "Note: the user: nobody. Answer: none."}, 1, 0, {}, "refuse")
+    assert isinstance(row, Refused)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"options": ["Mars", "Jupiter"]},
+        {"choices": {"text": ["Mars", "Jupiter"], "label": ["A", "B"]}},
+        {"options": {"A": "Mars", "B": "Jupiter"}},
+        {"choices": [{"label": "A", "text": "Mars"}, {"label": "B", "text": "Jupiter"}]},
+        {"A": "Mars", "B": "Jupiter"},
+    ],
+)
+@pytest.mark.parametrize("answer", ["answer", "answerKey"])
+def test_the_options_of_a_multiple_choice_question_are_asked_with_it(
+    options: dict[str, Any], answer: str
+) -> None:
+    if "A" in options and answer == "answerKey":
+        options = {"options": options}
+    row = row_of_record({"question": "Which is largest?", **options, answer: "B"}, 1, 0, {}, "refuse")
+    assert isinstance(row, Found), row
+    assert row.messages == (("user", "Which is largest?\nA. Mars\nB. Jupiter"), ("assistant", "B"))
+
+
+CONTAINERS: dict[str, tuple[Any, int, int]] = {  # what, rows, rows refused
+    "splits": ({"train": [PAIR, PAIR], "validation": [PAIR], "test": [PAIR]}, 4, 0),
+    "splits under data": ({"data": {"train": [PAIR], "dev": [PAIR]}}, 2, 0),
+    "metadata": ({"version": "1.0", "authors": [{"name": "x"}], "data": [PAIR]}, 1, 0),
+    "categories": (
+        {"categories": [{"name": "a", "items": [PAIR, PAIR]}, {"name": "b", "items": [PAIR]}]},
+        3,
+        0,
+    ),
+    "numbers": ({"1": PAIR, "2": PAIR}, 2, 0),
+    "dataset viewer": ({"features": [{"name": "question"}], "rows": [{"row_idx": 0, "row": PAIR}]}, 1, 0),
+    "a stranger among rows": ({"data": [PAIR, {"title": "x"}, PAIR]}, 3, 1),
+    "questions as keys": ({"什么是LoRA？": "低秩适配。", "QLoRA 呢？": "四位。"}, 2, 0),
+    "squad": (
+        {
+            "data": [
+                {
+                    "title": "T",
+                    "paragraphs": [
+                        {
+                            "context": "Rome.",
+                            "qas": [{"question": "Where?", "answers": [{"text": "Rome", "answer_start": 0}]}],
+                        }
+                    ],
+                }
+            ]
+        },
+        1,
+        0,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+@pytest.mark.parametrize("indent", [None, 1])
+def test_every_row_inside_an_object_is_found(name: str, indent: int | None, tmp_path: Path) -> None:
+    value, rows, refused = CONTAINERS[name]
+    found = read(tmp_path, "data.json", value, indent)
+    assert len(found) == rows
+    assert sum(isinstance(row, Refused) for row in found) == refused
+
+
+def test_the_passage_goes_with_its_question(tmp_path: Path) -> None:
+    value, _, _ = CONTAINERS["squad"]
+    (row,) = read(tmp_path, "squad.json", value)
+    assert isinstance(row, Found)
+    assert row.messages == (("user", "Where?\nRome."), ("assistant", "Rome"))
+
+
+def test_an_object_without_rows_is_refused_as_a_whole() -> None:
+    assert rows_inside({"name": "x", "scripts": {"test": "y"}, "list": [{"a": 1}]}, {}) is None
+
+
+def test_an_object_that_holds_itself_many_times_is_not_searched_for_ever() -> None:
+    value: Any = {"end": 1}
+    for _ in range(200):
+        value = {"in": [value]}
+    assert rows_inside(value, {}) is None
