@@ -1,0 +1,170 @@
+"""Write the documents that are made from tables: docs/troubleshooting.md, .zh.md and docs/parameters.md.
+
+    .venv/bin/python tools/render_docs.py
+
+The troubleshooting pages come from docs/symptoms.yml, the parameters from their models; tests/test_documents.py says when a
+page is no longer current.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from qwen_pipeline.params.fields import run_time_fields
+from qwen_pipeline.params.groups import GROUPS
+
+ROOT = Path(__file__).resolve().parents[1]
+WORDS: dict[str, dict[str, str]] = {
+    "en": {
+        "title": "# Troubleshooting",
+        "other": "[中文](troubleshooting.zh.md)",
+        "opening": (
+            "What people meet when they fine-tune, what happens here by itself, and what is left for you. Each row names its code and the "
+            "tests that provoke it. When something is not in the list: `kedro doctor` looks at machine, model and data, and "
+            "`kedro doctor --report support.zip` packs what a helper needs, without secrets."
+        ),
+        "head": "| | Symptom | Parameters |",
+        "guide": "Message",
+        "by_itself": "By itself",
+        "you": "You",
+        "code": "Code",
+        "tests": "Tests",
+        "comma": ", ",
+    },
+    "zh": {
+        "title": "# 故障排查",
+        "other": "[English](troubleshooting.md)",
+        "opening": (
+            "微调时常见的问题：系统会自动做什么，还需要您做什么。每一条都列出对应的代码和能够重现它的测试。"
+            "如果这里没有您遇到的问题：`kedro doctor` 会检查机器、模型和数据；`kedro doctor --report support.zip` "
+            "会打包求助所需的全部信息，其中不含任何密钥。"
+        ),
+        "head": "| | 症状 | 参数 |",
+        "guide": "报错",
+        "by_itself": "自动处理",
+        "you": "您可以",
+        "code": "代码",
+        "tests": "测试",
+        "comma": "、",
+    },
+}
+NOTICE = "<!-- Made by tools/render_docs.py; change its source and run it again. -->"
+
+
+def troubleshooting(language: str) -> str:
+    """The page of symptoms in ``en`` or ``zh``."""
+    table = yaml.safe_load((ROOT / "docs/symptoms.yml").read_text(encoding="utf-8"))
+    words = WORDS[language]
+    lines = [
+        words["title"],
+        "",
+        NOTICE,
+        "",
+        words["other"],
+        "",
+        words["opening"],
+        "",
+        words["head"],
+        "|---|---|---|",
+    ]
+    for number, row in table.items():
+        named = words["comma"].join(f"`{name}`" for name in row["parameters"])
+        lines.append(f"| [{number}](#{number.lower()}) | {row[language]['symptom']} | {named} |")
+    for number, row in table.items():
+        lines += ["", *_symptom(number, row, language)]
+    return "\n".join(lines) + "\n"
+
+
+def _symptom(number: str, row: dict[str, Any], language: str) -> Iterator[str]:
+    words, told = WORDS[language], row[language]
+    yield f'<a id="{number.lower()}"></a>'
+    yield ""
+    yield f"## {number} {told['symptom']}"
+    yield ""
+    if row["guide"]:
+        yield f"{words['guide']}: `{row['guide'].replace('`', chr(39))}`"
+        yield ""
+    yield f"- **{words['by_itself']}**: {told['by_itself'].strip()}"
+    yield f"- **{words['you']}**: {told['you'].strip()}"
+    yield f"- {words['code']}: {words['comma'].join(_link(path, Path(path).name) for path in row['code'])}"
+    files = dict.fromkeys(test.partition("::")[0] for test in row["tests"])
+    tests = [
+        _link(file, f"{Path(file).parent.name}/{Path(file).name}")
+        + f" ({sum(test.startswith(file + '::') for test in row['tests'])})"
+        for file in files
+    ]
+    yield f"- {words['tests']}: {words['comma'].join(tests)}"
+
+
+def _link(path: str, text: str) -> str:
+    return f"[{text}](../{path})"
+
+
+def parameters() -> str:
+    """The page of all parameters, by stage."""
+    lines = [
+        "# Parameters",
+        "",
+        NOTICE,
+        "",
+        "Set them in `conf/local/parameters.yml`, or for one run with `--params name=value,name=value` (a list is written `a+b`). A name alone",
+        "and the name with its stage (`train.batch_size`) mean the same; a name that does not exist is refused with the nearest that does.",
+        "*Run-time* parameters change no result: changing one makes nothing stale. Memory in `_gb` means GiB.",
+    ]
+    for stage, group in GROUPS.items():
+        lines += ["", f"## {stage}", "", (group.__doc__ or "").strip().splitlines()[0], ""]
+        lines += ["| Parameter | Default | Values | Meaning |", "|---|---|---|---|", *_rows(group, "")]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(group: type[BaseModel], prefix: str) -> Iterator[str]:
+    unchanging = run_time_fields(group)
+    for name, field in group.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        if isinstance(default, BaseModel):
+            yield f"| `{prefix}{name}` | | group | {field.description} |"
+            yield from _rows(type(default), f"{prefix}{name}.")
+            continue
+        meaning = (field.description or "") + (" *Run-time.*" if name in unchanging else "")
+        yield f"| `{prefix}{name}` | {_value(default)} | {_values(field)} | {_cell(meaning)} |"
+
+
+def _value(value: Any) -> str:
+    return "none" if value is None else f"`{value}`"
+
+
+def _values(field: FieldInfo) -> str:
+    """Type and limits, as a person writes them."""
+    kind = str(field.annotation).removeprefix("typing.").replace("typing.", "")
+    kind = field.annotation.__name__ if isinstance(field.annotation, type) else kind
+    if kind.startswith("Literal"):
+        kind = ", ".join(f"`{one.strip()}`" for one in kind[8:-1].replace("'", "").split(","))
+    limits = [
+        f"{sign} {getattr(rule, name)}"
+        for rule in field.metadata
+        for name, sign in (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
+        if getattr(rule, name, None) is not None
+    ]
+    return _cell(" ".join([kind, ", ".join(limits)]).strip())
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def pages() -> dict[str, str]:
+    """Every page by its path in the project."""
+    return {
+        "docs/troubleshooting.md": troubleshooting("en"),
+        "docs/troubleshooting.zh.md": troubleshooting("zh"),
+        "docs/parameters.md": parameters(),
+    }
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        (ROOT / path).write_text(text, encoding="utf-8")
