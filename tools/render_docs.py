@@ -6,6 +6,7 @@ The troubleshooting pages come from docs/symptoms.yml, the parameters from their
 page is no longer current.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ WORDS: dict[str, dict[str, str]] = {
         "opening": (
             "What people meet when they fine-tune, what happens here by itself, and what is left for you. Each row names its code and the "
             "tests that provoke it. When something is not in the list: `kedro doctor` looks at machine, model and data, and "
-            "`kedro doctor --report support.zip` packs what a helper needs, without secrets."
+            "`kedro doctor --report support.json` writes what a helper needs, without secrets."
         ),
         "head": "| | Symptom | Parameters |",
         "guide": "Message",
@@ -40,8 +41,8 @@ WORDS: dict[str, dict[str, str]] = {
         "other": "[English](troubleshooting.md)",
         "opening": (
             "微调时常见的问题：系统会自动做什么，还需要您做什么。每一条都列出对应的代码和能够重现它的测试。"
-            "如果这里没有您遇到的问题：`kedro doctor` 会检查机器、模型和数据；`kedro doctor --report support.zip` "
-            "会打包求助所需的全部信息，其中不含任何密钥。"
+            "如果这里没有您遇到的问题：`kedro doctor` 会检查机器、模型和数据；`kedro doctor --report support.json` "
+            "会写出求助所需的全部信息，其中不含任何密钥。"
         ),
         "head": "| | 症状 | 参数 |",
         "guide": "报错",
@@ -52,6 +53,7 @@ WORDS: dict[str, dict[str, str]] = {
         "comma": "、",
     },
 }
+_DIGITS = re.compile(r"\\+d\+")
 NOTICE = "<!-- Made by tools/render_docs.py; change its source and run it again. -->"
 
 
@@ -143,6 +145,11 @@ def _values(field: FieldInfo) -> str:
     kind = field.annotation.__name__ if isinstance(field.annotation, type) else kind
     if kind.startswith("Literal"):
         kind = ", ".join(f"`{one.strip()}`" for one in kind[8:-1].replace("'", "").split(","))
+    kind = re.sub(r"Union\[(.*)\]", r"\1", kind)
+    kind = re.sub(
+        r"Annotated\[str.*?pattern='\^\((.*?)\)\$'.*?\]", lambda found: _alternatives(found[1]), kind
+    )
+    kind = re.sub(r"Literal\['(\w+)'\]", r"`\1`", kind)
     limits = [
         f"{sign} {getattr(rule, name)}"
         for rule in field.metadata
@@ -150,6 +157,10 @@ def _values(field: FieldInfo) -> str:
         if getattr(rule, name, None) is not None
     ]
     return _cell(" ".join([kind, ", ".join(limits)]).strip())
+
+
+def _alternatives(pattern: str) -> str:
+    return ", ".join(f"`{re.sub(_DIGITS, 'N', one)}`" for one in pattern.split("|"))
 
 
 def _cell(text: str) -> str:
