@@ -7,7 +7,7 @@ import torch
 from qwen_pipeline.chat.template import prompt_ids
 from qwen_pipeline.errors import EvaluationError, ExportError
 from qwen_pipeline.model.source import ModelSource
-from qwen_pipeline.release.conversation import Conversation
+from qwen_pipeline.release.conversation import Conversation, without_empty_thought
 from qwen_pipeline.release.open_model import OpenModel, open_models
 
 GREEDY = {"max_new_tokens": 6, "do_sample": False, "temperature": 1.0, "top_p": 1.0, "top_k": 50}
@@ -97,3 +97,19 @@ def test_an_export_without_merged_weights_names_the_parameter(base_folder: Path,
     (tmp_path / "adapter").mkdir()
     with pytest.raises(ExportError, match=r"export_formats=adapter\+merged"):
         open_models(ModelSource(str(base_folder)), ["exported"], exported_model=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("parts", "shown"),
+    [
+        (["</th", "ink>", "\n\n", "An ", "answer."], "An answer."),
+        (["<think>\n", "\n</think>\n\n", "An answer."], "An answer."),
+        (["So: ", "two.\n", "</think>\n\n", "Two."], "So: two.\n</think>\n\nTwo."),
+        (["<b>", "bold"], "<b>bold"),
+        (["An ", "answer </think>"], "An answer </think>"),
+        (["</think>\n"], ""),
+        ([], ""),
+    ],
+)
+def test_an_empty_thought_is_not_shown_and_a_thought_is(parts: list[str], shown: str) -> None:
+    assert "".join(without_empty_thought(parts)) == shown

@@ -64,12 +64,14 @@ def _speakers(
 
 
 def _ask(speakers: dict[str, Any], question: str, as_json: bool) -> None:
+    from qwen_pipeline.release.conversation import without_empty_thought
+
     answers: dict[str, str] = {}
     for side, conversation in speakers.items():
         if len(speakers) > 1 and not as_json:
             click.secho(f"── {side}", bold=True)
         parts: list[str] = []
-        for part in conversation.stream(question):
+        for part in without_empty_thought(conversation.stream(question)):
             parts.append(part)
             if not as_json:
                 click.echo(part, nl=False)

@@ -1,6 +1,7 @@
 """A conversation with a model: the prompt is the one that was trained on, the answer comes as it is made."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from threading import Thread
 from typing import Any
 
@@ -11,6 +12,9 @@ from qwen_pipeline.chat.messages import Message
 from qwen_pipeline.chat.template import end_of_turn, prompt_ids
 from qwen_pipeline.errors import EvaluationError
 from qwen_pipeline.release.open_model import OpenModel
+
+_EMPTY_BLOCKS = ("<think></think>", "</think>")
+_EMPTY_THOUGHT = re.compile(r"\s*(?:<think>\s*)?</think>\s*")
 
 
 class Conversation:
@@ -103,6 +107,22 @@ class _Stop(StoppingCriteria):  # type: ignore[misc]  # transformers is not foll
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:
         return torch.full((input_ids.shape[0],), self.wanted, device=input_ids.device)
+
+
+def without_empty_thought(parts: Iterable[str]) -> Iterator[str]:
+    """An answer as people read it: an empty thinking block before it is left out, a thought stays."""
+    held: str | None = ""
+    for part in parts:
+        if held is None:
+            yield part
+            continue
+        held += part
+        seen = "".join(held.split())
+        if not any(block.startswith(seen) for block in _EMPTY_BLOCKS):
+            yield _EMPTY_THOUGHT.sub("", held, count=1)
+            held = None
+    if held:
+        yield _EMPTY_THOUGHT.sub("", held, count=1)
 
 
 def generation_arguments(generation: Mapping[str, Any]) -> dict[str, Any]:
