@@ -11,6 +11,14 @@ from markupsafe import Markup
 from qwen_pipeline.evaluation.charts import histogram, line_chart
 from qwen_pipeline.evaluation.comparison import LOWER_IS_BETTER
 from qwen_pipeline.evaluation.metrics import tokens_of
+from qwen_pipeline.evaluation.page_words import (
+    FAULTS,
+    NAMES,
+    VERDICTS,
+    figure,
+    forgetting_in_chinese,
+    verdict_in_chinese,
+)
 
 SHOWN = 30  # of the best and of the worst answers
 _WIDEST_DIFF = 4000  # characters that are compared; a longer text is shown as it is
@@ -32,6 +40,9 @@ def render_page(
     return environment.get_template("page.html").render(
         report=report,
         figures=_figures(report),
+        verdict_zh=verdict_in_chinese(report),
+        forgetting_zh=forgetting_in_chinese(report) if report["forgetting"] else "",
+        fault_words=FAULTS,
         answers=[_answer(row) for row in cut],
         left_out=len(ranked) - len(cut),
         charts=[chart for chart in _charts(predictions, train_report) if chart],
@@ -47,9 +58,10 @@ def _figures(report: Mapping[str, Any]) -> list[dict[str, Any]]:
         found = report["differences"].get(name)
         rows.append(
             {
-                "name": name,
-                "base": report["base"].get(name),
-                "tuned": tuned,
+                "names": NAMES.get(name, (name, name)),
+                "base": figure(name, report["base"][name]) if name in report["base"] else "",
+                "tuned": figure(name, tuned),
+                "verdict_zh": VERDICTS[found["verdict"]] if found else "",
                 "found": found,
                 "arrow": _arrow(name),
             }

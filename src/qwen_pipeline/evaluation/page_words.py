@@ -1,0 +1,59 @@
+"""What figures are called on the page, and its verdict in Chinese."""
+
+from collections.abc import Mapping
+from typing import Any
+
+NAMES: Mapping[str, tuple[str, str]] = {
+    "loss": ("loss, nats a token", "损失（每 token，nat）"),
+    "perplexity": ("perplexity", "困惑度"),
+    "bits_per_character": ("bits a character", "每字符比特数"),
+    "token_accuracy": ("right next tokens", "下一 token 正确率"),
+    "exact_match": ("exact match", "完全一致"),
+    "chrf": ("chrF", "chrF"),
+    "rouge_l": ("ROUGE-L", "ROUGE-L"),
+    "bleu": ("BLEU", "BLEU"),
+    "recognised": ("recognisably right", "可认定为正确"),
+    "answer_characters": ("characters of an answer", "回答字数"),
+    "repetition": ("repeats itself", "重复"),
+    "irrelevance": ("off topic", "答非所问"),
+    "format_error": ("format errors", "格式错误"),
+    "answer_present": ("an answer is there", "有回答"),
+    "language_kept": ("language kept", "语言一致"),
+    "stopped": ("ends its turn", "正常结束"),
+    "thinking_closed": ("thinking block closed", "思考块闭合"),
+    "thought_characters": ("characters of a thought", "思考字数"),
+}
+VERDICTS: Mapping[str, str] = {"better": "变好", "worse": "变差", "not told apart": "无法区分"}
+FAULTS: Mapping[str, str] = {name: NAMES[name][1] for name in ("repetition", "irrelevance", "format_error")}
+_SHARES = frozenset(
+    ("token_accuracy", "exact_match", "recognised", "repetition", "irrelevance", "format_error", "answer_present",
+     "language_kept", "stopped", "thinking_closed")
+)  # fmt: skip
+
+
+def figure(name: str, value: float) -> str:
+    """A figure as people read it: shares in per cent, lengths whole, the rest with three digits."""
+    if name in _SHARES:
+        return f"{100 * value:.1f} %"
+    return f"{value:.0f}" if name.endswith("_characters") else f"{value:.3g}"
+
+
+def verdict_in_chinese(report: Mapping[str, Any]) -> str:
+    """The report's verdict, from the same figures."""
+    base, tuned, loss = report["base"], report["tuned"], report["differences"]["loss"]
+    change = f"{'低' if tuned['loss'] < base['loss'] else '高'} {abs(1 - tuned['loss'] / base['loss']):.0%}"
+    figures = (
+        f"{base['loss']:.3f} → {tuned['loss']:.3f}，差值的 95% 区间为 {loss['low']:.3f} 至 {loss['high']:.3f}"
+    )
+    words = f"{VERDICTS[loss['verdict']]}：微调后的模型在 {report['rows']} 条留出答案上的损失比原模型{change}（{figures}）。"
+    if "recognised" in tuned:
+        words += f"实际提问中，微调后能认定为正确的占 {tuned['recognised']:.0%}，原模型占 {base['recognised']:.0%}。"
+    return words
+
+
+def forgetting_in_chinese(report: Mapping[str, Any]) -> str:
+    """What became of general questions, from the same figures."""
+    base, tuned = report["general"]["base"], report["general"]["tuned"]
+    change = tuned["bits_per_character"] - base["bits_per_character"]
+    words = f"通用问题每个字符比微调前{'多' if change > 0 else '少'}用 {abs(change):.2f} 比特"
+    return f"{words}；使用思考块的回答占 {tuned['thinking_rate']:.0%}，微调前占 {base['thinking_rate']:.0%}。"
