@@ -1,4 +1,8 @@
 import hashlib
+import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -7,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from qwen_pipeline.errors import ModelSourceError, UnsupportedModelError
-from qwen_pipeline.model import hub
+from qwen_pipeline.model import hub, resumable
 from qwen_pipeline.model.source import ModelSource
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -136,6 +140,55 @@ def test_a_broken_download_goes_on(
     folder = ModelSource("owner/tiny").directory()
     assert (folder / "model.safetensors").read_bytes() == (tiny_model / "model.safetensors").read_bytes()
     assert any(not wanted.startswith("bytes=0-") for wanted in stand_in.ranges), stand_in.ranges
+
+
+_KILLED = """
+import os
+from qwen_pipeline.model import resumable
+resumable._WORTH_RESUMING = 1
+resumable._require_whole = lambda *_: os.kill(os.getpid(), 9)
+from qwen_pipeline.model.source import ModelSource
+ModelSource("owner/tiny").directory()
+"""
+
+
+def test_a_killed_download_goes_on_where_it_stopped(
+    stand_in: StandInHub, cache: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bytes of a process that died are in the cache; a second process asks for the rest only."""
+    monkeypatch.setattr(resumable, "_WORTH_RESUMING", 1)
+    weights = (tiny_model / "model.safetensors").read_bytes()
+    environment = {
+        **os.environ,
+        "HF_HUB_CACHE": str(cache),
+        "HF_ENDPOINT": stand_in.endpoint,
+        "HF_HUB_OFFLINE": "0",
+    }
+    killed = subprocess.run(
+        [sys.executable, "-c", _KILLED], env=environment, capture_output=True, timeout=120
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-1000:]
+    (partial,) = cache.glob("models--owner--tiny/blobs/*.partial")
+    assert partial.read_bytes() == weights
+    with partial.open("r+b") as file:
+        file.truncate(len(weights) // 3)  # as if it had died there
+    stand_in.ranges.clear()
+    folder = ModelSource("owner/tiny").directory()
+    assert stand_in.ranges == [f"bytes={len(weights) // 3}-"]
+    assert (folder / "model.safetensors").read_bytes() == weights
+    assert not list(cache.glob("**/*.partial*"))
+
+
+def test_bytes_of_another_file_are_not_gone_on_with(
+    stand_in: StandInHub, cache: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resumable, "_WORTH_RESUMING", 1)
+    weights = tiny_model / "model.safetensors"
+    blobs = cache / "models--owner--tiny/blobs"
+    blobs.mkdir(parents=True)
+    (blobs / f"{_etag(weights)}.partial").write_bytes(b"x" * 100)
+    folder = ModelSource("owner/tiny").directory()
+    assert (folder / "model.safetensors").read_bytes() == weights.read_bytes()
 
 
 def test_the_architecture_is_refused_before_any_weight_is_fetched(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from qwen_pipeline.errors import ModelSourceError
 from qwen_pipeline.model.local_files import check_directory
+from qwen_pipeline.model.resumable import fetch_weights
 
 _SMALL_FILES = ["*.json", "*.jinja", "*.txt", "*.model", "LICENSE*", "README.md"]
 _WEIGHT_FILES = ["*.safetensors"]
@@ -73,13 +74,15 @@ def _snapshot(name: str, revision: str | None, patterns: list[str]) -> Path:
     """One complete snapshot; a broken connection is taken up again where it stopped."""
     from huggingface_hub import snapshot_download
 
+    endpoint = os.environ.get("HF_ENDPOINT")
+    large = [pattern for pattern in patterns if pattern not in _SMALL_FILES]
     last: Exception | None = None
     for _ in range(_ATTEMPTS):
         try:
+            if large:
+                fetch_weights(name, revision, large, endpoint)
             return Path(
-                snapshot_download(
-                    name, revision=revision, allow_patterns=patterns, endpoint=os.environ.get("HF_ENDPOINT")
-                )
+                snapshot_download(name, revision=revision, allow_patterns=patterns, endpoint=endpoint)
             )
         except (OSError, ValueError, RuntimeError) as error:
             last = error
