@@ -35,6 +35,7 @@ WORDS: dict[str, dict[str, str]] = {
         "code": "Code",
         "tests": "Tests",
         "comma": ", ",
+        "colon": ": ",
     },
     "zh": {
         "title": "# 故障排查",
@@ -51,9 +52,11 @@ WORDS: dict[str, dict[str, str]] = {
         "code": "代码",
         "tests": "测试",
         "comma": "、",
+        "colon": "：",
     },
 }
 _DIGITS = re.compile(r"\\+d\+")
+_IDEOGRAPH = "[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]"
 NOTICE = "<!-- Made by tools/render_docs.py; change its source and run it again. -->"
 
 
@@ -87,19 +90,22 @@ def _symptom(number: str, row: dict[str, Any], language: str) -> Iterator[str]:
     yield ""
     yield f"## {number} {told['symptom']}"
     yield ""
+    colon = words["colon"]
     if row["guide"]:
-        yield f"{words['guide']}: `{row['guide'].replace('`', chr(39))}`"
+        yield f"{words['guide']}{colon}`{row['guide'].replace('`', chr(39))}`"
         yield ""
-    yield f"- **{words['by_itself']}**: {told['by_itself'].strip()}"
-    yield f"- **{words['you']}**: {told['you'].strip()}"
-    yield f"- {words['code']}: {words['comma'].join(_link(path, Path(path).name) for path in row['code'])}"
-    files = dict.fromkeys(test.partition("::")[0] for test in row["tests"])
-    tests = [
-        _link(file, f"{Path(file).parent.name}/{Path(file).name}")
-        + f" ({sum(test.startswith(file + '::') for test in row['tests'])})"
-        for file in files
-    ]
-    yield f"- {words['tests']}: {words['comma'].join(tests)}"
+    yield f"- **{words['by_itself']}**{colon}{_unfold(told['by_itself'])}"
+    yield f"- **{words['you']}**{colon}{_unfold(told['you'])}"
+    yield f"- {words['code']}{colon}{words['comma'].join(_link(path, Path(path).name) for path in row['code'])}"
+    yield f"- {words['tests']}{colon.rstrip()}"
+    for test in row["tests"]:
+        path, _, name = test.partition("::")
+        yield f"  - {_link(path, name.removeprefix('test_').replace('_', ' '))}"
+
+
+def _unfold(text: str) -> str:
+    """One line; YAML folds a line break into a space, which does not belong between Chinese characters."""
+    return re.sub(f"(?<={_IDEOGRAPH}) (?={_IDEOGRAPH})", "", " ".join(text.split()))
 
 
 def _link(path: str, text: str) -> str:
