@@ -2,12 +2,15 @@
 
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from datasets import Dataset
-from qwen_pipeline.training.fetch import row_lengths
+from qwen_pipeline.errors import NoExamplesError
+from qwen_pipeline.params.train import TrainParameters
+from qwen_pipeline.training.fetch import require_rows, row_lengths
 from training.tiny_training import make_rows, make_trainer
 
 
@@ -49,3 +52,19 @@ def test_validation_rows_are_not_copied_and_give_the_same_loss(tiny: Path, tmp_p
     )  # type: ignore[arg-type]
     assert isinstance(lazy.validation_rows, Dataset)
     assert lazy.stepper.validate(lazy.validation_rows) == eager.stepper.validate(eager.validation_rows)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"save_strategy": "best"}, "save_strategy=best .*save_strategy=epoch"),
+        ({"load_best_model_at_end": True}, "load_best_model_at_end=true"),
+        ({"early_stopping_patience": 2}, "early_stopping_patience=2"),
+    ],
+)
+def test_what_follows_the_validation_loss_needs_validation_rows(values: dict[str, Any], told: str) -> None:
+    parameters = TrainParameters.model_validate(values)
+    with pytest.raises(NoExamplesError, match=told):
+        require_rows(make_rows(1), [], parameters)
+    require_rows(make_rows(1), make_rows(1), parameters)
+    require_rows(make_rows(1), [], TrainParameters())

@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from qwen_pipeline.errors import ExportError
-from qwen_pipeline.model.device import compute_device, threads_for
+from qwen_pipeline.model.device import compute_device, fast_dtype, threads_for
 from qwen_pipeline.model.load import load_quantized_model
 from qwen_pipeline.model.lora import load_adapter
 from qwen_pipeline.model.source import ModelSource
@@ -62,7 +62,7 @@ def open_models(
     device = compute_device()
     opened: dict[str, OpenModel] = {}
     if {"base", "tuned"} & set(sides):
-        model: Any = load_quantized_model(source, compute_dtype=torch.bfloat16, device=device)
+        model: Any = load_quantized_model(source, compute_dtype=fast_dtype(device.type), device=device)
         tokenizer = load_tokenizer(source)
         if adapter is not None:
             model = load_adapter(model, adapter)
@@ -84,7 +84,9 @@ def _open_exported(folder: Path, device: torch.device) -> OpenModel:
             f"{folder} holds {found}, and chat opens merged weights; run: kedro run --pipeline export "
             "--params export_formats=adapter+merged"
         )
-    model = AutoModelForCausalLM.from_pretrained(str(merged), dtype=torch.bfloat16, device_map={"": device})
+    model = AutoModelForCausalLM.from_pretrained(
+        str(merged), dtype=fast_dtype(device.type), device_map={"": device}
+    )
     tokenizer = AutoTokenizer.from_pretrained(str(merged))
     width = model.config.hidden_size
     return OpenModel(model, tokenizer, lambda: _speaking(width, model, False))

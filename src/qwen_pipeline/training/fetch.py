@@ -78,15 +78,29 @@ def require_rows(rows: Sequence[Row], validation_rows: Sequence[Row], parameters
     """Refuse a training that has nothing to train on, or to follow.
 
     Raises:
-        NoExamplesError: There is no training row, or no validation row for a scheduler that follows them.
+        NoExamplesError: There is no training row, or no validation row for a setting that follows them.
     """
     if not len(rows):
         raise NoExamplesError("There is no training row; see tokenize_rejects and data_report for why.")
-    if not len(validation_rows) and parameters.lr_scheduler_type in VALIDATION_SCHEDULERS:
+    if not len(validation_rows) and (following := _what_follows_validation(parameters)):
+        setting, instead = following
         raise NoExamplesError(
-            f"lr_scheduler_type={parameters.lr_scheduler_type} follows the validation loss, and there is no validation "
-            "row; set validation_fraction=0.05, or lr_scheduler_type=cosine."
+            f"{setting} follows the validation loss, and there is no validation row; "
+            f"set validation_fraction=0.05, or {instead}."
         )
+
+
+def _what_follows_validation(parameters: TrainParameters) -> tuple[str, str] | None:
+    """A setting that means nothing without validation rows, and what to set instead."""
+    if parameters.lr_scheduler_type in VALIDATION_SCHEDULERS:
+        return f"lr_scheduler_type={parameters.lr_scheduler_type}", "lr_scheduler_type=cosine"
+    if parameters.save_strategy == "best":
+        return "save_strategy=best", "save_strategy=epoch"
+    if parameters.load_best_model_at_end:
+        return "load_best_model_at_end=true", "load_best_model_at_end=false"
+    if parameters.early_stopping_patience is not None:
+        return f"early_stopping_patience={parameters.early_stopping_patience}", "early_stopping_patience=none"
+    return None
 
 
 def _as_is(rows: list[Row]) -> list[Row]:

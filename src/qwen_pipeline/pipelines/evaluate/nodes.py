@@ -65,7 +65,7 @@ def _measure(
 ) -> dict[str, Any]:
     from qwen_pipeline.evaluation.measure import measure_model
     from qwen_pipeline.model.attention import register_packed_attention
-    from qwen_pipeline.model.device import compute_device, half_precision, threads_for
+    from qwen_pipeline.model.device import compute_device, fast_dtype, threads_for
     from qwen_pipeline.model.load import load_quantized_model
     from qwen_pipeline.model.lora import load_adapter
     from qwen_pipeline.model.tokenizer import load_tokenizer
@@ -73,7 +73,7 @@ def _measure(
     device = compute_device()
     model: Any = load_quantized_model(
         base_model,
-        compute_dtype=half_precision(device),
+        compute_dtype=fast_dtype(device.type),
         device=device,
         attn_implementation=register_packed_attention(),
     )

@@ -1,0 +1,42 @@
+"""Which dtype products are computed in."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from qwen_pipeline.model import device
+from qwen_pipeline.model.device import fast_dtype
+from qwen_pipeline.params.train import TrainParameters
+from qwen_pipeline.training.precision import compute_dtype_for
+
+
+@pytest.fixture(autouse=True)
+def forget_the_answer() -> Iterator[None]:
+    fast_dtype.cache_clear()
+    yield
+    fast_dtype.cache_clear()
+
+
+@pytest.mark.parametrize(("has_it", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_a_cpu_computes_in_bfloat16_only_where_it_has_it(
+    has_it: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "_cpu_has_bfloat16", lambda: has_it)
+    assert fast_dtype("cpu") == dtype
+    assert compute_dtype_for(TrainParameters(), torch.device("cpu")) == dtype
+    assert compute_dtype_for(TrainParameters(fp16=True, bf16=False), torch.device("cpu")) == torch.float16
+    assert compute_dtype_for(TrainParameters(bf16=False), torch.device("cpu")) == torch.float32
+
+
+@pytest.mark.parametrize(("has_it", "dtype"), [(True, torch.bfloat16), (False, torch.float16)])
+def test_an_older_card_computes_in_float16(
+    has_it: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has_it)
+    assert fast_dtype("cuda") == dtype
+
+
+def test_the_answer_of_this_cpu_is_that_of_its_library() -> None:
+    assert device._cpu_has_bfloat16() == torch.ops.mkldnn._is_mkldnn_bf16_supported()
