@@ -33,7 +33,6 @@ def fast_dtype(device_type: str) -> torch.dtype:
     if device_type == "cpu":
         if _cpu_has_bfloat16():
             return torch.bfloat16
-        logger.info("This CPU has no fast bfloat16; the run computes in float32.")
         return torch.float32
     if torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False):
         logger.warning("This card has no bfloat16; the run computes in float16.")

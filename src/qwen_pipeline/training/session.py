@@ -1,5 +1,6 @@
 """One training with everything around it: cap, model, plan, MLflow run, adapter folder."""
 
+import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,6 +26,8 @@ from qwen_pipeline.training.loop import Trainer
 from qwen_pipeline.training.planning import TrainingPlan, plan_training
 from qwen_pipeline.training.precision import compute_dtype_for
 from qwen_pipeline.training.ranks import require_one_process
+
+logger = logging.getLogger(__name__)
 
 
 def train_tracked(
@@ -88,9 +91,12 @@ def _config(base_model: ModelSource) -> Any:
 
 
 def _load(base_model: ModelSource, parameters: TrainParameters, device: torch.device) -> PeftModel:
+    dtype = compute_dtype_for(parameters, device)
+    if parameters.bf16 and dtype == torch.float32:
+        logger.info("This CPU has no fast bfloat16; the training computes in float32.")
     model = load_quantized_model(
         base_model,
-        compute_dtype=compute_dtype_for(parameters, device),
+        compute_dtype=dtype,
         device=device,
         attn_implementation=register_packed_attention(),
     )
