@@ -45,6 +45,11 @@ class RowBuffer:
         self._ends.append(len(self._input_ids))
         self._example_ids.append(example_id)
 
+    @property
+    def tokens(self) -> int:
+        """Tokens held."""
+        return len(self._input_ids)
+
     def to_batch(self) -> pa.RecordBatch:
         """The rows, by ``ROW_SCHEMA``."""
         ends = pa.array(np.asarray(self._ends))

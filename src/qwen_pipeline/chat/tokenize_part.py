@@ -18,7 +18,8 @@ from qwen_pipeline.text.schema import REJECT_SCHEMA, excerpt_of
 from qwen_pipeline.text.table_reader import RowGroup, read_group
 
 SPLITS = ("train", "validation", "test")
-ROWS_PER_BATCH = 256  # a row may be thousands of tokens
+ROWS_PER_BATCH = 256  # read at a time
+TOKENS_PER_BATCH = 65_536  # written at a time: a row may be thousands of tokens
 Turns = list[EncodedTurn | RefusedTurn]
 
 
@@ -76,20 +77,23 @@ def tokenize_part(group: RowGroup, path: Path, source: TokenizerSource, rules: L
             for name in SPLITS
         }
         rejects = stack.enter_context(pa.ipc.new_stream(str(path.with_suffix(".rejects")), REJECT_SCHEMA))
+        rows = {name: RowBuffer() for name in SPLITS}
         for batch in read_group(group, ROWS_PER_BATCH):
-            rows = {name: RowBuffer() for name in SPLITS}
             refused = []
             for example in batch.to_pylist():
-                turns = _encode(encoder, example)
-                part.accounts[example["split"]].add(turns)
+                turns, split = _encode(encoder, example), example["split"]
+                part.accounts[split].add(turns)
                 kept = [turn for turn in turns if isinstance(turn, EncodedTurn)]
                 for turn in kept:
-                    rows[example["split"]].add(turn.input_ids, turn.labels, example["example_id"])
+                    rows[split].add(turn.input_ids, turn.labels, example["example_id"])
                 if not kept:
                     refused.append(_reject(example, turns))
-            for name in SPLITS:
-                _write(files[name], rows[name].to_batch())
+                if rows[split].tokens >= TOKENS_PER_BATCH:
+                    _write(files[split], rows[split].to_batch())
+                    rows[split] = RowBuffer()
             _write(rejects, pa.RecordBatch.from_pylist(refused, schema=REJECT_SCHEMA))
+        for name in SPLITS:
+            _write(files[name], rows[name].to_batch())
     return part
 
 
