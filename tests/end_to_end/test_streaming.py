@@ -14,7 +14,9 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads memory as Linux tells it"),
 ]
 SCRIPT = Path(__file__).with_name("rows_through_the_stages.py")
-MOST_GROWTH_MIB = 60  # measured: 29 to 41 (batches that a few rows do not fill), and 87 where the rows are held
+MOST_GROWTH_MIB = (
+    60  # measured: 29 to 41 (batches that a few rows do not fill), and 87 where the rows are held
+)
 
 
 def test_ten_times_the_data_takes_the_same_memory(tmp_path: Path) -> None:
