@@ -115,7 +115,7 @@ def test_a_checkpoint_takes_what_is_said(trainer: Trainer, tmp_path: Path) -> No
 def test_saves_are_counted_as_the_settings_say(
     tiny: Path, tmp_path: Path, settings: dict[str, Any], saves: int
 ) -> None:
-    trainer = make_trainer(tiny, tmp_path, **settings)
+    trainer = make_trainer(tiny, tmp_path, validation=make_rows(2), **settings)
     assert trainer.cadence.most_saves(0) == saves
 
 
