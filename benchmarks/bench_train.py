@@ -8,6 +8,7 @@ Each system runs in a process of its own, one after the other, ``--repetitions``
 Tokens are those of the rendered conversations, never padding, shared out evenly over the steps: with too few rows the last,
 smaller step of a packed run counts for too much, so ``--rows`` should make six steps or more. OpenMP's threads wait without
 spinning in every system: spinning ones lose a factor of ten to any neighbour. The peers' environment needs trl, transformers, peft, bitsandbytes.
+On a CPU without fast bfloat16, where this project computes in float32, the peers do too (a copy of their scripts that says so): theirs would be slower by far.
 """
 
 import argparse
@@ -101,13 +102,25 @@ def untimed(options: argparse.Namespace, name: str) -> list[str]:
 
 def peer_command(options: argparse.Namespace, folder: Path, peer: list[str]) -> list[str]:
     script, *mode = peer
+    scripts = options.peers if compute_dtype() == "bfloat16" else folder
+    if scripts == folder:
+        text = (options.peers / script).read_text("utf-8")
+        text = text.replace("torch.bfloat16", "torch.float32").replace("bf16=True", "bf16=False")
+        (folder / script).write_text(text, encoding="utf-8")
     if "packed" in mode:  # argparse takes the last value
         mode += ["--batch-size", str(round(options.batch_size * PACKED_SHARE))]
     model, rows = str(folder / "model"), str(folder / "rows.jsonl")
     return [
-        options.peers_python, str(options.peers / script), "--model", model, "--rows", rows, *same_settings(options),
+        options.peers_python, str(scripts / script), "--model", model, "--rows", rows, *same_settings(options),
         *untimed(options, "--warmup-steps-untimed"), *mode
     ]  # fmt: skip
+
+
+def compute_dtype() -> str:
+    """Dtype of the products here, without the prefix of its module."""
+    from qwen_pipeline.model.device import fast_dtype
+
+    return str(fast_dtype("cpu")).removeprefix("torch.")
 
 
 def run(command: list[str], threads: int) -> dict[str, Any]:
@@ -196,6 +209,7 @@ def train_once(options: argparse.Namespace) -> dict[str, Any]:
     from qwen_pipeline.tracking.reporter import SilentReporter
     from qwen_pipeline.training.loop import Trainer
     from qwen_pipeline.training.planning import plan_training
+    from qwen_pipeline.training.precision import compute_dtype_for
 
     source = ModelSource(str(options.folder / "model"))
     encoder = TurnEncoder(
@@ -218,10 +232,13 @@ def train_once(options: argparse.Namespace) -> dict[str, Any]:
     cap = apply_memory_cap(parameters.max_memory_gb, MemoryMeter(device))
     plan = plan_training(parameters, config, lengths, cap, device)
     model = attach_lora(
-        load_quantized_model(source, device=device, attn_implementation=register_packed_attention()),
+        load_quantized_model(
+            source, compute_dtype=compute_dtype_for(parameters, device), device=device,
+            attn_implementation=register_packed_attention(),
+        ),
         r=16,
         alpha=32,
-    )
+    )  # fmt: skip
     loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     ends: list[float] = []
 
@@ -249,7 +266,7 @@ def summarise(options: argparse.Namespace, results: dict[str, list[dict[str, Any
     peers = {name: row for name, row in table.items() if name != "qwen_pipeline" and row["tokens_per_second"]}
     best = max(peers, key=lambda name: peers[name]["tokens_per_second"][1], default=None)
     summary: dict[str, Any] = {
-        "settings": vars(options) | {"one": None},
+        "settings": vars(options) | {"one": None, "compute_dtype": compute_dtype()},
         "machine": machine(),
         "systems": table,
     }

@@ -41,11 +41,14 @@ from qwen_pipeline.training.step import packed_loss
 
 
 def check_plan(config: Any, device: torch.device, tiny: bool) -> list[dict[str, Any]]:
-    """Planned against measured over ranks, lengths, policies and caps; a failure is an error of the plan."""
+    """Planned against measured: 30 configurations (ranks, lengths, policies) under five caps; a failure is an error of the plan."""
     on_gpu, found = device.type == "cuda", []
-    lengths, caps = ([64, 192], [2]) if tiny else ([1024, 2048, 4096], [4, 6, 8, 12, 16])
-    policies = [ActivationPolicy(0)] if tiny else [ActivationPolicy(0), ActivationPolicy(0, offload=True)]
-    for rank in [8] if tiny else [16]:
+    lengths, caps = ([64, 192], [2]) if tiny else ([512, 1024, 2048, 4096, 8192], [4, 6, 8, 12, 16])
+    some = [ActivationPolicy(0), ActivationPolicy(2)]
+    policies = (
+        some if tiny else [ActivationPolicy(0), ActivationPolicy(0, offload=True), ActivationPolicy(12)]
+    )
+    for rank in [8] if tiny else [8, 32]:
         model = build_model(config, device, torch.bfloat16, rank)
         recipe = step_recipe(lora_r=rank, lora_alpha=2 * rank, on_gpu=on_gpu)
         traced: TracedSteps = {}

@@ -19,8 +19,11 @@ from peft.tuners.lora.bnb import Linear4bit
 from peft.tuners.lora.variants import DoraLinearVariant
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn.functional import silu
 
 from qwen_pipeline.model.dora import FusedDora, dora_scale
+
+silu_backward = torch.ops.aten.silu_backward
 
 
 class FusedLora4bit(Linear4bit):  # type: ignore[misc]
@@ -28,42 +31,60 @@ class FusedLora4bit(Linear4bit):  # type: ignore[misc]
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """Base product and adapter: ``[..., I]`` to ``[..., O]`` in the dtype of the products."""
-        adapter = self._ordinary_adapter(args, kwargs)
-        dtype = _product_dtype(x)
-        if adapter is None or (dtype != x.dtype and not x.is_floating_point()):
+        adapter = self._fusable_adapter(x, args, kwargs)
+        if adapter is None:
             return super().forward(x, *args, **kwargs)  # type: ignore[no-any-return]
-        down_rI, up_Or = self.lora_A[adapter].weight, self.lora_B[adapter].weight
-        is_dora = (
-            adapter in self.lora_variant
-        )  # peft's own would make the whole matrix for each token it generates
-        if dtype != down_rI.dtype and not torch.is_autocast_enabled(x.device.type) and not is_dora:
-            return super().forward(x, *args, **kwargs)  # type: ignore[no-any-return]
-        x, weight = x.to(dtype), self.base_layer.weight
+        x = x.to(_product_dtype(x))
         seen = self.lora_dropout[adapter](x)
-        out: Tensor = _FusedLora.apply(
-            seen, down_rI.to(dtype), up_Or.to(dtype), weight, weight.quant_state, self.scaling[adapter]
-        )  # type: ignore[no-untyped-call]
-        if not is_dora:
-            return out
-        scale_O = self.lora_magnitude_vector[adapter].weight * dora_scale(self, adapter)
-        out = (out * scale_O).to(dtype)  # in float32: a 16-bit scale would be off by up to 0.4 %
+        out = self._scaled(self._product(adapter, seen, None), adapter)
         # As in peft, dropout is on what the adapter adds to the base's output and not on that output itself.
         return out if seen is x else out + self.base_layer(x) - self.base_layer(seen)
+
+    def forward_gated(self, gate: Tensor, up: Tensor) -> Tensor:
+        """The layer's output for ``silu(gate) * up``, an input that is computed again in backward instead of kept.
+
+        Args:
+            gate: ``[..., I]``.
+            up: ``[..., I]``.
+        """
+        adapter = self._fusable_adapter(up, (), {})
+        if adapter is None or not isinstance(self.lora_dropout[adapter], nn.Identity):
+            return self(silu(gate) * up)  # type: ignore[no-any-return]
+        dtype = _product_dtype(up)
+        return self._scaled(self._product(adapter, up.to(dtype), gate.to(dtype)), adapter)
 
     def resolve_lora_variant(self, *, config: LoraConfig, **kwargs: Any) -> Any:
         """The choice of variant that peft makes, with DoRA as this project computes it."""
         variant = super().resolve_lora_variant(config=config, **kwargs)
         return FusedDora() if isinstance(variant, DoraLinearVariant) else variant
 
-    def _ordinary_adapter(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+    def _product(self, adapter: str, x: Tensor, gate: Tensor | None) -> Tensor:
+        down_rI, up_Or = self.lora_A[adapter].weight.to(x.dtype), self.lora_B[adapter].weight.to(x.dtype)
+        weight = self.base_layer.weight
+        return _FusedLora.apply(  # type: ignore[no-untyped-call, no-any-return]
+            x, gate, down_rI, up_Or, weight, weight.quant_state, self.scaling[adapter]
+        )
+
+    def _scaled(self, out: Tensor, adapter: str) -> Tensor:
+        if adapter not in self.lora_variant:
+            return out
+        scale_O = self.lora_magnitude_vector[adapter].weight * dora_scale(self, adapter)
+        return (out * scale_O).to(out.dtype)  # in float32: a 16-bit scale would be off by up to 0.4 %
+
+    def _fusable_adapter(self, x: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
         """The one active adapter, or None where peft's own forward is needed."""
         if args or kwargs or self.disable_adapters or self.merged or len(self.active_adapters) != 1:
             return None
         name: str = self.active_adapters[0]
         if name not in self.lora_A or self.base_layer.bias is not None or self.lora_B[name].bias is not None:
             return None
-        if name in self.lora_variant:
+        if (
+            name in self.lora_variant
+        ):  # peft's own DoRA would make the whole matrix for each token it generates
             return name if isinstance(self.lora_variant[name], FusedDora) else None
+        casts = _product_dtype(x) != self.lora_A[name].weight.dtype
+        if casts and not torch.is_autocast_enabled(x.device.type):
+            return None
         return name if isinstance(self.lora_dropout[name], nn.Identity) else None
 
 
@@ -79,28 +100,39 @@ def _product_dtype(x: Tensor) -> torch.dtype:
 
 
 class _FusedLora(torch.autograd.Function):
+    """Base product and adapter; with a gate the input is ``silu(gate) * x``."""
+
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, down_rI: Tensor, up_Or: Tensor, weight: Tensor, state: Any, scaling: float
-    ) -> Tensor:
-        x_TI = x.reshape(-1, x.shape[-1])
-        down_Tr = x_TI @ down_rI.t()
-        out_TO: Tensor = bnb.matmul_4bit(x_TI, weight.t(), quant_state=state)
+        ctx: Any, x: Tensor, gate: Tensor | None, down_rI: Tensor, up_Or: Tensor, weight: Tensor, state: Any,
+        scaling: float,
+    ) -> Tensor:  # fmt: skip
+        x_TI, gate_TI = (None if t is None else t.reshape(-1, t.shape[-1]) for t in (x, gate))
+        seen_TI = x_TI if gate_TI is None else silu(gate_TI).mul_(x_TI)
+        down_Tr = seen_TI @ down_rI.t()
+        out_TO: Tensor = bnb.matmul_4bit(seen_TI, weight.t(), quant_state=state)
         out_TO.addmm_(down_Tr, up_Or.t(), alpha=scaling)
-        ctx.save_for_backward(x_TI, down_Tr, down_rI, up_Or)
+        ctx.save_for_backward(x_TI, gate_TI, down_Tr, down_rI, up_Or)
         ctx.weight, ctx.state, ctx.scaling, ctx.shape = weight, state, scaling, x.shape
         return out_TO.view(*x.shape[:-1], out_TO.shape[-1])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, ...]:
-        x_TI, down_Tr, down_rI, up_Or = ctx.saved_tensors
+        x_TI, gate_TI, down_Tr, down_rI, up_Or = ctx.saved_tensors
         grad_TO = grad_out.reshape(-1, grad_out.shape[-1])
         grad_up_Or = (grad_TO.t() @ down_Tr).mul_(ctx.scaling)
         grad_Tr = (grad_TO @ up_Or).mul_(ctx.scaling)
-        grad_down_rI = grad_Tr.t() @ x_TI
-        grad_x = None
-        if ctx.needs_input_grad[0]:
-            weight_OI = bnb.functional.dequantize_4bit(ctx.weight, ctx.state).to(grad_TO.dtype)
-            grad_x = (grad_TO @ weight_OI).addmm_(grad_Tr, down_rI).view(ctx.shape)
-        return grad_x, grad_down_rI, grad_up_Or, None, None, None
+        open_TI = None if gate_TI is None else silu(gate_TI)
+        grad_down_rI = grad_Tr.t() @ (x_TI if open_TI is None else open_TI * x_TI)
+        if not ctx.needs_input_grad[0]:
+            return None, None, grad_down_rI, grad_up_Or, None, None, None
+        weight_OI = bnb.functional.dequantize_4bit(ctx.weight, ctx.state).to(grad_TO.dtype)
+        grad_TI = (grad_TO @ weight_OI).addmm_(grad_Tr, down_rI)
+        del weight_OI
+        grad_gate = None
+        if open_TI is not None:
+            grad_x_TI = open_TI.mul_(grad_TI)
+            grad_gate = silu_backward(grad_TI.mul_(x_TI), gate_TI).view(ctx.shape)
+            grad_TI = grad_x_TI
+        return grad_TI.view(ctx.shape), grad_gate, grad_down_rI, grad_up_Or, None, None, None

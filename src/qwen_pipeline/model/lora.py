@@ -92,11 +92,13 @@ def load_adapter(model: PreTrainedModel, path: Path, trainable: bool = False) ->
 
 
 def _fuse(model: PreTrainedModel, config: LoraConfig) -> None:
-    """Let peft make the fused layers where the model is in 4 bits."""
+    """Where the model is in 4 bits let peft make the fused layers, and let the others keep little for backward."""
     if getattr(model, "is_loaded_in_4bit", False):
         from qwen_pipeline.model.fused_lora import use_fused_lora
+        from qwen_pipeline.model.lean_layers import use_lean_layers
 
         use_fused_lora(config)
+        use_lean_layers(model)
 
 
 def save_adapter(model: PeftModel, directory: Path, base_name: str | None = None) -> None:
