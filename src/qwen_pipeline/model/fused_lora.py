@@ -61,14 +61,15 @@ class FusedLora4bit(Linear4bit):  # type: ignore[misc]
     def _product(self, adapter: str, x: Tensor, gate: Tensor | None) -> Tensor:
         down_rI, up_Or = self.lora_A[adapter].weight.to(x.dtype), self.lora_B[adapter].weight.to(x.dtype)
         weight = self.base_layer.weight
-        return _FusedLora.apply(  # type: ignore[no-untyped-call, no-any-return]
+        out: Tensor = _FusedLora.apply(
             x, gate, down_rI, up_Or, weight, weight.quant_state, self.scaling[adapter]
-        )
+        )  # type: ignore[no-untyped-call]
+        return out
 
     def _scaled(self, out: Tensor, adapter: str) -> Tensor:
         if adapter not in self.lora_variant:
             return out
-        scale_O = self.lora_magnitude_vector[adapter].weight * dora_scale(self, adapter)
+        scale_O: Tensor = self.lora_magnitude_vector[adapter].weight * dora_scale(self, adapter)
         return (out * scale_O).to(out.dtype)  # in float32: a 16-bit scale would be off by up to 0.4 %
 
     def _fusable_adapter(self, x: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
@@ -107,7 +108,8 @@ class _FusedLora(torch.autograd.Function):
         ctx: Any, x: Tensor, gate: Tensor | None, down_rI: Tensor, up_Or: Tensor, weight: Tensor, state: Any,
         scaling: float,
     ) -> Tensor:  # fmt: skip
-        x_TI, gate_TI = (None if t is None else t.reshape(-1, t.shape[-1]) for t in (x, gate))
+        x_TI = x.reshape(-1, x.shape[-1])
+        gate_TI = None if gate is None else gate.reshape(-1, x.shape[-1])
         seen_TI = x_TI if gate_TI is None else silu(gate_TI).mul_(x_TI)
         down_Tr = seen_TI @ down_rI.t()
         out_TO: Tensor = bnb.matmul_4bit(seen_TI, weight.t(), quant_state=state)

@@ -18,6 +18,7 @@ from qwen_pipeline.model.fused_lora import FusedLora4bit
 # Qwen3, Qwen2 and Llama write the same formulas under three names.
 _NORMS = ("Qwen3RMSNorm", "Qwen2RMSNorm", "LlamaRMSNorm")
 _FEED_FORWARDS = ("Qwen3MLP", "Qwen2MLP", "LlamaMLP")
+_SILU = ("SiLUActivation", "SiLU")
 
 
 class LeanRMSNorm(nn.Module):
@@ -59,7 +60,7 @@ def use_lean_layers(model: nn.Module) -> None:
         for name, child in list(parent.named_children()):
             if type(child).__name__ in _NORMS:
                 setattr(parent, name, LeanRMSNorm(child.weight, child.variance_epsilon))  # type: ignore[arg-type]
-            elif type(child).__name__ in _FEED_FORWARDS and child.config.hidden_act == "silu":
+            elif type(child).__name__ in _FEED_FORWARDS and type(child.act_fn).__name__ in _SILU:
                 setattr(parent, name, LeanFeedForward(child.gate_proj, child.up_proj, child.down_proj))  # type: ignore[arg-type]
 
 
