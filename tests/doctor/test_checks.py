@@ -19,7 +19,8 @@ from qwen_pipeline.doctor.checks import (
 )
 from qwen_pipeline.doctor.examine import discover_checks, examine, exit_code
 from qwen_pipeline.doctor.finding import Finding, Inspection, State
-from qwen_pipeline.doctor.machine import NvidiaDriver, TorchBuild
+from qwen_pipeline.doctor.machine import NvidiaDriver, TorchBuild, read_torch_build
+from qwen_pipeline.doctor.quantise import quantise
 
 CUDA_BUILD = TorchBuild("2.13.0+cu130", (13, 0))
 CPU_BUILD = TorchBuild("2.13.0+cpu", None)
@@ -105,28 +106,54 @@ def test_matching_build_and_driver_are_fine(build: TorchBuild, card: NvidiaDrive
     assert cuda.judge(build, card, "Linux").state is State.OK
 
 
-def test_bitsandbytes_that_returns_garbage_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_bitsandbytes_that_returns_garbage_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     import bitsandbytes
     import torch
 
     monkeypatch.setattr(
         bitsandbytes.functional, "dequantize_4bit", lambda packed, state: torch.zeros(256, 256)
     )
-    finding = one(quantization.check(Inspection(tmp_path)))
+    finding = quantization.judge(quantise(), "pip install bitsandbytes")
     assert finding.state is State.ERROR
+    assert "100% off" in finding.fact
     assert "bitsandbytes" in finding.remedy
 
 
-def test_bitsandbytes_that_raises_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_bitsandbytes_that_raises_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     import bitsandbytes
 
     def refuse(*args: object, **kwargs: object) -> None:
         raise RuntimeError("no kernel image")
 
     monkeypatch.setattr(bitsandbytes.functional, "quantize_4bit", refuse)
-    assert "no kernel image" in one(quantization.check(Inspection(tmp_path))).fact
+    assert "no kernel image" in quantization.judge(quantise(), "").fact
+
+
+@pytest.mark.parametrize(
+    ("library", "told"),
+    [
+        ("raise OSError('libcudart.so.13: cannot open shared object file')", "libcudart.so.13"),
+        ("import os; os.abort()", "ends the process"),
+    ],
+)
+def test_bitsandbytes_that_cannot_be_loaded_or_dies_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, library: str, told: str
+) -> None:
+    (tmp_path / "bitsandbytes.py").write_text(library, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    finding = one(quantization.check(Inspection(tmp_path)))
+    assert finding.state is State.ERROR
+    assert told in finding.fact
+    assert "bitsandbytes>=" in finding.remedy
+
+
+def test_torch_is_read_from_its_files_as_it_says_of_itself() -> None:
+    import torch
+
+    build = read_torch_build()
+    assert build is not None
+    assert build.version == torch.__version__
+    assert (build.cuda is None) == (torch.version.cuda is None)
 
 
 @pytest.mark.parametrize(

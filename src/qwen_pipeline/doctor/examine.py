@@ -1,8 +1,9 @@
-"""Run every check of the folder `checks/`; a check that breaks is itself a finding."""
+"""Run every check of the folder `checks/`, all at once; a check that breaks is itself a finding."""
 
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 
 from qwen_pipeline.doctor import checks
@@ -19,17 +20,20 @@ def discover_checks() -> list[ModuleType]:
 
 
 def examine(inspection: Inspection) -> Iterator[Finding]:
-    """Yield the findings of all checks, one check after the other."""
-    for module in discover_checks():
-        try:
-            yield from module.check(inspection)
-        except Exception as failure:  # a broken check must not hide the others
-            name = module.__name__.rpartition(".")[2]
-            yield error(
-                name,
-                f"the check itself failed: {type(failure).__name__}: {failure}",
-                "report this with: kedro doctor --report support.json",
-            )
+    """Yield the findings of all checks in their order; those that wait for a process or a server wait together."""
+    modules = discover_checks()
+    with ThreadPoolExecutor(max_workers=len(modules)) as pool:
+        for running in [pool.submit(_findings_of, module, inspection) for module in modules]:
+            yield from running.result()
+
+
+def _findings_of(module: ModuleType, inspection: Inspection) -> list[Finding]:
+    try:
+        return list(module.check(inspection))
+    except Exception as failure:  # a broken check must not hide the others
+        name = module.__name__.rpartition(".")[2]
+        fact = f"the check itself failed: {type(failure).__name__}: {failure}"
+        return [error(name, fact, "report this with: kedro doctor --report support.json")]
 
 
 def exit_code(findings: list[Finding]) -> int:

@@ -1,6 +1,8 @@
 """Facts about the machine, each read once and in one place, so that a test can stand in for them."""
 
+import importlib.util
 import os
+import runpy
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,14 +33,17 @@ class NvidiaDriver:
 
 
 def read_torch_build() -> TorchBuild | None:
-    """Import torch and read its build, or ``None`` when it cannot be imported."""
-    try:
-        import torch
-    except (ImportError, OSError):
+    """What the installed torch was built for, or ``None`` without one; read from its files, as importing it takes seconds."""
+    found = importlib.util.find_spec("torch")
+    if found is None or found.origin is None:
         return None
-    cuda = torch.version.cuda
-    numbers = tuple(int(part) for part in cuda.split(".")[:2]) if cuda else None
-    return TorchBuild(torch.__version__, (numbers[0], numbers[1]) if numbers else None)
+    try:
+        written = runpy.run_path(str(Path(found.origin).with_name("version.py")))
+        cuda = written["cuda"]
+        numbers = tuple(int(part) for part in cuda.split(".")[:2]) if cuda else None
+        return TorchBuild(written["__version__"], (numbers[0], numbers[1]) if numbers else None)
+    except (OSError, KeyError, IndexError, ValueError):
+        return None
 
 
 def read_driver() -> NvidiaDriver | None:

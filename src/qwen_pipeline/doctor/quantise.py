@@ -1,0 +1,41 @@
+"""Quantise a tensor with bitsandbytes, as a program of its own that prints what came of it as JSON.
+
+Importing torch and bitsandbytes takes seconds, and a library built for another machine may end the process: the doctor runs this
+beside its other checks.
+"""
+
+import importlib.util
+import json
+import logging
+from typing import Any
+
+
+def quantise() -> dict[str, Any]:
+    """Quantise a tensor to NF4 with double quantisation and read it back.
+
+    Returns:
+        ``failure``, a sentence, or ``version`` of bitsandbytes, ``device`` and ``relative_error``.
+    """
+    logging.getLogger("bitsandbytes").setLevel("ERROR")  # it warns of kernels that nobody has to install
+    try:
+        import bitsandbytes
+        import torch
+    except Exception as failure:  # a library that does not fit raises whatever it likes
+        return {"failure": f"4-bit loading is not possible: {failure}"}
+    if importlib.util.find_spec("accelerate") is None:  # transformers refuses 4-bit loading without it
+        return {"failure": "4-bit loading is not possible: accelerate is not installed"}
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        tensor = torch.randn(256, 256, generator=torch.Generator().manual_seed(0)).to(device)
+        packed, state = bitsandbytes.functional.quantize_4bit(
+            tensor, quant_type="nf4", compress_statistics=True
+        )
+        back = bitsandbytes.functional.dequantize_4bit(packed, state)
+    except Exception as failure:
+        return {"failure": f"bitsandbytes cannot quantise on {device}: {failure}"}
+    relative = float((back - tensor).norm() / tensor.norm())
+    return {"version": bitsandbytes.__version__, "device": device, "relative_error": relative}
+
+
+if __name__ == "__main__":
+    print(json.dumps(quantise()))
