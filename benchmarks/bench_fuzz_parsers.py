@@ -30,7 +30,7 @@ from qwen_pipeline.text.raw_file import RawFile
 FILES_AT_ONCE = 500
 PAIR = {"question": "怎么办？", "answer": "这样办。"}
 GOOD = json.dumps({"question": "一直好的？", "answer": "总有一行是好的。"}, ensure_ascii=False).encode()
-SUFFIXES = ("md", "json", "jsonl", "csv", "tsv", "txt", "parquet", "xlsx", "gz", "")
+SUFFIXES = ("md", "json", "jsonl", "csv", "tsv", "txt", "yaml", "parquet", "xlsx", "gz", "")
 CUTS = [
     b"```\n",
     b'"',
@@ -110,6 +110,13 @@ TEXTS = [
     '问题,答案\n"多\n行",是\n甲,一\n',
     "question;answer\na;b\nc;d;e\n",
     "question\tanswer\na\tb\nc\td\n",
+    "- question: 甲？\n  answer: |\n    一。\n    二。\n- question: &q 乙？\n  answer: *q\n- {q: 丙？, a: 三}\n",
+    "data:\n  - instruction: a\n    output: b\n---\nmessages:\n- {role: user, content: c}\n- {role: assistant, content: d}\n",
+    "<details>\n<summary>甲？</summary>\n\n一。\n</details>\n<details><summary><b>乙？</b></summary>二。</details>\n",
+    "> **Q:** 甲？\n> A: 一。\n\n> Q: 乙？\n\nA: 二。\n",
+    "- **甲？** 一。\n- **乙？** 二。\n  更多。\n",
+    '{"prompt":"\\n\\nHuman: a\\n\\nAssistant:","completion":" b","label":false}\n["问？","答"]\n',
+    '{"chosen":"\\n\\nHuman: a\\n\\nAssistant: b","rejected":"c","options":["d"]}\n' * 2,
 ]
 SEEDS = [text.encode(code) for text in TEXTS for code in ("utf-8", "gb18030", "utf-16", "utf-16-le")]
 SEEDS += [parquet(), workbook(), *(gzip.compress(text.encode()) for text in TEXTS)]

@@ -57,6 +57,7 @@ class RejectReason(StrEnum):
     MISSING_ANSWER = "missing_answer"
     UNKNOWN_ROLE = "unknown_role"
     TOOL_TURNS = "tool_turns"
+    UNDESIRED_ANSWER = "undesired_answer"
     UNREPAIRABLE_TEXT = "unrepairable_text"
     EMPTY_QUESTION = "empty_question"
     EMPTY_ANSWER = "empty_answer"

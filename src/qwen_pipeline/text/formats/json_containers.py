@@ -49,7 +49,7 @@ def _collect_object(
     depth: int,
 ) -> bool:
     if is_record([str(name) for name in plain_record(value)], column_map):
-        found.append({**context, **value})
+        found.append({**context, **value} if context else value)
         return True
     pairs = pairs_of_object(value)
     if pairs:

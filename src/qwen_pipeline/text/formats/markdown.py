@@ -1,4 +1,4 @@
-"""Markdown and plain text: marked questions, a dialogue, question headings, lines, paragraphs, tables.
+"""Markdown and plain text: marked questions, a dialogue, question headings, folded answers, lines, paragraphs, tables.
 
 Which of these a document uses is decided on its first piece (a whole file up to 8 MiB), then the lines stream.
 """
@@ -8,12 +8,13 @@ from itertools import islice
 
 from qwen_pipeline.text.formats.content import Content
 from qwen_pipeline.text.formats.dialogue import dialogue_speakers, read_dialogue
+from qwen_pipeline.text.formats.folded import are_folded_answers, read_folded
 from qwen_pipeline.text.formats.headings import question_level, read_headings
-from qwen_pipeline.text.formats.marked_lines import MarkedLine, mark_lines
+from qwen_pipeline.text.formats.marked_lines import MarkedLine, mark_lines, unquoted
 from qwen_pipeline.text.formats.markers import count_markers, read_marked
 from qwen_pipeline.text.formats.paragraph_pairs import are_paragraph_pairs, read_paragraph_pairs
 from qwen_pipeline.text.formats.pipe_table import table_reader
-from qwen_pipeline.text.formats.question_lines import count_question_lines, read_question_lines
+from qwen_pipeline.text.formats.question_lines import question_style, read_question_lines
 from qwen_pipeline.text.formats.registry import adapter
 from qwen_pipeline.text.formats.row import Row, refuse
 from qwen_pipeline.text.schema import RejectReason
@@ -47,14 +48,21 @@ def _choose_reader(content: Content) -> Callable[[Iterator[MarkedLine]], Iterato
     questions, answers = count_markers(head)
     if questions and (answers or questions >= 2):
         return lambda lines: read_marked(lines, head, has_answer_marks=answers > 0)
+    open_head = list(unquoted(head)) if not questions else []
+    quoted_questions, quoted_answers = count_markers(open_head)
+    if quoted_questions and quoted_answers:
+        return lambda lines: read_marked(unquoted(lines), open_head, has_answer_marks=True)
     speakers = dialogue_speakers(head, content.speakers)
     if speakers:
         return lambda lines: read_dialogue(lines, speakers)
     level = question_level(head, content.file.name)
     if level:
         return lambda lines: read_headings(lines, level)
-    if count_question_lines(head) >= 2:
-        return read_question_lines
+    if are_folded_answers(head):
+        return read_folded
+    style = question_style(head)
+    if style:
+        return lambda lines: read_question_lines(lines, style)
     if are_paragraph_pairs(head):
         return read_paragraph_pairs
     tables = table_reader(head, content.column_map, content.tool_turns)

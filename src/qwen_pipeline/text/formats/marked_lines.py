@@ -8,6 +8,7 @@ from qwen_pipeline.text.formats.content import Line
 
 _FENCE = re.compile(r"\s*(?:>\s*)*(?:[-*+]\s+|\d+[.)]\s+)?(`{3,}(?=[^`]*$)|~{3,})(.*)", re.DOTALL)
 _HEADING = re.compile(r"[\s\u3000]{0,3}(#{1,6})(?:[ \t\u3000]+|(?=[^\s#!]))(.*)", re.DOTALL)
+_QUOTE = re.compile(r"^[ \t]*(?:>[ \t]?)+")
 INVISIBLE = "\u200b\u200c\u200e\u200f\u2060\ufeff\u00ad"
 EDGES = " \t\u00a0\u3000\x0b\x0c" + INVISIBLE
 
@@ -53,6 +54,11 @@ def mark_lines(lines: Iterable[Line]) -> Iterator[MarkedLine]:
         elif not fence and "#" in text[:12] and (heading := _HEADING.match(text.lstrip(INVISIBLE))):
             level, title = len(heading[1]), heading[2].strip(EDGES).rstrip("#").rstrip(EDGES)
         yield MarkedLine(line.number, line.offset, text, fenced, level, title)
+
+
+def unquoted(lines: Iterable[MarkedLine]) -> Iterator[MarkedLine]:
+    """The lines as they are where their block quotes (``> ``) are taken off."""
+    return mark_lines(Line(line.number, line.offset, _QUOTE.sub("", line.text)) for line in lines)
 
 
 def body_text(lines: list[MarkedLine]) -> str:

@@ -9,8 +9,8 @@ from qwen_pipeline.text.formats.marked_lines import EDGES, INVISIBLE, MarkedLine
 from qwen_pipeline.text.formats.row import Found, Row, refuse
 from qwen_pipeline.text.schema import RejectReason
 
-_Q_WORDS = r"Questions?|Ques|Q|Ｑ|ｑ|问题|提问|问|問題|質問|問|题目|題目|질문|第[0-9０-９一二三四五六七八九十百]{1,4}[问題题問]"
-_A_WORDS = r"Answers?|Ans|A|Ａ|ａ|答案|解答|回答|回复|答复|답변|答"
+_Q_WORDS = r"Questions?|Ques|Q|Ｑ|ｑ|问题|提问[者人]|提问|问|問題|質問|問|题目|題目|질문|第[0-9０-９一二三四五六七八九十百]{1,4}[问題题問]"
+_A_WORDS = r"Answers?|Ans|A|Ａ|ａ|答案|解答|回答[者人]|回答|回复|答复|답변|答"
 _NUMBER = r"[0-9０-９]{1,5}(?:[.\-][0-9]{1,3})?|[一二三四五六七八九十百]{1,4}|[（(][0-9]{1,4}[)）]"
 _MARK = re.compile(
     rf"[\s{EDGES}]*(?P<list>(?:[-*+•]|[0-9]{{1,4}}[.)、．])[ \t\u3000]+)?(?P<open>\*\*|__|\*|【|\[)?[ \t\u3000]*"

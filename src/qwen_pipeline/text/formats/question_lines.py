@@ -1,4 +1,4 @@
-"""Documents whose questions are bold lines or numbered lines that end with a question mark."""
+"""Documents whose questions are bold, numbered or quoted lines that end with a question mark."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -10,43 +10,59 @@ from qwen_pipeline.text.schema import RejectReason
 
 _DEEP_NUMBER = r"[0-9]{1,3}(?:[.．][0-9]{1,3}){1,2}(?:\s*[.．、:：)）]|\s)"
 _NUMBER = rf"(?:{_DEEP_NUMBER}|[0-9０-９]{{1,4}}\s*[.．、:：)）]|[①-⑳]|[（(][0-9]{{1,4}}[)）]|[一二三四五六七八九十]{{1,3}}、)"
-_QUESTION_LINE = re.compile(
-    rf"[{EDGES}]*(?:{_NUMBER}\s*)?(?:\*\*|__)\s*(?:{_NUMBER}\s*)?(?P<bold>[^*\n]{{1,300}}[?？])\s*(?:\*\*|__)\s*$"
-    rf"|[{EDGES}]*{_NUMBER}\s*(?P<plain>[^\n]{{1,300}}[?？])\s*$"
+_ITEM = rf"[{EDGES}]*(?:[-*+•][ \t]+)?(?:{_NUMBER}\s*)?"
+_BOLD = rf"(?:\*\*|__)\s*(?:{_NUMBER}\s*)?(?P<question>[^*\n]{{1,300}}[?？])\s*(?:\*\*|__)"
+# In this order: a document that has lines of one style may have the next one's inside its answers.
+_STYLES = (
+    re.compile(
+        rf"[{EDGES}]*(?:{_NUMBER}\s*)?{_BOLD}\s*$|[{EDGES}]*{_NUMBER}\s*(?P<plain>[^\n]{{1,300}}[?？])\s*$"
+    ),
+    re.compile(rf"[{EDGES}]*>[ \t]*(?:\*\*|__)?(?P<question>[^>\n]{{1,300}}?[?？])(?:\*\*|__)?\s*$"),
+    re.compile(rf"{_ITEM}{_BOLD}[ \t]*[:：—–-]?[ \t]*(?P<rest>[^\n]*)$"),
 )
+_LEAST_QUESTIONS = 2
 
 
-def _question_of(line: MarkedLine) -> str | None:
-    """The question that the line is, or None."""
-    if line.fenced or line.level or len(line.text) > 400 or not ("?" in line.text or "？" in line.text):
-        return None
-    found = _QUESTION_LINE.match(line.text.lstrip(INVISIBLE))
-    return (found["bold"] or found["plain"]).strip(EDGES) if found else None
+def question_style(lines: Iterable[MarkedLine]) -> re.Pattern[str] | None:
+    """The first style of which the document has at least two lines: bold or numbered, quoted, bold with the answer behind it."""
+    lines = list(lines)
+    counts = ((style, sum(_find(line, style) is not None for line in lines)) for style in _STYLES)
+    return next((style for style, count in counts if count >= _LEAST_QUESTIONS), None)
 
 
-def count_question_lines(lines: Iterable[MarkedLine]) -> int:
-    """How many lines are questions."""
-    return sum(_question_of(line) is not None for line in lines)
+def read_question_lines(lines: Iterable[MarkedLine], style: re.Pattern[str]) -> Iterator[Row]:
+    """A row for every question line; its answer ends at the next one or at a heading.
 
-
-def read_question_lines(lines: Iterable[MarkedLine]) -> Iterator[Row]:
-    """A row for every question line; its answer ends at the next one or at a heading."""
-    question, at = "", None
+    Args:
+        lines: All lines.
+        style: What a question line looks like, as `question_style` finds it.
+    """
+    question, start, at = "", "", None
     answer: list[MarkedLine] = []
     for line in lines:
-        asked = _question_of(line)
-        if asked is not None or line.level:
+        found = _find(line, style)
+        if found is not None or line.level:
             if at is not None:
-                yield _row(question, at, answer)
-            question, at, answer = asked or "", line if asked is not None else None, []
-        elif at is not None:
+                yield _row(question, at, start, answer)
+            question, start, at, answer = "", "", None, []
+        if found is not None:
+            groups = found.groupdict()
+            question = (groups["question"] or groups.get("plain") or "").strip(EDGES)
+            start, at = (groups.get("rest") or "").strip(EDGES), line
+        elif at is not None and not line.level:
             answer.append(line)
     if at is not None:
-        yield _row(question, at, answer)
+        yield _row(question, at, start, answer)
 
 
-def _row(question: str, at: MarkedLine, lines: list[MarkedLine]) -> Row:
-    answer = ANSWER_MARK.sub("", tidy_answer("", lines), count=1)
+def _find(line: MarkedLine, style: re.Pattern[str]) -> re.Match[str] | None:
+    if line.fenced or line.level or not ("?" in line.text or "？" in line.text):
+        return None
+    return style.match(line.text.lstrip(INVISIBLE))
+
+
+def _row(question: str, at: MarkedLine, start: str, lines: list[MarkedLine]) -> Row:
+    answer = ANSWER_MARK.sub("", tidy_answer(start, lines), count=1)
     if not answer:
         return refuse(at.number, RejectReason.MISSING_ANSWER, "a question without an answer", question)
     return Found((("user", tidy_question(question)), ("assistant", answer)), at.number, at.offset)

@@ -10,9 +10,17 @@ Record = Mapping[str, Any]
 _OPTIONS = ("options", "choices", "option", "选项", "選項")
 _LETTERS = "ABCDEFGHIJ"
 _TRANSCRIPTS = ("chosen", "text")
-_TELLING = frozenset(("mapping", "A", *_TRANSCRIPTS, *_OPTIONS))  # without any of these it is plain already
+_PROMPT = "prompt"
+_ANSWERS_OF_PROMPT = ("chosen", "completion", "response", "output", "answer")
+_TELLING = frozenset(
+    ("mapping", "A", _PROMPT, *_TRANSCRIPTS, *_OPTIONS)
+)  # without any of these it is plain already
 _LABELS = ("label", "labels", "key")
 _QUESTION_MARK = re.compile(r"[?？]\s*$|[吗么呢]\s*$")
+_OPEN_END = re.compile(
+    r"(?:^|\n)[ \t]*(?:Assistant|助手)\s*[:：]\s*\Z|<\|im_start\|>assistant\s*\Z|\[/INST\]\s*\Z",
+    re.IGNORECASE,
+)
 _LEAST_QUESTIONS = 0.8  # of an object's keys, for it to be a list of questions and answers
 
 
@@ -26,6 +34,9 @@ def plain_record(record: Record) -> Record:
         return record
     if isinstance(record.get("mapping"), Mapping):
         return {"messages": _path_to_last(record["mapping"], record.get("current_node"))}
+    opened = _opened_transcript(record)
+    if opened:
+        return {**record, "messages": opened}
     for name in _TRANSCRIPTS:
         value = record.get(name)
         if name == "chosen" and "prompt" not in record and isinstance(value, list):
@@ -34,6 +45,15 @@ def plain_record(record: Record) -> Record:
         if turns:
             return {**record, "messages": turns}
     return _with_options(record)
+
+
+def _opened_transcript(record: Record) -> list[dict[str, str]] | None:
+    """The turns of a prompt that is a transcript up to the assistant's mark, as ``Human: … Assistant:``, answer included."""
+    prompt = record.get(_PROMPT)
+    answer = next((record[name] for name in _ANSWERS_OF_PROMPT if isinstance(record.get(name), str)), None)
+    if not isinstance(prompt, str) or answer is None or not _OPEN_END.search(prompt):
+        return None
+    return turns_of_transcript(prompt + answer)
 
 
 def pairs_of_object(value: Record) -> list[dict[str, str]] | None:

@@ -141,6 +141,13 @@ def row_of_record(
     record = plain_record(record)
     names = [str(name) for name in record]
     roles = map_fields(names, column_map)
+    if record.get("label") is False and "answer" in roles:  # as for KTO: an answer that people did not want
+        return refuse(
+            line,
+            RejectReason.UNDESIRED_ANSWER,
+            "the answer is labelled false: it is not to be learned",
+            _preview(record),
+        )
     try:
         turns = _turns(record, roles, tool_turns)
     except RecordError as error:

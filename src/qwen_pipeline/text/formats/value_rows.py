@@ -1,0 +1,106 @@
+"""The rows that one parsed value holds, whichever format it was written in: an object, a pair, turns, or rows inside it."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from qwen_pipeline.text.formats.content import Content
+from qwen_pipeline.text.formats.json_containers import rows_inside
+from qwen_pipeline.text.formats.records import is_record, map_fields, row_of_record
+from qwen_pipeline.text.formats.row import Refused, Row, refuse
+from qwen_pipeline.text.formats.turns import is_turn
+from qwen_pipeline.text.schema import RejectReason
+
+
+def rows_of_value(
+    value: Any,
+    line: int,
+    offset: int,
+    content: Content,
+    text: str,
+    line_of: Callable[[Any], int] | None = None,
+) -> Iterator[Row]:
+    """The row that a value is, or the rows that it holds; a refusal where it is neither.
+
+    Args:
+        value: What was parsed.
+        line: Where it begins, 1-based.
+        offset: The same in characters.
+        content: The file, for the user's columns and rules.
+        text: The value as it was written, where keys that are written twice are looked for.
+        line_of: Where a row inside the value begins; by default where the value does.
+    """
+    row = _row(value, line, offset, content, text)
+    is_unknown = isinstance(row, Refused) and row.reason == RejectReason.UNKNOWN_FIELDS
+    inside = rows_inside(value, content.column_map) if is_unknown and isinstance(value, dict) else None
+    if inside is None:
+        yield row
+        return
+    for one in inside:
+        yield _row(one, line_of(one) if line_of else line, offset, content, "")
+
+
+def rows_of_columns(value: Mapping[str, Any], line: int, offset: int, content: Content) -> list[Row] | None:
+    """The rows of an object that is a table written column by column, or None where it is none."""
+    columns = _columns(value, content)
+    return None if columns is None else [_row(row, line, offset, content, "") for row in columns]
+
+
+def _columns(value: Mapping[str, Any], content: Content) -> list[Any] | None:
+    """The rows of an object that is a table by columns."""
+    names = [str(name) for name in value]
+    if not is_record(names, content.column_map):
+        return None
+    roles = map_fields(names, content.column_map)
+    return _cells_of_columns(value, [roles[role] for role in ("question", "answer") if role in roles])
+
+
+def _cells_of_columns(value: Mapping[str, Any], keys: list[str]) -> list[Any] | None:
+    """The rows of a table that is written column by column, as lists or as objects by row number."""
+    columns = [value[key] for key in keys]
+    if len(columns) == 2 and all(isinstance(column, dict) for column in columns):
+        columns = [list(column.values()) for column in columns]
+    texts = len(columns) == 2 and all(
+        isinstance(column, list) and all(isinstance(cell, str) for cell in column) for column in columns
+    )
+    if not texts or len(columns[0]) != len(columns[1]) or not columns[0]:
+        return None
+    return [dict(zip(keys, cells, strict=True)) for cells in zip(*columns, strict=True)]
+
+
+def is_one_row(value: list[Any]) -> bool:
+    """Whether a list is one conversation: a question and an answer, or turns, and no list of rows."""
+    if len(value) == 2 and all(isinstance(part, str) for part in value):
+        return True
+    return bool(value) and all(isinstance(part, dict) and is_turn(part) for part in value)
+
+
+def _row(value: Any, line: int, offset: int, content: Content, text: str) -> Row:
+    if isinstance(value, list) and len(value) == 2 and all(isinstance(part, str) for part in value):
+        value = {"question": value[0], "answer": value[1]}
+    if isinstance(value, list) and value and all(isinstance(part, dict) for part in value):
+        value = {"messages": value}
+    if not isinstance(value, dict):
+        detail = f"a {type(value).__name__} stands where an object is expected"
+        return refuse(line, RejectReason.MALFORMED_ROW, detail, text or str(value)[:200])
+    notes = ("duplicate_key",) if text and _repeats_key(value, text) else ()
+    return row_of_record(value, line, offset, content.column_map, content.tool_turns, notes)
+
+
+def _repeats_key(value: Mapping[str, Any], text: str) -> bool:
+    """Whether a key of the object is written twice; the last one counts, as in every JSON reader."""
+    if sum(text.count(f'"{key}"') for key in value) <= len(value):
+        return False
+    repeated = False
+
+    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal repeated
+        made = dict(pairs)
+        repeated = repeated or len(made) < len(pairs)
+        return made
+
+    try:
+        json.loads(text, object_pairs_hook=collect)
+    except (ValueError, RecursionError):
+        return False
+    return repeated

@@ -1,0 +1,182 @@
+"""YAML: a list of records read item by item, an object that holds rows, documents one after another.
+
+Every scalar is text, as in the file: ``yes``, ``1.0`` and ``2026-01-01`` are answers and stay what they are. An item that cannot be
+parsed is reported and the next one goes on. Where the first item holds no row, other readers may look at the file.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from qwen_pipeline.text.formats.content import Content, Line
+from qwen_pipeline.text.formats.registry import adapter
+from qwen_pipeline.text.formats.row import Found, Row, refuse
+from qwen_pipeline.text.formats.value_rows import rows_of_columns, rows_of_value
+from qwen_pipeline.text.schema import RejectReason
+
+_SUFFIXES = (".yaml", ".yml")
+_ITEM = re.compile(r"-(?:[ \t]|$)")
+_BLOCK_SCALAR = re.compile(r"^\s*(?:- +)?[^\s#:][^:\n]{0,40}: *[|>][-+0-9]*\s*$", re.MULTILINE)
+_LARGEST = 16 * 2**20  # characters of one item or object: its parsed form takes about ten times as much
+_DEEPEST = 100
+_Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+
+
+@dataclass
+class _Chunk:
+    """A list's item or a whole document, as lines."""
+
+    line: int
+    offset: int
+    is_item: bool
+    lines: list[str] = field(default_factory=list)
+    characters: int = 0
+
+    def add(self, text: str) -> None:
+        self.characters += len(text) + 1
+        if self.characters <= _LARGEST:
+            self.lines.append(text)
+
+
+@adapter(*_SUFFIXES, order=80)
+def read_yaml(content: Content) -> Iterator[Row] | None:
+    """The rows of a YAML file, or None where its beginning holds none."""
+    named = content.suffix in _SUFFIXES
+    if not named and not _BLOCK_SCALAR.search(content.first_text[:20_000]):
+        return None
+    first = next(_chunks(content.lines()), None)
+    if first is None or not any(isinstance(row, Found) for row in _rows(first, content)):
+        return None
+    return (row for chunk in _chunks(content.lines()) for row in _rows(chunk, content))
+
+
+def _chunks(lines: Iterator[Line]) -> Iterator[_Chunk]:
+    """Items of lists and whole other documents; what stands at the left margin tells one from the next."""
+    chunk: _Chunk | None = None
+    for line in lines:
+        text = line.text.lstrip("\ufeff")
+        if text.startswith(("---", "...")) and not text[3:].strip():
+            if chunk:
+                yield chunk
+            chunk = None
+        elif chunk is None:
+            if text.strip() and not text.startswith(("#", "%")):
+                chunk = _Chunk(line.number, line.offset, bool(_ITEM.match(text)))
+                chunk.add(text)
+        elif chunk.is_item and _ITEM.match(text):
+            yield chunk
+            chunk = _Chunk(line.number, line.offset, True)
+            chunk.add(text)
+        else:
+            chunk.add(text)
+    if chunk:
+        yield chunk
+
+
+def _rows(chunk: _Chunk, content: Content) -> Iterator[Row]:
+    text = "\n".join(chunk.lines)
+    if chunk.characters > _LARGEST:
+        detail = f"an object of {chunk.characters} characters is too large for YAML; write a list of records, or JSON lines"
+        yield refuse(chunk.line, RejectReason.MALFORMED_ROW, detail, text[:200])
+        return
+    places: dict[int, int] = {}
+    try:
+        value = _parse(text, chunk.line, places)
+    except ValueError as error:
+        yield refuse(chunk.line, RejectReason.MALFORMED_ROW, f"no valid YAML: {error}", text)
+        return
+    line = chunk.line
+    for one in value if chunk.is_item and isinstance(value, list) else [value]:
+        columns = rows_of_columns(one, line, chunk.offset, content) if isinstance(one, dict) else None
+        yield from columns or rows_of_value(
+            one, line, chunk.offset, content, "", lambda row: places.get(id(row), line)
+        )
+
+
+def _parse(text: str, first_line: int, places: dict[int, int]) -> Any:
+    """The value of a document, all scalars as text; ``places`` gets the line of each object.
+
+    Built from events: libyaml's own composer recurses in C and ends the process on deep nesting.
+
+    Raises:
+        ValueError: It is no YAML, nests too deep, or its aliases repeat more than it holds.
+    """
+    building = _Building(first_line, len(text) + 1, places)
+    try:
+        for event in yaml.parse(text, Loader=_Loader):
+            building.take(event)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {first_line + mark.line}" if mark else ""
+        raise ValueError(f"{getattr(error, 'problem', None) or 'cannot be parsed'}{where}") from error
+    return building.root
+
+
+@dataclass
+class _Open:
+    """A list or an object that is being filled."""
+
+    value: Any
+    anchor: str | None
+    size: int = 1
+    key: str | None = None
+
+
+@dataclass
+class _Building:
+    """A value as it grows from events.
+
+    Attributes:
+        first_line: Where the text begins in its file.
+        budget: The most values that it may hold, those behind aliases counted each time.
+        places: Receives the line of each object by its id.
+        root: The value, once its last event was taken.
+    """
+
+    first_line: int
+    budget: int
+    places: dict[int, int]
+    root: Any = None
+    _open: list[_Open] = field(default_factory=list)
+    _anchors: dict[str, tuple[Any, int]] = field(default_factory=dict)
+
+    def take(self, event: Any) -> None:
+        if isinstance(event, yaml.ScalarEvent):
+            is_null = event.style in (None, "") and event.value in ("", "~", "null")
+            self._put(None if is_null else event.value, 1, event.anchor)
+        elif isinstance(event, yaml.AliasEvent):
+            if event.anchor not in self._anchors:
+                raise ValueError(f"the alias *{event.anchor} stands before its value is complete")
+            self._put(*self._anchors[event.anchor], None)
+        elif isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent):
+            if len(self._open) >= _DEEPEST:
+                raise ValueError(f"more than {_DEEPEST} lists or objects inside each other")
+            value: Any = [] if isinstance(event, yaml.SequenceStartEvent) else {}
+            mark = event.start_mark
+            self.places[id(value)] = self.first_line + (mark.line if mark else 0)
+            self._open.append(_Open(value, event.anchor))
+        elif isinstance(event, yaml.SequenceEndEvent | yaml.MappingEndEvent):
+            done = self._open.pop()
+            self._put(done.value, done.size, done.anchor)
+
+    def _put(self, value: Any, size: int, anchor: str | None) -> None:
+        if anchor:
+            self._anchors[anchor] = value, size
+        if not self._open:
+            self.root = value
+            return
+        into = self._open[-1]
+        into.size += size
+        if into.size > self.budget:
+            raise ValueError("aliases repeat more than the file holds; write the values out")
+        if isinstance(into.value, list):
+            into.value.append(value)
+        elif into.key is None:
+            into.key = str(value)
+        elif into.key in into.value:
+            raise ValueError(f"the key {into.key[:40]!r} is written twice")
+        else:
+            into.value[into.key], into.key = value, None
