@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test check ci lock clean-venv setup
+.PHONY: run test check check-llama-cpp lock clean-venv setup
 
 run: setup
 	$(BIN)/kedro run
@@ -18,6 +18,12 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -m "not slow"
+
+# Builds llama.cpp for this machine (about 10 minutes on 2 cores) and opens the GGUF exports with it.
+check-llama-cpp: setup
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet "llama-cpp-python>=0.3.16,<0.4"
+	$(BIN)/python -c "import llama_cpp"
+	$(BIN)/pytest -s -m llama_cpp tests/end_to_end/test_llama_cpp.py
 
 setup: $(READY)
 

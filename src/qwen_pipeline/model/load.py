@@ -10,6 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 
 from qwen_pipeline.errors import ModelSourceError
+from qwen_pipeline.model.device import fast_dtype
 from qwen_pipeline.model.quantization import require_quantization
 from qwen_pipeline.model.source import ModelSource
 
@@ -17,7 +18,7 @@ from qwen_pipeline.model.source import ModelSource
 def load_quantized_model(
     source: ModelSource,
     *,
-    compute_dtype: torch.dtype = torch.bfloat16,
+    compute_dtype: torch.dtype | None = None,
     device: torch.device | str = "cpu",
     attn_implementation: str = "sdpa",
 ) -> PreTrainedModel:
@@ -25,7 +26,7 @@ def load_quantized_model(
 
     Args:
         source: The base model.
-        compute_dtype: Dtype of products, head, embeddings and norms.
+        compute_dtype: Dtype of products, head, embeddings and norms; by default what is fast on the device.
         device: Where all of it goes; layers are quantised one by one on the way there.
         attn_implementation: Name of an attention of transformers.
 
@@ -42,6 +43,7 @@ def load_quantized_model(
         Source: tried with bitsandbytes 0.50; can go when the repacking keeps the original.
     """
     place = torch.device(device)
+    compute_dtype = compute_dtype or fast_dtype(place.type)
     require_quantization(place)
     quantization = BitsAndBytesConfig(
         load_in_4bit=True,

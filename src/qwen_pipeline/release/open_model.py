@@ -62,7 +62,7 @@ def open_models(
     device = compute_device()
     opened: dict[str, OpenModel] = {}
     if {"base", "tuned"} & set(sides):
-        model: Any = load_quantized_model(source, compute_dtype=fast_dtype(device.type), device=device)
+        model: Any = load_quantized_model(source, device=device)
         tokenizer = load_tokenizer(source)
         if adapter is not None:
             model = load_adapter(model, adapter)
