@@ -25,17 +25,21 @@ def doctor(env: str | None, params: dict[str, Any], as_json: bool, report: Path 
 
     Example: kedro doctor --env qwen3_4b --report support.json
     """
-    from qwen_pipeline.doctor.examine import examine, exit_code
-    from qwen_pipeline.doctor.finding import Finding, Inspection
-    from qwen_pipeline.doctor.report import build_report, write_report
+    from qwen_pipeline.doctor.quantise_apart import QuantiseApart
 
-    root, groups = read_groups(env, params)
-    inspection = Inspection(root, groups)
-    findings: list[Finding] = []
-    for finding in examine(inspection):
-        findings.append(finding)
-        if not as_json:
-            _show(finding.state.value, finding.check, finding.fact, finding.remedy)
+    with QuantiseApart() as quantise:  # the slowest check by far: it works while everything else does
+        root, groups = read_groups(env, params)
+
+        from qwen_pipeline.doctor.examine import examine, exit_code
+        from qwen_pipeline.doctor.finding import Finding, Inspection
+        from qwen_pipeline.doctor.report import build_report, write_report
+
+        inspection = Inspection(root, groups, quantise=quantise)
+        findings: list[Finding] = []
+        for finding in examine(inspection):
+            findings.append(finding)
+            if not as_json:
+                _show(finding.state.value, finding.check, finding.fact, finding.remedy)
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2))
     if report is not None:

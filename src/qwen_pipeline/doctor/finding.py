@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from qwen_pipeline.doctor.quantise_apart import QuantiseApart
 from qwen_pipeline.model.source import DEMO, ModelSource
 
 
@@ -45,12 +46,14 @@ class Inspection:
         groups: Validated parameters, by stage and name.
         system: ``platform.system()``; a test puts another one in.
         python_version: The running Python's version.
+        quantise: The 4-bit check's process, started earlier; without one the check starts its own.
     """
 
     project_path: Path
     groups: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     system: str = field(default_factory=platform.system)
     python_version: tuple[int, int] = field(default_factory=lambda: sys.version_info[:2])
+    quantise: QuantiseApart | None = None
 
     def parameter(self, name: str, default: Any = None) -> Any:
         """A parameter's value, from the first stage that has it."""

@@ -4,6 +4,7 @@ Importing torch and bitsandbytes takes seconds, and a library built for another 
 beside its other checks.
 """
 
+import contextlib
 import importlib.util
 import json
 import logging
@@ -37,5 +38,20 @@ def quantise() -> dict[str, Any]:
     return {"version": bitsandbytes.__version__, "device": device, "relative_error": relative}
 
 
+def leave_the_compiler_out() -> None:
+    """Let torch.compile hand functions back as they are, in this process.
+
+    bitsandbytes compiles the dequantisation of devices without a kernel of their own when it is imported, which
+    loads torch's whole compiler for seconds; where that fails it takes the plain functions by itself.
+
+    Source: bitsandbytes 0.50.2, ``backends/default/ops.py``; can go when it compiles on first use.
+    """
+    with contextlib.suppress(Exception):  # where torch cannot be imported, quantise() says why
+        import torch
+
+        setattr(torch, "compile", lambda model=None, **_: model or (lambda function: function))  # noqa: B010
+
+
 if __name__ == "__main__":
+    leave_the_compiler_out()
     print(json.dumps(quantise()))

@@ -27,12 +27,12 @@ def judge(build: TorchBuild | None, driver: NvidiaDriver | None, system: str) ->
     """One finding from what was read, so that a test can put any machine in.
 
     Args:
-        build: What torch says of itself, ``None`` when it cannot be imported.
+        build: What torch says of itself, ``None`` where it is not installed.
         driver: What NVML says of the first card, ``None`` without driver or card.
         system: ``platform.system()``.
     """
     if build is None:
-        return error("cuda", "torch cannot be imported", "make setup")
+        return error("cuda", "torch is not installed", "make setup")
     if driver is None:
         fact = f"torch {build.version}; no NVIDIA driver or card: training runs on the CPU"
         return ok("cuda", fact) if build.cuda is None else warning("cuda", fact, "nvidia-smi")
