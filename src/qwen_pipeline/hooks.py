@@ -56,7 +56,7 @@ class ProjectHooks:
     @hook_impl
     def after_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
         """Say what came out and where it is, in lines that can be copied; close the run's log file."""
-        made = pipeline.datasets()
+        made = set() if _is_dry_run() else pipeline.datasets()
         if "evaluation_report" in made:
             click.echo(catalog.load("evaluation_report")["verdict"])
         for name in [name for name in WORTH_A_LOOK if name in made]:
@@ -80,6 +80,12 @@ class ProjectHooks:
             self._log_file.handle(
                 logging.LogRecord("qwen_pipeline.run", level, __file__, 0, message, None, exc_info)
             )
+
+
+def _is_dry_run() -> bool:
+    """Whether the command asked only for what would run: nothing came out that could be shown."""
+    command = click.get_current_context(silent=True)
+    return bool(command and command.params.get("dry_run"))
 
 
 def apply_log_level(level: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from qwen_pipeline.doctor.checks import tracking_store
 from qwen_pipeline.doctor.finding import Inspection, error
 from qwen_pipeline.doctor.log_file import KEPT_FILES, close_log_file, last_log, open_log_file
 from qwen_pipeline.doctor.report import build_report, write_report
@@ -84,3 +85,51 @@ def test_a_full_disk_costs_only_the_log_and_is_not_told_line_by_line(
         logging.getLogger("qwen_pipeline.test").warning("one line")
     close_log_file(handler)
     assert "Traceback" not in capsys.readouterr().err
+
+
+PLANTED = {
+    "git remote": "fatal: could not read from https://zhaoliu:gitpass77@git.example/team/repo.git",
+    "password with an at sign": "http://me:p@ssw0rd99@proxy.example:8080",
+    "YAML comment": "conf/local/parameters.yml: # password: yamlsecret55",
+    "flag": "git clone x --token flagsecret66 --depth 1",
+    "hub token": "401 for hf_abcdefghijklmnop1234",
+    "ModelScope token": "login ms-01234567-89ab-cdef-0123-456789abcdef",
+    "query": "GET https://hub.example/x?access_token=querysecret88&y=1",
+    "header": "Authorization: Bearer headersecret99",
+    "home": "no file /home/zhaoliu/models or C:\\Users\\zhaoliu\\models",
+    "user and machine": "wangwu at box-of-wangwu-77 says",
+    "e-mail": "zhao.liu@example.com",
+    "variable": "refused with plainlookingvalue44",
+    "proxy variable": "http_proxy is http://me:proxysecret33@proxy.example:8080",
+}
+SECRETS = (
+    "gitpass77", "ssw0rd99", "yamlsecret55", "flagsecret66", "hf_abc", "ms-0123", "cdef-0123", "querysecret88", "headersecret99",
+    "zhaoliu", "wangwu", "box-of", "zhao.liu", "plainlookingvalue44", "proxysecret33", "storesecret22", "modelsecret11",
+)  # fmt: skip
+
+
+def test_a_bundle_of_a_machine_full_of_secrets_holds_none_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In log lines, a traceback, parameters, findings, variables, and the names of user and machine."""
+    monkeypatch.setattr("getpass.getuser", lambda: "wangwu")
+    monkeypatch.setattr("socket.gethostname", lambda: "box-of-wangwu-77")
+    monkeypatch.setenv("COMPANY_API_KEY", "plainlookingvalue44")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:storesecret22@tracking.example/")
+    handler = open_log_file(tmp_path, "20260101-000000")
+    log = logging.getLogger("qwen_pipeline.test")
+    for line in PLANTED.values():
+        log.warning(line)
+    try:
+        raise ValueError(" ".join(PLANTED.values()))
+    except ValueError:
+        log.exception("failed")
+    close_log_file(handler)
+    groups = {"train": {"model_name": "https://me:modelsecret11@hub.example/m", "token": PLANTED["flag"]}}
+    findings = [*tracking_store.check(Inspection(tmp_path)), error("hub", PLANTED["proxy variable"], "-")]
+    target = tmp_path / "support.json"
+    write_report(target, build_report(Inspection(tmp_path, groups), findings))
+    text = target.read_text(encoding="utf-8")
+    assert [secret for secret in SECRETS if secret in text] == []
+    assert json.loads(text)["last_error"]["error"] == "ValueError"
+    assert "could not read from https://" in text  # what helps stays

@@ -101,7 +101,7 @@ def build_demo_model(target: Path, samples: Path, recipe: DemoRecipe = RECIPE) -
 
 def _build_in_cache(target: Path) -> None:
     """Build beside ``target`` and rename: a half-built model is never found under its name."""
-    _LOGGER.info("Building the demo model (once on this machine, some seconds)")
+    _LOGGER.info("Building the demo model (once on this machine, about a minute)")
     start = time.monotonic()
     unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
