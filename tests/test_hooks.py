@@ -5,6 +5,7 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import click
 import pytest
 
 from qwen_pipeline.hooks import DATA_PAGES, ProjectHooks
@@ -88,3 +89,13 @@ def test_the_log_level_reaches_every_library():
         (logging.DEBUG, logging.DEBUG, logging.DEBUG),
         (logging.ERROR, logging.ERROR, logging.ERROR),
     ]
+
+
+def test_a_dry_run_shows_no_verdict_of_an_earlier_run(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    after = Finished(tmp_path, {"evaluation_report", "evaluation_page", "exported_model"})
+    command = click.Command("run", params=[click.Option(["--dry-run"], is_flag=True)])
+    for arguments, shown in ((["--dry-run"], False), ([], True)):
+        with command.make_context("run", list(arguments)):
+            ProjectHooks().after_pipeline_run(pipeline=after, catalog=after)
+        assert bool(capsys.readouterr().out) is shown
