@@ -60,10 +60,11 @@ def draw_viz(project: Path) -> None:
     with serve(project, "kedro", "viz", "run", "--no-browser") as address, Browser(1500, 1150) as browser:
         browser.open(address)
         browser.wait_for_text("exported_model")
-        press(browser, "Dismiss")
         browser.wait_for("document.querySelector('.feature-hints__close')")
         browser.click(".feature-hints__close")
         browser.wait_for("document.querySelectorAll('.pipeline-node').length > 6")
+        time.sleep(2 * SETTLED_SECONDS)
+        press(browser, "Dismiss")
         time.sleep(SETTLED_SECONDS)
         keep(browser, "lineage")
         browser.click('[data-test="node-list-tree-item--row--clean_examples"]')
