@@ -13,6 +13,7 @@ from functools import cached_property
 from qwen_pipeline.text.decode_losses import Loss, decode_with_losses
 from qwen_pipeline.text.encoding_candidates import BY_NAME, MIXABLE, UTF8, WIDE, Candidate
 from qwen_pipeline.text.encoding_change import Stretch
+from qwen_pipeline.text.encoding_clean import read
 from qwen_pipeline.text.encoding_guess import SUREST, rank
 from qwen_pipeline.text.encoding_main import find_main, is_doubtful_utf8
 from qwen_pipeline.text.encoding_sample import sample_of
@@ -142,6 +143,9 @@ def _confidence(piece: bytes, candidate: Candidate, known: dict[Candidate, float
     if candidate in known:
         return known[candidate]
     if candidate is UTF8 or candidate in WIDE:
+        return SUREST
+    reading = read(sample_of(piece), candidate, at_end=True)
+    if reading is not None and reading.is_certain():
         return SUREST
     guesses = rank(sample_of(piece), (candidate, *(found for found in MIXABLE if found is not candidate)))
     return next(guess.confidence for guess in guesses if guess.candidate is candidate)

@@ -9,15 +9,24 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from qwen_pipeline.text.encoding_candidates import MIXABLE, UTF8, UTF16_BE, UTF16_LE, WIDE, Candidate
-from qwen_pipeline.text.encoding_clean import Reading, read
+from qwen_pipeline.text.encoding_candidates import (
+    DOUBLE_BYTE,
+    MIXABLE,
+    UTF8,
+    UTF16_BE,
+    UTF16_LE,
+    WIDE,
+    Candidate,
+)
+from qwen_pipeline.text.encoding_clean import Reading, read, reading_of
 from qwen_pipeline.text.encoding_guess import Guess, rank
 from qwen_pipeline.text.encoding_sample import sample_of
+from qwen_pipeline.text.language_costs import CHINESE_JAPANESE_KOREAN
 
 PIECE_BYTES = (1 << 16, 1 << 10, 1)  # a block, a cell, a line
 BITS_PER_BYTE_OF_JUNK = 9.0
 SHORT_BYTES = 32  # so few fit many encodings by chance
-_LINE = len(PIECE_BYTES) - 1
+_CELL, _LINE = 1, 2
 _LONGEST_CUT = 1 << 12  # how far to look for a place where a long line can be cut
 _HEAD = 240
 _MOST_STRANGE = 0.1
@@ -51,6 +60,8 @@ class _Labels:
     def __init__(self, data: bytes, main: Candidate) -> None:
         self.found: list[Piece] = []
         self._data, self._main, self._at_hand = data, main, main
+        self._mixed = False  # whether the lines of the last cell were in several encodings
+        self._seen: dict[Candidate, None] = {}  # those of lines so far, in order
         self._label_range(0, len(data), 0)
 
     def _label_range(self, start: int, end: int, level: int) -> None:
@@ -61,7 +72,11 @@ class _Labels:
                 start = labelled
                 continue
             if level < _LINE and stop - start > PIECE_BYTES[level + 1]:
+                before = len(self.found)
                 self._label_range(start, stop, level + 1)
+                self._mixed = (
+                    level == _CELL and len({piece.candidate for piece in self.found[before:]} - {None}) > 1
+                )
             else:
                 self.found.append(Piece(start, stop, None))
             start = stop
@@ -103,6 +118,8 @@ class _Labels:
 
     def _inner(self, piece: bytes, at_end: bool, level: int) -> tuple[int, int, Candidate, Reading] | None:
         """The part of the piece that is whole characters of another encoding, with its reading."""
+        if level == _CELL and self._mixed and b"\0" not in piece:
+            return None  # the next one will be mixed too; UTF-16 has a zero byte in each line end
         if level < _LINE or self._at_hand in WIDE:
             guess, shift = _guess_wide(piece)
             if guess.candidate in WIDE:
@@ -114,6 +131,12 @@ class _Labels:
         inner = piece[first:last]
         if len(inner) < _LEAST_INNER * len(piece) or b"\0" in inner:
             return None
+        for candidate in (
+            self._seen if level == _LINE else ()
+        ):  # pricing all candidates takes a hundred times as long
+            reading = read(inner, candidate, at_end)
+            if reading is not None and reading.is_certain():
+                return first, last, candidate, reading
         for guess in rank(sample_of(inner), _NARROW)[:2]:
             reading = read(inner, guess.candidate, at_end)
             if reading is not None and not reading.strange:
@@ -123,6 +146,8 @@ class _Labels:
     def _keep(self, start: int, end: int, candidate: Candidate, reading: Reading) -> None:
         """Label a piece, and leave its strange parts open."""
         self._at_hand = candidate
+        if candidate in DOUBLE_BYTE:
+            self._seen[candidate] = None
         at, char = start, 0
         for first, last in reading.strange:
             clean_end = at + len(reading.text[char:first].encode(reading.name))
@@ -169,9 +194,11 @@ def _is_rather_utf8(line: bytes, at_hand: Candidate) -> bool:
     if at_hand is UTF8 or line.isascii():
         return False
     try:
-        line.decode("utf-8")
+        text = line.decode("utf-8")
     except UnicodeDecodeError:
         return False
+    if reading_of(text, "utf-8", CHINESE_JAPANESE_KOREAN).is_certain():
+        return True
     guesses = {guess.candidate: guess.bits for guess in rank(line, (UTF8, at_hand))}
     return guesses[UTF8] + _BITS_FOR_UTF8 < guesses[at_hand]
 

@@ -3,7 +3,8 @@
 import re
 
 SAMPLE_BYTES = 4096
-_AROUND = re.compile(rb"[^\n\x80-\xff]{0,24}[\x80-\xff][^\n]{0,600}\n?")
+_HIGH = re.compile(rb"[\x80-\xff]")
+_BEFORE, _AFTER = 24, 600  # bytes of a line that are taken on both sides of its first byte above ASCII
 
 
 def sample_of(data: bytes, size: int = SAMPLE_BYTES) -> bytes:
@@ -16,10 +17,13 @@ def sample_of(data: bytes, size: int = SAMPLE_BYTES) -> bytes:
     if len(data) <= size:
         return data
     parts: list[bytes] = []
-    held = 0
-    for found in _AROUND.finditer(data):
-        parts.append(found[0])
-        held += len(found[0])
-        if held >= size:
-            break
+    held = at = 0
+    while held < size and (found := _HIGH.search(data, at)):
+        first = found.start()
+        start = max(at, first - _BEFORE, data.rfind(b"\n", at, first) + 1)
+        stop = first + 1 + _AFTER
+        end = data.find(b"\n", first + 1, stop + 1) + 1 or min(stop, len(data))
+        parts.append(data[start:end])
+        held += end - start
+        at = end
     return b"".join(parts) or data[:size]
