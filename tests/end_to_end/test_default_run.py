@@ -102,6 +102,38 @@ def test_the_adapter_loads_with_plain_peft_and_the_merged_model_with_plain_trans
     assert answer(shipped, merged)[:8] == tuned_answer[:8]
 
 
+def test_every_export_answers_like_the_live_adapter(finished_project: FinishedProject) -> None:
+    report = read_json(finished_project.newest("08_reporting", "export_report.json"))
+    checks = {check["export"]: check for check in report["checks"]}  # type: ignore[attr-defined]
+    assert list(checks) == ["adapter", "merged"]
+    assert all(
+        check["passed"] and check["same_prompts"] == check["same_answers"] == 1 for check in checks.values()
+    )
+    assert checks["adapter"]["max_logit_difference"] <= 1e-3
+    assert checks["merged"]["mean_kl"] <= 0.001
+    merges: Any = report["merges"]
+    assert (
+        merges["4-bit"]["max_logit_difference"] <= 1e-3
+    )  # the merge in float32, before it is rounded to a file
+    assert report["prompts_as_trained"] == 1
+
+
+def test_an_export_that_fails_its_gate_leaves_the_one_before(finished_project: FinishedProject) -> None:
+    before = finished_project.newest("06_models", "exported_model")
+    files = {path: path.stat().st_mtime_ns for path in before.rglob("*") if path.is_file()}
+    done = finished_project.kedro(
+        "run", "--pipeline", "export", "--params", "export_max_mean_kl=1e-9", check=False
+    )
+    assert done.returncode != 0
+    assert "merged: mean KL" in done.stdout
+    assert "The export before stays." in done.stdout
+    assert "Traceback" not in done.stdout
+    assert finished_project.newest("06_models", "exported_model") == before
+    assert {path: path.stat().st_mtime_ns for path in before.rglob("*") if path.is_file()} == files
+    asked = finished_project.kedro("chat", "--model", "exported", "--ask", "What does LoRA do?", "--json")
+    assert json.loads(asked.stdout)["answers"]["exported"]
+
+
 def test_the_training_is_one_finished_mlflow_run_that_the_report_names(
     finished_project: FinishedProject,
 ) -> None:
@@ -118,6 +150,8 @@ def test_the_training_is_one_finished_mlflow_run_that_the_report_names(
     run = runs[0]
     assert report["mlflow_run_id"] == run.info.run_id
     assert run.info.status == "FINISHED"
+    assert run.info.run_name.startswith("demo r16 20")
+    assert report["compute_dtype"] in ("float32", "bfloat16")
     assert run.inputs.dataset_inputs
     assert any("test" in name or "tuned" in name for name in run.data.metrics)
     assert any(a.path.startswith("adapter") for a in client.list_artifacts(run.info.run_id))

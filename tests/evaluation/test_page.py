@@ -100,9 +100,14 @@ def test_filters_work_in_a_real_browser(page: str, tmp_path: Path) -> None:
       document.body.dataset.repetition = rows.filter((row) => !row.hidden).length;
       find("fault").value = ""; find("text").value = "LoRA"; find("text").dispatchEvent(new Event("input"));
       document.body.dataset.text = rows.filter((row) => !row.hidden).length;
-      find("text").value = ""; find("worst").checked = true; find("worst").dispatchEvent(new Event("input"));
+      find("text").value = ""; find("file").value = "问答.md"; find("file").dispatchEvent(new Event("input"));
+      document.body.dataset.file = rows.filter((row) => !row.hidden).map((row) => row.dataset.file).join();
+      find("file").value = ""; find("worst").checked = true; find("worst").dispatchEvent(new Event("input"));
       document.body.dataset.all = find("count").textContent;
       find("language").click();
+      const shown = (part) => part.getClientRects().length > 0;
+      document.body.dataset.english = [...document.querySelectorAll(".en")].filter(shown).length;
+      document.body.dataset.verdicts = [...document.querySelectorAll("td.better")].every((cell) => cell.getBoundingClientRect().right <= innerWidth);
       document.body.dataset.wide = document.documentElement.scrollWidth <= innerWidth;
     });</script></body>"""
     file = tmp_path / "page.html"
@@ -117,5 +122,8 @@ def test_filters_work_in_a_real_browser(page: str, tmp_path: Path) -> None:
     assert 'data-repetition="1"' in body[0]
     assert 'data-text="1"' in body[0]
     assert 'data-all="2 / 2"' in body[0]
+    assert 'data-file="问答.md"' in body[0]
+    assert 'data-english="0"' in body[0]  # after the language was changed, in tables, legends and axes alike
+    assert 'data-verdicts="true"' in body[0]  # on a phone the verdicts are on the screen
     assert 'data-wide="true"' in body[0]
     assert '<html lang="zh">' in done.stdout

@@ -1,17 +1,21 @@
-"""Small charts as SVG text, drawn without anything from outside, so that a page stays one file."""
+"""Small charts as SVG text, drawn without anything from outside, so that a page stays one file.
+
+Every name is given in English and in Chinese; the page's style shows one of the two (classes ``en`` and ``zh``).
+"""
 
 from collections.abc import Sequence
 from html import escape
 
 from markupsafe import Markup
 
+Words = tuple[str, str]  # English, Chinese
 Points = Sequence[tuple[float, float]]
 COLOURS = ("#1f6feb", "#d1242f", "#2e7d32", "#9a6700")
 _WIDTH, _HEIGHT = 460, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 10, 12, 34
 
 
-def line_chart(series: Sequence[tuple[str, Points]], x_title: str, y_title: str) -> Markup:
+def line_chart(series: Sequence[tuple[Words, Points]], x_title: Words, y_title: Words) -> Markup:
     """Lines over a common x axis; the y axis begins at zero unless values are negative.
 
     Args:
@@ -31,12 +35,12 @@ def line_chart(series: Sequence[tuple[str, Points]], x_title: str, y_title: str)
         shape = f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.6"/>'
         if len(points) == 1:
             shape = f'<circle cx="{_x(points[0][0], x_range):.1f}" cy="{_y(points[0][1], y_range):.1f}" r="3" fill="{colour}"/>'
-        marks.append(f"<g><title>{escape(name)}</title>{shape}</g>")
+        marks.append(f"<g><title>{_both(name)}</title>{shape}</g>")
     return _frame("".join(marks), [name for name, _ in series], x_range, y_range, x_title, y_title)
 
 
 def histogram(
-    series: Sequence[tuple[str, Sequence[float]]], x_title: str, y_title: str, bins: int = 12
+    series: Sequence[tuple[Words, Sequence[float]]], x_title: Words, y_title: Words, bins: int = 12
 ) -> Markup:
     """Bars side by side that count values in bins of equal width.
 
@@ -69,14 +73,14 @@ def histogram(
 
 def _frame(
     marks: str,
-    names: Sequence[str],
+    names: Sequence[Words],
     x_range: tuple[float, float],
     y_range: tuple[float, float],
-    x_title: str,
-    y_title: str,
+    x_title: Words,
+    y_title: Words,
 ) -> Markup:
     bottom, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
-    parts = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(y_title)}">']
+    parts = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{_both(y_title)}">']
     for step in range(5):
         value = y_range[0] + (y_range[1] - y_range[0]) * step / 4
         y = _y(value, y_range)
@@ -87,15 +91,29 @@ def _frame(
         parts.append(
             f'<text x="{_x(value, x_range):.1f}" y="{bottom + 15}" text-anchor="middle">{_short(value)}</text>'
         )
-    parts.append(
-        f'<text x="{(_LEFT + right) / 2}" y="{_HEIGHT - 4}" text-anchor="middle">{escape(x_title)}</text>'
-    )
+    parts += [
+        f'<text class="{language}" x="{(_LEFT + right) / 2}" y="{_HEIGHT - 4}" text-anchor="middle">{escape(word)}</text>'
+        for language, word in zip(("en", "zh"), x_title, strict=True)
+    ]
     parts.append(marks + "</svg>")
     legend = "".join(
-        f'<span><i style="background:{colour}"></i>{escape(name)}</span>'
+        f'<span><i style="background:{colour}"></i>{_spans(name)}</span>'
         for name, colour in zip(names, COLOURS, strict=False)
+        if len(names) > 1
     )
-    return Markup(f"<figure><figcaption>{escape(y_title)} {legend}</figcaption>{''.join(parts)}</figure>")
+    return Markup(f"<figure><figcaption>{_spans(y_title)} {legend}</figcaption>{''.join(parts)}</figure>")
+
+
+def _spans(words: Words) -> str:
+    return "".join(
+        f'<span class="{language}">{escape(word)}</span>'
+        for language, word in zip(("en", "zh"), words, strict=True)
+    )
+
+
+def _both(words: Words) -> str:
+    """Where no style reaches: tooltips and names for readers of the page."""
+    return escape(words[0] if words[0] == words[1] else " · ".join(words))
 
 
 def _x(value: float, bounds: tuple[float, float]) -> float:

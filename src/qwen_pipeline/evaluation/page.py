@@ -8,12 +8,20 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from qwen_pipeline.evaluation.charts import histogram, line_chart
+from qwen_pipeline.evaluation.charts import Words, histogram, line_chart
 from qwen_pipeline.evaluation.comparison import LOWER_IS_BETTER
 from qwen_pipeline.evaluation.metrics import tokens_of
 from qwen_pipeline.evaluation.page_words import (
+    BASE,
     FAULTS,
+    GROUPS,
     NAMES,
+    PLANNED,
+    RATE,
+    REFERENCE,
+    TRAIN,
+    TUNED,
+    VALIDATION,
     VERDICTS,
     figure,
     forgetting_in_chinese,
@@ -43,6 +51,7 @@ def render_page(
         verdict_zh=verdict_in_chinese(report),
         forgetting_zh=forgetting_in_chinese(report) if report["forgetting"] else "",
         fault_words=FAULTS,
+        group_words=GROUPS,
         answers=[_answer(row) for row in cut],
         left_out=len(ranked) - len(cut),
         charts=[chart for chart in _charts(predictions, train_report) if chart],
@@ -116,31 +125,32 @@ def _charts(predictions: Sequence[Mapping[str, Any]], train: Mapping[str, Any]) 
     losses = list(enumerate(train.get("losses", []), start=1))
     validation = [(row["step"], row["loss"]) for row in train.get("validation", [])]
     rates = list(enumerate(train.get("learning_rates", []), start=1))
+    steps = ("step", "步")
     return [
-        line_chart([("train", losses), ("validation", validation)], "step", "loss, nats a token · 损失"),
-        line_chart([("learning rate", rates)], "step", "learning rate · 学习率"),
-        _memory_chart(train.get("memory", {})),
+        line_chart([(TRAIN, losses), (VALIDATION, validation)], steps, ("loss, nats a token", "损失（每 token，nat）")),
+        line_chart([(RATE, rates)], steps, RATE),
+        _memory_chart(train.get("memory", {}), steps),
         histogram(
             [
-                ("base", [row["base_chrf"] for row in predictions]),
-                ("tuned", [row["tuned_chrf"] for row in predictions]),
+                (BASE, [row["base_chrf"] for row in predictions]),
+                (TUNED, [row["tuned_chrf"] for row in predictions]),
             ],
-            "chrF", "answers by likeness · 回答相似度分布",
+            ("chrF", "chrF"), ("answers by likeness", "回答数：按与参考的相似度"),
         ),
         histogram(
             [
-                ("reference", [float(len(row["reference"])) for row in predictions]),
-                ("tuned", [float(len(row["tuned_answer"])) for row in predictions]),
+                (REFERENCE, [float(len(row["reference"])) for row in predictions]),
+                (TUNED, [float(len(row["tuned_answer"])) for row in predictions]),
             ],
-            "characters", "answers by length · 回答长度分布",
+            ("characters", "字数"), ("answers by length", "回答数：按长度"),
         ),
     ]  # fmt: skip
 
 
-def _memory_chart(memory: Mapping[str, Any]) -> Markup:
+def _memory_chart(memory: Mapping[str, Any], steps: Words) -> Markup:
     """Memory over the steps, measured, and what was planned as a line across."""
     over_time = memory.get("over_time") or []
-    names = {"gpu_reserved_gib": "GPU", "host_resident_gib": "host"}
+    names = {"gpu_reserved_gib": ("GPU", "显存"), "host_resident_gib": ("host", "内存")}
     lines = [
         (title, [(row["step"], row[name]) for row in over_time if name in row])
         for name, title in names.items()
@@ -149,5 +159,5 @@ def _memory_chart(memory: Mapping[str, Any]) -> Markup:
     on_gpu = any("gpu_reserved_gib" in row for row in over_time)
     planned = (memory.get("planned") or {}).get("reserved_gib" if on_gpu else "process_gib")
     if planned and over_time:
-        lines.append(("planned", [(over_time[0]["step"], planned), (over_time[-1]["step"], planned)]))
-    return line_chart(lines, "step", "memory, GiB · 内存与显存")
+        lines.append((PLANNED, [(over_time[0]["step"], planned), (over_time[-1]["step"], planned)]))
+    return line_chart(lines, steps, ("memory, GiB", "内存与显存，GiB"))

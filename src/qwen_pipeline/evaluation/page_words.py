@@ -23,6 +23,15 @@ NAMES: Mapping[str, tuple[str, str]] = {
     "thinking_closed": ("thinking block closed", "思考块闭合"),
     "thought_characters": ("characters of a thought", "思考字数"),
 }
+# Names in the charts.
+BASE, TUNED, REFERENCE = ("base", "原模型"), ("tuned", "微调后"), ("reference", "参考答案")
+TRAIN, VALIDATION, PLANNED, RATE = (
+    ("train", "训练"),
+    ("validation", "验证"),
+    ("planned", "计划"),
+    ("learning rate", "学习率"),
+)
+GROUPS: Mapping[str, str] = {"language": "语言", "source_file": "文件", "length_band": "长度"}
 VERDICTS: Mapping[str, str] = {"better": "变好", "worse": "变差", "not told apart": "无法区分"}
 FAULTS: Mapping[str, str] = {name: NAMES[name][1] for name in ("repetition", "irrelevance", "format_error")}
 _SHARES = frozenset(

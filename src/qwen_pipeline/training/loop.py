@@ -259,6 +259,7 @@ class Trainer:
             self.history,
             self.parameters,
             self.plan,
+            self.compute_dtype,
             self.order,
             self.meter.read(),
             self.recorder.monitor.history(),

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import torch
+
 from qwen_pipeline.memory.measure import MemoryReading
 from qwen_pipeline.memory.plan_table import compare_with_measured, plan_report
 from qwen_pipeline.params.train import TrainParameters
@@ -14,6 +16,7 @@ def build_report(
     history: TrainingHistory,
     parameters: TrainParameters,
     plan: TrainingPlan,
+    compute_dtype: torch.dtype,
     order: StepOrder,
     reading: MemoryReading,
     memory_history: list[dict[str, float]],
@@ -24,6 +27,7 @@ def build_report(
         history: Figures and events of the training.
         parameters: Its settings.
         plan: Its micro-batches and memory plan.
+        compute_dtype: Dtype of its products.
         order: Its steps.
         reading: Memory at its end, peaks included.
         memory_history: Memory over its steps.
@@ -50,6 +54,7 @@ def build_report(
         "micro_batch_rows": plan.max_rows,
         "micro_batch_tokens": plan.max_tokens,
         "activations": str(plan.policy),
+        "compute_dtype": str(compute_dtype).removeprefix("torch."),
         "tokens": history.tokens,
         "trained_tokens": history.trained_tokens,
         "losses": history.losses,

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,7 @@ def train_tracked(
     with (
         threads_for(config.hidden_size),
         open_training_run(
+            name=_run_name(base_model, parameters),
             parameters=parameters.model_dump(mode="json"),
             tags={"base_model": base_model.name, "fingerprint": checkpoint_folder.name},
             resume_run_id=run_id,
@@ -82,6 +84,12 @@ def train_tracked(
         load_tokenizer(base_model).save_pretrained(str(adapter))
         _log(reporter, report, adapter, work, plan)
     return adapter, report
+
+
+def _run_name(base_model: ModelSource, parameters: TrainParameters) -> str:
+    """What a list of trainings tells apart: model, rank and when it began."""
+    model = Path(base_model.name).name
+    return f"{model} r{parameters.lora_r} {datetime.now():%Y-%m-%d %H:%M:%S}"
 
 
 def _config(base_model: ModelSource) -> Any:
