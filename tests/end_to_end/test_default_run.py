@@ -122,7 +122,7 @@ def test_an_export_that_fails_its_gate_leaves_the_one_before(finished_project: F
     before = finished_project.newest("06_models", "exported_model")
     files = {path: path.stat().st_mtime_ns for path in before.rglob("*") if path.is_file()}
     done = finished_project.kedro(
-        "run", "--pipeline", "export", "--params", "export_max_mean_kl=1e-9", check=False
+        "run", "--pipeline", "export", "--force", "export", "--params", "export_max_mean_kl=1e-9", check=False
     )
     assert done.returncode != 0
     assert "merged: mean KL" in done.stdout
