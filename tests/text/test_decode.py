@@ -51,6 +51,25 @@ def test_every_short_piece_is_read(encoding, size):
         assert decode(piece.encode(encoding)).text == piece
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("à « %s »\ntrop de d", "cp1252"),
+        ("le mode «\xa0rapide\xa0» (sinon", "cp1252"),
+        ("»%s«, alt »%s«\n\nübrig", "cp1252"),
+        ("« kann nicht sein", "cp1252"),
+        ("Zapis do pliku „wynik”", "cp1252"),  # its bytes are the same in cp1250
+    ],
+)
+def test_quotation_marks_say_nothing_about_the_alphabet(text, encoding):
+    assert decode(text.encode(encoding)).text == text
+
+
+@pytest.mark.parametrize("foreign", ["Hafnarfjörður", "Così"])
+def test_a_foreign_name_leaves_german_text_western(foreign):
+    assert decode(f"{GERMAN} é {foreign}".encode("cp1252")).text == f"{GERMAN} é {foreign}"
+
+
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 def test_english_utf16_without_a_mark_is_read(encoding):
     assert decode("Q1: What is it?\nA1: A test.".encode(encoding)).text == "Q1: What is it?\nA1: A test."

@@ -23,6 +23,9 @@ _FOREIGN = 36  # a character that is frequent only in another language
 _EMOJI, _OTHER_ASTRAL, _LOW_SURROGATE = 44, 92, 4
 _ACCENT = 16  # a letter above ASCII in a language written mostly in ASCII
 _WORD = 2  # the same in a language with an alphabet of its own
+_MARK = 4  # the same for a mark, in every language with an alphabet
+# Quotation marks, dashes and signs; ¡ and ¿ are of one language.
+_MARKS = frozenset({0xA0, *range(0xA2, 0xBF), *range(0x2010, 0x2100)})
 # Kinds of characters that stand beside each other: others, ASCII letters, ideographs and kana, letters with marks,
 # letters of another alphabet.
 _OTHER, _ASCII_LETTER, _IDEOGRAPH, _MARKED_LETTER, _FOREIGN_LETTER = range(5)
@@ -100,6 +103,10 @@ def costs_in(language: str) -> Costs:
     extra = _extra(language)
     for cost, chars in figures()[language].items():
         costs[units_of(chars)] = min(int(cost) + extra, _RARE_IDEOGRAPH)
+        if language not in CHINESE_JAPANESE_KOREAN:
+            # The same with every alphabet: quotation marks alone say nothing about it.
+            marks = units_of("".join(char for char in chars if ord(char) in _MARKS and not char.isalpha()))
+            costs[marks] = min(int(cost) + _MARK, _RARE_IDEOGRAPH)
     costs[:0x80] = _ascii_costs()
     return costs
 
