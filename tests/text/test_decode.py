@@ -245,3 +245,11 @@ def test_any_bytes_give_spans_that_cover_the_text_and_losses_in_order(data):
     assert places == sorted(places)
     assert not places or places[-1] <= len(data)
     assert all(decoded.text[place] == "\ufffd" for place in decoded.undecodable)
+
+
+def test_the_first_ideograph_of_utf16_behind_another_encoding_is_not_two_letters():
+    before, after = (
+        "训练可以在这里看到时间。这个问题的答案是",
+        "留下的时间和地方，谢谢你的来信。训练之前先检查数据",
+    )
+    assert decode(before.encode("gb18030") + after.encode("utf-16-le")).text == before + after

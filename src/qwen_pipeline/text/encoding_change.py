@@ -3,14 +3,16 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from qwen_pipeline.text.encoding_candidates import Candidate
+from qwen_pipeline.text.encoding_candidates import WIDE, Candidate
 from qwen_pipeline.text.encoding_units import places_of
 from qwen_pipeline.text.language_costs import BITS
 
 CHANGE = 130  # quarter bits for a change of encoding anywhere
 CHANGE_AT_LINE = 90  # after a line feed
+GLUED = 12  # more for a change to UTF-16 behind an ASCII letter: two of those may be its first ideograph
 EXPECTED = 40  # for beginning a file in another encoding than expected
 _FAR = 1 << 40
+_LETTERS = frozenset((*range(0x41, 0x5B), *range(0x61, 0x7B)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ def find_changes(
     size, states = len(data), range(len(candidates))
     places = [tuple(part.tolist() for part in places_of(data, candidate)) for candidate in candidates]
     best = [[_FAR] * (size + 4) for _ in states]
+    is_wide = [candidate in WIDE for candidate in candidates]
     rarity = [round(BITS * candidate.bits) for candidate in candidates]
     came_from = [[0] * (size + 4) for _ in states]  # place times states plus state
     entry = _cost_of_change(before) if before else EXPECTED
@@ -56,10 +59,12 @@ def find_changes(
             continue
         cheapest = here.index(least)
         changed = least + _cost_of_change(data[max(place - 2, 0) : place])
+        glued = GLUED if place and not is_wide[cheapest] and data[place - 1] in _LETTERS else 0
         for state in states:
             cost, source = here[state], state
-            if changed + rarity[state] < cost:
-                cost, source = changed + rarity[state], cheapest
+            entered = changed + rarity[state] + (glued if is_wide[state] else 0)
+            if entered < cost:
+                cost, source = entered, cheapest
             costs, lengths = places[state]
             after = place + lengths[place]
             cost += costs[place]
