@@ -120,8 +120,27 @@ def test_a_merged_model_with_another_chat_template_does_not_pass(
         run("merged")
 
 
-def test_a_gguf_file_with_two_tensors_exchanged_does_not_pass(
+def test_an_adapter_whose_weights_changed_on_the_way_does_not_pass(
     run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = Exports._finish
+
+    def damage(self: Exports, folder: Path, live: Any) -> None:
+        finish(self, folder, live)
+        weights = load_file(folder / "adapter_model.safetensors")
+        name = next(name for name in weights if name.endswith("down_proj.lora_B.weight"))
+        save_file(
+            {**weights, name: -weights[name]}, folder / "adapter_model.safetensors", metadata={"format": "pt"}
+        )
+
+    monkeypatch.setattr(Exports, "_finish", damage)
+    with pytest.raises(ExportGateError, match=r"adapter: mean KL .* 0\.0001 allowed"):
+        run("adapter")
+
+
+@pytest.mark.parametrize("kind", ["f16", "q8_0"])
+def test_a_gguf_file_with_two_tensors_exchanged_does_not_pass(
+    run: Run, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     names = exports.tensor_names
 
@@ -131,8 +150,8 @@ def test_a_gguf_file_with_two_tensors_exchanged_does_not_pass(
         return {**found, first: found[second], second: found[first]}
 
     monkeypatch.setattr("qwen_pipeline.release.gguf_file.tensor_names", exchange)
-    with pytest.raises(ExportGateError, match=r"f16: mean KL"):
-        run("gguf", gguf_types="f16")
+    with pytest.raises(ExportGateError, match=rf"{kind}: mean KL"):
+        run("gguf", gguf_types=kind)
 
 
 def test_a_gguf_file_with_another_vocabulary_does_not_pass(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

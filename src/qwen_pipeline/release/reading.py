@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import torch
 
+HEAD_ROWS = 1 << 14  # of the head that are widened to float32 at once
 CHUNK_TOKENS = 64  # of a 150,000-token vocabulary: 80 MB for each array of float64
 
 
@@ -34,7 +35,8 @@ class HiddenReading:
 
     def logits(self, start: int, stop: int) -> torch.Tensor:
         """Logits of some tokens."""
-        return self.hidden[start:stop].float() @ self.head.float().T
+        hidden_TD = self.hidden[start:stop].float()
+        return torch.cat([hidden_TD @ part.float().T for part in torch.split(self.head, HEAD_ROWS)], dim=1)
 
     def __len__(self) -> int:
         return self.hidden.shape[0]
@@ -74,6 +76,16 @@ class Distance:
 
 
 @torch.no_grad()
+def compact_head(head: torch.Tensor) -> torch.Tensor:
+    """A head as a reading keeps it, on the host: in bfloat16 where that loses nothing (of a real vocabulary it is 1.5 GB in float32)."""
+    head = head.detach().cpu()
+    parts = torch.split(head, HEAD_ROWS)
+    return (
+        head.bfloat16() if all(torch.equal(part.bfloat16().float(), part.float()) for part in parts) else head
+    )
+
+
+@torch.no_grad()
 def read_model(model: Any, rows: Sequence[Mapping[str, Any]]) -> HiddenReading:
     """Read the rows with a causal model of transformers, adapted or not, as it stands.
 
@@ -89,7 +101,7 @@ def read_model(model: Any, rows: Sequence[Mapping[str, Any]]) -> HiddenReading:
         ids = torch.tensor([row["input_ids"]], device=inner.device)
         states = inner.model(input_ids=ids, use_cache=False).last_hidden_state[0, :-1]
         hidden.append(states[trained_positions(row).to(states.device)].float().cpu())
-    return HiddenReading(torch.cat(hidden), inner.get_output_embeddings().weight.detach().cpu().clone())
+    return HiddenReading(torch.cat(hidden), compact_head(inner.get_output_embeddings().weight))
 
 
 def trained_positions(row: Mapping[str, Any]) -> torch.Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from qwen_pipeline.release.reading import HiddenReading, trained_positions
+from qwen_pipeline.release.reading import HiddenReading, compact_head, trained_positions
 
 
 class Weights(Protocol):
@@ -39,7 +39,7 @@ def read_streamed(
         model: Any = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa", dtype=torch.float32)
     embedding = weights["model.embed_tokens.weight"]
     states = [embedding[torch.tensor(row["input_ids"])][None].to(device) for row in rows]
-    head = embedding if config.tie_word_embeddings else None
+    head = compact_head(embedding) if config.tie_word_embeddings else None
     del embedding
     rotary = type(model.model.rotary_emb)(config=config).to(device)
     for number, layer in enumerate(model.model.layers):
@@ -51,7 +51,7 @@ def read_streamed(
         model.model.norm(hidden)[0, :-1][trained_positions(row).to(device)].cpu()
         for row, hidden in zip(rows, states, strict=True)
     ]
-    return HiddenReading(torch.cat(kept), weights["lm_head.weight"] if head is None else head)
+    return HiddenReading(torch.cat(kept), compact_head(weights["lm_head.weight"]) if head is None else head)
 
 
 def _through(layer: Any, rotary: Any, hidden: torch.Tensor) -> torch.Tensor:
