@@ -31,7 +31,11 @@ TRAIN, VALIDATION, PLANNED, RATE = (
     ("planned", "计划"),
     ("learning rate", "学习率"),
 )
-GROUPS: Mapping[str, str] = {"language": "语言", "source_file": "文件", "length_band": "长度"}
+GROUPS: Mapping[str, tuple[str, str]] = {
+    "language": ("language", "语言"),
+    "source_file": ("file", "文件"),
+    "length_band": ("tokens", "token 数"),
+}
 VERDICTS: Mapping[str, str] = {"better": "变好", "worse": "变差", "not told apart": "无法区分"}
 FAULTS: Mapping[str, str] = {name: NAMES[name][1] for name in ("repetition", "irrelevance", "format_error")}
 _SHARES = frozenset(
