@@ -35,6 +35,11 @@ def test_a_process_that_is_killed_is_told_of():
         list(map_in_processes(eval, ["__import__('os')._exit(9)"] * 2, 2))
 
 
+def test_a_process_makes_tables_without_pandas():
+    task = "__import__('pyarrow').array([1, None]).null_count, 'pandas' in __import__('sys').modules"
+    assert list(map_in_processes(eval, [task] * 2, 2)) == [(1, False)] * 2
+
+
 def test_what_a_task_prints_does_not_get_among_the_answers():
     assert list(map_in_processes(eval, ["print('x') or 1", "print('y') or 2"], 2)) == [1, 2]
 

@@ -20,7 +20,7 @@ _DIGITS = re.compile(r"\d+")
 _MULTIPLIERS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], dtype=np.uint64)
 _BAND_MULTIPLIERS = np.array(
     [pow(0x9E3779B97F4A7C15, power, 2**64) for power in range(1, 2 * VALUES_PER_BAND + 1)], dtype=np.uint64
-)
+).reshape(2, VALUES_PER_BAND)
 Codes = NDArray[np.uint32]
 Hashes = NDArray[np.uint64]
 
@@ -38,9 +38,8 @@ def sketch_rows(codes: Codes, lengths: NDArray[np.int64]) -> Hashes:
     grams, starts = _all_grams(codes, lengths)
     matrix = RMinHash.digest_matrix_from_flat_token_hashes(grams, starts, _PERMUTATIONS, _SEED)
     values = np.asarray(matrix.to_rows(), dtype=np.uint64).reshape(-1, 2, BANDS, VALUES_PER_BAND)
-    mixed = values.transpose(0, 2, 1, 3).reshape(-1, BANDS, 2 * VALUES_PER_BAND)
     with np.errstate(over="ignore"):
-        hashes = (mixed * _BAND_MULTIPLIERS).sum(axis=2, dtype=np.uint64)
+        hashes = np.einsum("rtbv,tv->rb", values, _BAND_MULTIPLIERS)
         hashes ^= hashes >> np.uint64(31)
         hashes *= _MULTIPLIERS[1]
     return np.asarray(hashes, dtype=np.uint64)

@@ -27,8 +27,9 @@ def content_key(messages: Iterable[tuple[str, str]]) -> bytes:
 
 def _single_spaced(text: str) -> str:
     """The text with one space for each run of white space; printable text has no white space but spaces."""
-    if text.isprintable() and "  " not in text and text[:1] != " " and text[-1:] != " ":
-        return text
+    flat = text.replace("\n", " ")
+    if flat.isprintable() and "  " not in flat and flat[:1] != " " and flat[-1:] != " ":
+        return flat
     return " ".join(text.split())
 
 

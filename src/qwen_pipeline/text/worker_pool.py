@@ -14,6 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.abc import MetaPathFinder
 from typing import Any, BinaryIO, TypeVar
 
 from qwen_pipeline.errors import WorkerError
@@ -99,9 +100,18 @@ class _Workers:
         return worker
 
 
+class _WithoutPandas(MetaPathFinder):
+    """Tells pyarrow, which imports pandas at its first list, that there is none: a second and 40 MB for each process."""
+
+    def find_spec(self, fullname: str, *_: object) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError("no pandas in this process", name=fullname)
+
+
 def serve() -> None:
     """Answer tasks from standard input until it ends."""
     gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS, 20, 100)
+    sys.meta_path.insert(0, _WithoutPandas())
     answers: BinaryIO = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(
         sys.stderr.fileno(), sys.stdout.fileno()

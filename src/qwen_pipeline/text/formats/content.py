@@ -6,20 +6,22 @@ at line ends into pieces, so that memory does not grow with the file.
 
 import codecs
 import gzip
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 from qwen_pipeline.text.decode import Decoded, decode
 from qwen_pipeline.text.raw_file import RawFile
 
 WHOLE_FILE_BYTES = 8 * 2**20
 HEAD_BYTES = 64 * 2**10
-LONGEST_LINE = 64 * 2**20  # characters; a longer one is read as several
+LONGEST_LINE = 64 * 2**20  # characters; a longer one comes in parts of one number
 _GZIP_MAGIC = b"\x1f\x8b"
+_LINE_END = re.compile("\r\n?|\n")
 _WIDE_MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -28,9 +30,8 @@ _WIDE_MARKS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line without its line end; ``offset`` counts characters from the start of the file."""
+class Line(NamedTuple):
+    """A line without its line end, or a part of a very long one; ``offset`` counts characters from the start of the file."""
 
     number: int
     offset: int
@@ -46,6 +47,7 @@ class Content:
         encoding: An encoding that the user forces, or None to detect it.
         column_map: Names of the user's columns by the role they play (``question``, ``answer``, …).
         speakers: Names of speakers in a dialogue, mapped to ``user`` or ``assistant``.
+        pieces_read: How many pieces of the text were read by whoever reads it now; the last two are remembered.
     """
 
     file: RawFile
@@ -53,6 +55,7 @@ class Content:
     column_map: dict[str, str] = field(default_factory=dict)
     speakers: dict[str, str] = field(default_factory=dict)
     tool_turns: str = "refuse"
+    pieces_read: int = field(default=0, init=False)
     _decoded: list[tuple[int, Decoded]] = field(default_factory=list, repr=False)
 
     @cached_property
@@ -88,17 +91,19 @@ class Content:
 
     def lines(self) -> Iterator[Line]:
         """The decoded lines; CR, LF and CRLF end a line."""
-        number, offset, open_line = 1, 0, ""
+        number, offset, rest = 1, 0, ""
         for piece in self._pieces():
-            texts = _split_lines(open_line + piece)
-            is_open = bool(texts) and not texts[-1].endswith(("\n", "\r")) and len(texts[-1]) < LONGEST_LINE
-            open_line = texts.pop() if is_open else ""
-            for text in texts:
-                yield Line(number, offset, text.rstrip("\r\n"))
+            text, start = rest + piece, offset
+            for line, size in _cut_lines(text):
+                yield Line(number, offset, line)
                 number += 1
-                offset += len(text)
-        if open_line:
-            yield Line(number, offset, open_line)
+                offset += size
+            rest = text[offset - start :]
+            if len(rest) >= LONGEST_LINE:
+                yield Line(number, offset, rest)
+                offset, rest = offset + len(rest), ""
+        if rest:
+            yield Line(number, offset, rest)
 
     def pieces(self) -> Iterator[str]:
         """The decoded text in order, in pieces that end at line ends."""
@@ -116,11 +121,12 @@ class Content:
         return sum(len(decoded.undecodable) for _, decoded in self._decoded)
 
     def _pieces(self) -> Iterator[str]:
-        self._decoded, offset = [], 0
+        self._decoded, self.pieces_read, offset = [], 0, 0
         with self.open() as stream:
             for data in _cut_at_lines(stream, "\n".encode(self._wide or "ascii")):
                 decoded = self._decode(data, is_first=not offset)
                 self._decoded = [*self._decoded[-1:], (offset, decoded)]
+                self.pieces_read += 1
                 offset += len(decoded.text)
                 yield decoded.text
 
@@ -144,23 +150,16 @@ class Content:
     _first: Decoded | None = field(default=None, repr=False)
 
 
-def _split_lines(text: str) -> list[str]:
-    """Lines with their ends; only CR, LF and CRLF count, unlike ``str.splitlines``."""
-    if "\r" in text:
-        return _to_lf(text)
-    lines = text.split("\n")
-    last = lines.pop()
-    return [line + "\n" for line in lines] + ([last] if last else [])
-
-
-def _to_lf(text: str) -> list[str]:
-    lines: list[str] = []
-    for part in text.split("\n"):
-        carriage = part[:-1].split("\r") if part.endswith("\r") else part.split("\r")
-        lines.extend(piece + "\r" for piece in carriage[:-1])
-        lines.append(carriage[-1] + ("\r\n" if part.endswith("\r") else "\n"))
-    tail = lines.pop()
-    return [*lines, tail[:-1]] if tail != "\n" else lines
+def _cut_lines(text: str) -> Iterator[tuple[str, int]]:
+    """Each line that has an end, without it, and the size with it; only CR, LF and CRLF count, unlike ``str.splitlines``."""
+    if "\r" not in text:
+        for line in text.split("\n")[:-1]:
+            yield line, len(line) + 1
+        return
+    start = 0
+    for end in _LINE_END.finditer(text):
+        yield text[start : end.start()], end.end() - start
+        start = end.end()
 
 
 def _cut_at_lines(stream: BinaryIO, newline: bytes) -> Iterator[bytes]:

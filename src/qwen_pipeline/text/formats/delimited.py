@@ -21,6 +21,7 @@ _ESCAPED_QUOTE = re.compile(r'(?<!["\\])\\"(?=[^",;|\t\r\n])')
 _LARGEST_FIELD = 2**27
 _MOST_LINES_OF_A_ROW = 5000
 _FEWEST_PAIRS = 2
+_STRAY_QUOTE = "stray_quote"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,9 @@ class _Layout:
 
     @property
     def dialect(self) -> dict[str, Any]:
-        """What the standard library's reader is told."""
+        """What the standard library's reader is told; it says so where a quote ends before its cell does."""
         backslash = {"escapechar": "\\", "doublequote": False} if self.escaped else {}
-        return {"delimiter": self.delimiter, **backslash}
+        return {"delimiter": self.delimiter, "strict": True, **backslash}
 
 
 @adapter(*_SUFFIXES, order=50)
@@ -126,22 +127,22 @@ def _read(content: Content, layout: _Layout) -> Iterator[Row]:
     names = _distinct(header if layout.headed else ["question", "answer"])
     notes = ("duplicate_column",) if len(set(header)) < len(header) and layout.headed else ()
     for _ in range(layout.above + layout.headed):
-        next(reader, None)
+        starts.begin()
+        if _next_cells(reader, starts, layout, 0)[1]:
+            starts.push_back()
     rows = 0
     while True:
         line, offset = starts.begin()
-        try:
-            cells, fault = next(reader), ""
-        except StopIteration:
+        cells, fault = _next_cells(reader, starts, layout, len(names))
+        if cells is None:
             break
-        except csv.Error as error:
-            cells, fault = [], f"no valid row: {error}"
-        if not fault and not any(cell.strip() for cell in cells):
+        if not any(cell.strip() for cell in cells):
             continue
         rows += 1
-        if not fault and len(cells) == len(names):
+        if fault in ("", _STRAY_QUOTE) and len(cells) == len(names):
             record = dict(zip(names, cells, strict=True))
-            yield row_of_record(record, line, offset, content.column_map, content.tool_turns, notes)
+            odd = notes + (fault,) * bool(fault)
+            yield row_of_record(record, line, offset, content.column_map, content.tool_turns, odd)
             continue
         fault = fault or f"{len(cells)} cells where the header has {len(names)}"
         yield refuse(line, RejectReason.MALFORMED_ROW, fault, layout.delimiter.join(cells)[:500])
@@ -149,6 +150,28 @@ def _read(content: Content, layout: _Layout) -> Iterator[Row]:
             reader = csv.reader(starts, **layout.dialect)
     if not rows:
         yield refuse(1, RejectReason.EMPTY_FILE, "the table has no rows")
+
+
+def _next_cells(
+    reader: Iterator[list[str]], starts: "_Starts", layout: _Layout, count: int
+) -> tuple[list[str] | None, str]:
+    """The next row's cells, None at the end, and what is odd about its quotes."""
+    try:
+        return next(reader, None), ""
+    except csv.Error:
+        first, *more = starts.taken()
+    is_open = bool(more) or first.count('"') % 2
+    for cells in () if is_open else _without_quoting(first, layout):
+        if len(cells) == count:
+            return cells, _STRAY_QUOTE
+    return [first], "a quote is left open, or ends before its cell does"
+
+
+def _without_quoting(line: str, layout: _Layout) -> Iterator[list[str]]:
+    """The cells of a line with quotes in the wrong places: quotes as they stand, then as a forgiving reader takes them."""
+    cells = next(csv.reader([line], **{**layout.dialect, "quoting": csv.QUOTE_NONE}))
+    yield [cell[1:-1] if cell[:1] == cell[-1:] == '"' and len(cell) > 1 else cell for cell in cells]
+    yield next(csv.reader([line], **{**layout.dialect, "strict": False}))
 
 
 def _distinct(names: list[str]) -> list[str]:
@@ -190,6 +213,10 @@ class _Starts:
         """Line number and offset where the row begins that is read next."""
         self._taken.clear()
         return (self._next.number, self._next.offset) if self._next else (1, 0)
+
+    def taken(self) -> list[str]:
+        """The texts of the last row's lines."""
+        return [line.text for line in self._taken]
 
     def push_back(self) -> bool:
         """Give back all lines of the last row but its first, if it had more: a stray quote joined them."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from qwen_pipeline.text.formats.content import Content
+from qwen_pipeline.text.formats.content import LONGEST_LINE, Content
 from qwen_pipeline.text.formats.json_values import BadValue, Value, drop_trailing_commas, iterate_values
 from qwen_pipeline.text.formats.registry import adapter
 from qwen_pipeline.text.formats.row import Row, refuse
@@ -44,14 +44,18 @@ def _first_line_is_object(head: str) -> bool:
 
 def _read_lines(content: Content) -> Iterator[Row]:
     """One object a line; a broken line is reported and the next one goes on."""
+    broken = 0
     for line in content.lines():
         text = line.text.strip(" \ufeff\t\u00a0\x00")
-        if not text:
+        if not text or line.number == broken:
             continue
         try:
             value = _loads(text)
         except (ValueError, RecursionError) as error:
+            broken = line.number
             detail = f"no valid JSON: {str(error)[:120]}"
+            if len(line.text) >= LONGEST_LINE:
+                detail = f"a line of more than {LONGEST_LINE // 2**20} million characters"
             yield refuse(line.number, RejectReason.MALFORMED_ROW, detail, text)
             continue
         is_rows = isinstance(value, list) and not is_one_row(value)

@@ -12,6 +12,7 @@ _NEXT_OBJECT = re.compile(r"\}\s*,?\s*(?=\{\s*[\"'])")
 _TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', re.DOTALL)
 _EXCERPT = 200
 _LONGEST_VALUE = 64 * 2**20
+_LONGEST_SEAM = 64  # characters between two objects, where a piece of the text may end
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +128,20 @@ class _Stream:
         line, excerpt = self.line, self._text[self._at : self._at + _EXCERPT]
         at = error.pos if isinstance(error, json.JSONDecodeError) else self._at
         detail = f"no valid JSON (line {line + self._text.count(chr(10), self._at, at)}): {str(error)[:80]}"
-        found = _NEXT_OBJECT.search(self._text, max(at - 1, self._at))
-        self._advance(found.end() if found else len(self._text))
-        if not found:
-            self.closed = True
+        if len(self._text) - self._at >= _LONGEST_VALUE:
+            detail = f"no end within {_LONGEST_VALUE // 2**20} million characters: {str(error)[:80]}"
+        self._skip_to_next_object(max(at - 1, self._at))
         return BadValue(line, detail, excerpt)
+
+    def _skip_to_next_object(self, start: int) -> None:
+        """Go behind the end of an object that another one follows, wherever that is, or to the end of the text."""
+        while not (found := _NEXT_OBJECT.search(self._text, start)):
+            self._advance(max(len(self._text) - _LONGEST_SEAM, start))
+            if not self._more():
+                self.closed = True
+                break
+            start = self._at
+        self._advance(found.end() if found else len(self._text))
 
     def _advance(self, to: int) -> None:
         self.line += self._text.count("\n", self._at, to)

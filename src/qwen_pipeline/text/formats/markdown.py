@@ -4,7 +4,7 @@ Which of these a document uses is decided on its first piece (a whole file up to
 """
 
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import chain
 
 from qwen_pipeline.text.formats.content import Content
 from qwen_pipeline.text.formats.dialogue import dialogue_speakers, read_dialogue
@@ -32,19 +32,32 @@ def read_markdown(content: Content) -> Iterator[Row] | None:
 
 
 def _read(content: Content) -> Iterator[Row]:
-    reader = _choose_reader(content)
+    lines = mark_lines(content.lines())
+    head = _head(lines, content)
+    reader = _choose_reader(head, content)
     found = 0
     if reader is not None:
-        for row in reader(mark_lines(content.lines())):
+        for row in reader(chain(head, lines)):
             found += 1
             yield row
     if not found:
         yield refuse(1, RejectReason.NO_PAIRS, "no question and answer found in the text", content.first_text)
 
 
-def _choose_reader(content: Content) -> Callable[[Iterator[MarkedLine]], Iterator[Row]] | None:
+def _head(lines: Iterator[MarkedLine], content: Content) -> list[MarkedLine]:
+    """The lines of the document's first piece, and at most ``LINES_TO_DECIDE``."""
+    head: list[MarkedLine] = []
+    for line in lines:
+        head.append(line)
+        if len(head) == LINES_TO_DECIDE or content.pieces_read > 1:
+            break
+    return head
+
+
+def _choose_reader(
+    head: list[MarkedLine], content: Content
+) -> Callable[[Iterator[MarkedLine]], Iterator[Row]] | None:
     """The reader of the style that the document's beginning shows, or None."""
-    head = list(mark_lines(islice(content.lines(), LINES_TO_DECIDE)))
     questions, answers = count_markers(head)
     if questions and (answers or questions >= 2):
         return lambda lines: read_marked(lines, head, has_answer_marks=answers > 0)

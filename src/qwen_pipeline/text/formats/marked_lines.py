@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from qwen_pipeline.text.formats.content import Line
 
@@ -13,8 +13,7 @@ INVISIBLE = "\u200b\u200c\u200e\u200f\u2060\ufeff\u00ad"
 EDGES = " \t\u00a0\u3000\x0b\x0c" + INVISIBLE
 
 
-@dataclass(frozen=True, slots=True)
-class MarkedLine:
+class MarkedLine(NamedTuple):
     """A line and its place in the document.
 
     Attributes:

@@ -23,8 +23,8 @@ _INLINE_ANSWER = re.compile(
     r"(?:(?<=[\s?？。！!.])|(?<=>))(?:\*\*)?(?:A|Ａ|Answer|答|回答|答案)\s*(?P<number>[0-9０-９]{1,5})?\s*[:：](?:\*\*)?",
     re.IGNORECASE,
 )
-_FIRST_LETTERS = frozenset("QqAaＱｑＡａ问提問質答解回题題第질답")
-_SKIP = frozenset(EDGES + "#*_-+•>0123456789.)、．【[")
+_MAY_MARK = re.compile(rf"[{EDGES}#*_\-+•>0-9.)、．【\[]{{0,39}}[QqAaＱｑＡａ问提問質答解回题題第질답]")
+_ASCII_DIGITS = str.maketrans("０１２３４５６７８９", "0123456789")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,7 @@ def find_mark(line: MarkedLine) -> Mark | None:
     if line.fenced:
         return None
     text = line.title if line.level else line.text
-    first = next((char for char in text[:40] if char not in _SKIP), "")
-    if first not in _FIRST_LETTERS:
+    if not _MAY_MARK.match(text):
         return None
     found = _MARK.match(text.lstrip(INVISIBLE))
     if not found or not _is_separated(found, line):
@@ -52,7 +51,7 @@ def find_mark(line: MarkedLine) -> Mark | None:
     bold = found["open"] if found["open"] in ("**", "__", "*") else None
     if bold and not found["close1"] and not found["close2"]:
         rest = _close_bold(rest, bold)
-    return Mark(found["q"] is not None, _ascii_digits(number), rest)
+    return Mark(found["q"] is not None, number.translate(_ASCII_DIGITS), rest)
 
 
 def _is_separated(found: re.Match[str], line: MarkedLine) -> bool:
@@ -76,10 +75,6 @@ def _close_bold(rest: str, mark: str) -> str:
     """The text without the bold mark's end, wherever that stands."""
     end = rest.find(mark)
     return rest if end < 0 else (rest[:end] + rest[end + len(mark) :]).strip(EDGES)
-
-
-def _ascii_digits(number: str) -> str:
-    return number.translate(str.maketrans("０１２３４５６７８９", "0123456789"))
 
 
 def count_markers(lines: Iterable[MarkedLine]) -> tuple[int, int]:
