@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qwen_pipeline.memory import chunked_loss
 from qwen_pipeline.memory.chunked_loss import IGNORE_INDEX, linear_cross_entropy, score_tokens
 from qwen_pipeline.memory.live_bytes import LiveBytes
 
@@ -85,6 +86,49 @@ def test_bfloat16_is_as_near_to_float32_as_the_plain_path_is():
     (plain,) = torch.autograd.grad(plain_loss(hidden_TD, head_VD, labels_T), hidden_TD)
     (found,) = torch.autograd.grad(linear_cross_entropy(hidden_TD, head_VD, labels_T), hidden_TD)
     assert relative_error(found.float(), wanted) <= 1.1 * relative_error(plain.float(), wanted)
+
+
+def test_bfloat16_keeps_the_gradient_of_tokens_that_are_nearly_certain():
+    hidden_TD, head_VD, _ = make_inputs(tokens=200, hidden=64, vocabulary=500, dtype=torch.bfloat16)
+    with torch.no_grad():
+        hidden_TD *= 0.7
+        labels_T = (hidden_TD.float() @ head_VD.float().t()).argmax(-1)
+    precise = hidden_TD.detach().float().requires_grad_()
+    loss = plain_loss(precise, head_VD.float(), labels_T)
+    assert 0.01 < loss.item() / len(labels_T) < 0.7
+    (wanted,) = torch.autograd.grad(loss, precise)
+    (plain,) = torch.autograd.grad(plain_loss(hidden_TD, head_VD, labels_T), hidden_TD)
+    (found,) = torch.autograd.grad(linear_cross_entropy(hidden_TD, head_VD, labels_T), hidden_TD)
+    assert relative_error(found.float(), wanted) <= 1.1 * relative_error(plain.float(), wanted)
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setitem(chunked_loss.BLOCK_TOKENS, "cpu", 30)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_blocks_of_the_vocabulary_change_nothing(small_blocks, dtype):
+    hidden_TD, head_VD, labels_T = make_inputs(tokens=300, labelled=0.9, dtype=dtype)
+    labels_T[:4] = torch.tensor([0, 29, 30, 100])
+    found = linear_cross_entropy(hidden_TD, head_VD, labels_T, chunk_tokens=64)
+    (gradient,) = torch.autograd.grad(found, hidden_TD)
+    wanted = plain_loss(hidden_TD, head_VD, labels_T)
+    (wanted_gradient,) = torch.autograd.grad(wanted, hidden_TD)
+    tight = dtype == torch.float32
+    assert found.item() == pytest.approx(wanted.item(), rel=1e-6)
+    assert relative_error(gradient.float(), wanted_gradient.float()) < (1e-6 if tight else 5e-3)
+    kept = labels_T != IGNORE_INDEX
+    scores = score_tokens(hidden_TD, head_VD, labels_T, chunk_tokens=64)
+    best = (hidden_TD @ head_VD.t())[kept].argmax(-1)
+    assert torch.equal(scores.correct, best == labels_T[kept])
+    assert scores.correct.any()
+
+
+def test_the_first_of_equal_logits_is_the_most_likely_token(small_blocks):
+    hidden_TD, head_VD = torch.ones(2, 4), torch.zeros(90, 4)
+    head_VD[[20, 50, 80]] = 1.0
+    assert score_tokens(hidden_TD, head_VD, torch.tensor([20, 50])).correct.tolist() == [True, False]
 
 
 def test_a_hidden_state_of_higher_precision_than_the_head_keeps_its_dtype():

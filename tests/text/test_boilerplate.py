@@ -1,8 +1,10 @@
 """What belongs to the page goes; what belongs to the text stays."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from qwen_pipeline.text.boilerplate import remove_boilerplate
+from qwen_pipeline.text.boilerplate import _EDGE_LINE, _LONGEST_LINE, _is_edge_line, remove_boilerplate
 
 
 @pytest.mark.parametrize(
@@ -55,3 +57,9 @@ def test_question_marks_go_from_questions_only():
     assert remove_boilerplate("user", "Question: why?") == ("why?", True)
     assert remove_boilerplate("assistant", "Question: why?") == ("Question: why?", False)
     assert remove_boilerplate("system", "Answer: x") == ("Answer: x", False)
+
+
+@given(st.from_regex(_EDGE_LINE, fullmatch=True).filter(lambda line: len(line) <= _LONGEST_LINE))
+def test_letters_and_words_that_spare_the_pattern_pass_over_no_line_of_it(line):
+    stripped = line.strip(" \t\u3000*_>-|·")
+    assert _is_edge_line(line) == (_EDGE_LINE.fullmatch(stripped) is not None)

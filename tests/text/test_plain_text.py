@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from qwen_pipeline.text.clean_batch import Sketches
-from qwen_pipeline.text.plain_text import LONGEST, plain, plain_codes, to_utf8
+from qwen_pipeline.text.plain_text import LONGEST, plain, plain_codes
 from qwen_pipeline.text.plain_text_file import PlainTextFile
 
 WRITTEN = st.text(st.characters(exclude_categories=("Cs", "Cn", "Co")))
@@ -30,7 +30,8 @@ def test_rows_come_back_from_the_file(tmp_path_factory, rows):
     sketches = []
     for question, answer in rows:
         codes, lengths = plain_codes([question, answer])
-        sketches.append(Sketches(np.zeros((1, 32)), *to_utf8(codes, lengths)))
+        sketches.append(Sketches(np.zeros((1, 32)), codes, lengths))
     PlainTextFile.write(path, sketches)
     file = PlainTextFile(path)
-    assert [file.read(at) for at in range(len(rows))] == [(plain(one), plain(two)) for one, two in rows]
+    read = [tuple("".join(map(chr, codes)) for codes in file.read(at)) for at in range(len(rows))]
+    assert read == [(plain(one), plain(two)) for one, two in rows]

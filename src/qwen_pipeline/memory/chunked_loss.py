@@ -19,9 +19,11 @@ from torch._subclasses.fake_tensor import is_fake
 from torch.autograd.function import once_differentiable
 
 IGNORE_INDEX = -100
-# Float32 logits of one chunk. Fewer rows re-read the head too often, more only cost memory: see
+# Logits of one chunk, were they float32. Fewer rows re-read the head too often, more only cost memory: see
 # benchmarks/bench_loss.py and docs/memory.md.
 CHUNK_BYTES = {"cpu": 160 * 2**20, "cuda": 320 * 2**20}
+# Tokens of a block: few enough for a processor's cache, many enough for a card to be busy.
+BLOCK_TOKENS = {"cpu": 8192, "cuda": 32768}
 
 
 @dataclass(frozen=True)
@@ -105,10 +107,12 @@ def score_tokens(
     rows_N = _rows(labels_T, labelled_rows_N, ignore_index)
     loss_N = torch.empty(rows_N.numel(), dtype=torch.float32, device=hidden_TD.device)
     correct_N = torch.empty(rows_N.numel(), dtype=torch.bool, device=hidden_TD.device)
-    for part, labels_C, logits_CV in _chunks(hidden_TD, head_VD, labels_T, rows_N, chunk_tokens):
-        correct_N[part] = logits_CV.argmax(dim=-1) == labels_C
-        loss_N[part] = _exponentiate(logits_CV, labels_C)[0]
-        del logits_CV
+    for part, hidden_CD, labels_C in _chunks(hidden_TD, head_VD, labels_T, rows_N, chunk_tokens):
+        seen = _SoftmaxSoFar(labels_C, wants_best=True)
+        for head_BD in _blocks(head_VD):
+            seen.add(hidden_CD @ head_BD.t())
+        loss_N[part] = seen.loss()
+        correct_N[part] = seen.best_C1.squeeze(1) == labels_C
     return TokenScores(rows_N, loss_N, correct_N)
 
 
@@ -123,17 +127,19 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def forward(
         ctx: Any, hidden_TD: Tensor, head_VD: Tensor, labels_T: Tensor, rows_N: Tensor, chunk: int | None
     ) -> Tensor:
-        wants_gradient = ctx.needs_input_grad[0]
+        wants_gradient, blocks = ctx.needs_input_grad[0], _blocks(head_VD)
         loss = torch.zeros((), dtype=torch.float32, device=hidden_TD.device)
         grad_ND = hidden_TD.new_empty(rows_N.numel() if wants_gradient else 0, hidden_TD.shape[1])
-        for part, labels_C, logits_CV in _chunks(hidden_TD, head_VD, labels_T, rows_N, chunk):
-            loss_C, grad_CV = _exponentiate(logits_CV, labels_C, normalise=wants_gradient)
-            loss += loss_C.sum()
+        for part, hidden_CD, labels_C in _chunks(hidden_TD, head_VD, labels_T, rows_N, chunk):
+            seen, logits = _SoftmaxSoFar(labels_C), list[Tensor]()
+            for head_BD in blocks:
+                logits_CB = hidden_CD @ head_BD.t()
+                seen.add(logits_CB)
+                if wants_gradient:
+                    logits.append(logits_CB)
+            loss += seen.loss().sum()
             if wants_gradient:
-                grad_CV[torch.arange(labels_C.numel(), device=labels_C.device), labels_C] -= 1.0
-                product_CV = grad_CV if logits_CV.dtype == torch.float32 else logits_CV.copy_(grad_CV)
-                grad_ND[part] = product_CV @ head_VD
-            del logits_CV, grad_CV
+                grad_ND[part] = seen.gradient(logits, blocks)
         ctx.save_for_backward(grad_ND, rows_N)
         ctx.tokens = hidden_TD.shape[0]
         return loss
@@ -152,26 +158,77 @@ class _LinearCrossEntropy(torch.autograd.Function):
 def _chunks(
     hidden_TD: Tensor, head_VD: Tensor, labels_T: Tensor, rows_N: Tensor, chunk: int | None
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
-    """Place among the labelled rows, labels ``[C]`` and logits ``[C, V]`` of each chunk; delete the logits before the next."""
+    """Place among the labelled rows, hidden states ``[C, D]`` in the head's dtype and labels ``[C]`` of each chunk."""
     size = chunk or default_chunk_tokens(head_VD)
-    for start in range(0, rows_N.numel(), size):
+    starts = range(0, rows_N.numel(), size)
+    for start in starts[:1] if is_fake(hidden_TD) else starts:  # in a memory plan one chunk stands for all
         part = slice(start, start + size)
         rows_C = rows_N[part]
-        yield (
-            part,
-            labels_T.index_select(0, rows_C),
-            hidden_TD.index_select(0, rows_C).to(head_VD.dtype) @ head_VD.t(),
-        )
+        yield part, hidden_TD.index_select(0, rows_C).to(head_VD.dtype), labels_T.index_select(0, rows_C)
 
 
-def _exponentiate(logits_CV: Tensor, labels_C: Tensor, normalise: bool = False) -> tuple[Tensor, Tensor]:
-    """Losses ``[C]`` float32, and the softmax ``[C, V]`` float32 (in place of float32 logits)."""
-    values_CV = logits_CV.float()
-    label_C = values_CV.gather(1, labels_C[:, None]).squeeze(1)
-    highest_C1 = values_CV.amax(dim=-1, keepdim=True)
-    total_C1 = values_CV.sub_(highest_C1).exp_().sum(dim=-1, keepdim=True)
-    loss_C = total_C1.log().add_(highest_C1).squeeze(1).sub_(label_C)
-    return loss_C, values_CV.div_(total_C1) if normalise else values_CV
+def _blocks(head_VD: Tensor) -> tuple[Tensor, ...]:
+    return torch.split(head_VD, BLOCK_TOKENS.get(head_VD.device.type, BLOCK_TOKENS["cuda"]))
+
+
+class _SoftmaxSoFar:
+    """What a softmax needs to know of a chunk's logits, block by block, in float32.
+
+    Attributes:
+        highest_C1: The highest logit.
+        total_C1: The sum of ``exp(logit - highest)``.
+        label_C1: The label's logit.
+        best_C1: The token of the highest logit, the first of several, int64; where it is asked for.
+    """
+
+    def __init__(self, labels_C: Tensor, wants_best: bool = False) -> None:
+        self._labels_C1, self._start, self._wants_best = labels_C[:, None], 0, wants_best
+        self.highest_C1 = torch.full(self._labels_C1.shape, -torch.inf, device=labels_C.device)
+        self.total_C1 = torch.zeros_like(self.highest_C1)
+        self.label_C1 = torch.zeros_like(self.highest_C1)
+        self.best_C1 = torch.zeros_like(self._labels_C1)
+
+    def add(self, logits_CB: Tensor) -> None:
+        """Take the logits of the tokens that follow those seen."""
+        highest_C1 = torch.maximum(self.highest_C1, logits_CB.amax(dim=1, keepdim=True).float())
+        if self._wants_best:
+            place_C1 = logits_CB.argmax(dim=1, keepdim=True) + self._start
+            self.best_C1 = torch.where(highest_C1 > self.highest_C1, place_C1, self.best_C1)
+        block_C1 = _exponentials(logits_CB, highest_C1).sum(dim=1, keepdim=True)
+        self.total_C1 = self.total_C1 * (self.highest_C1 - highest_C1).exp() + block_C1
+        self.highest_C1 = highest_C1
+        at_C1, here_C1 = self._labels_in_block(self._start, logits_CB)
+        self.label_C1 = torch.where(here_C1, logits_CB.gather(1, at_C1).float(), self.label_C1)
+        self._start += logits_CB.shape[1]
+
+    def loss(self) -> Tensor:
+        """Negative log-likelihoods of the labels, ``[C]``."""
+        return (self.total_C1.log() + self.highest_C1 - self.label_C1).squeeze(1)
+
+    def gradient(self, logits: list[Tensor], blocks: tuple[Tensor, ...]) -> Tensor:
+        """The losses' gradient for the hidden states, ``[C, D]`` float32; the logits are used up.
+
+        A label's part is taken off before the product, in float32: beside a likely label everything else is small.
+        """
+        grad_CD = blocks[0].new_zeros(len(self._labels_C1), blocks[0].shape[1], dtype=torch.float32)
+        start = 0
+        for logits_CB, head_BD in zip(logits, blocks, strict=True):
+            parts_CB = _exponentials(logits_CB, self.highest_C1)
+            at_C1, here_C1 = self._labels_in_block(start, logits_CB)
+            parts_CB.scatter_add_(1, at_C1, torch.where(here_C1, -self.total_C1, 0.0))
+            grad_CD += logits_CB.copy_(parts_CB) @ head_BD
+            start += logits_CB.shape[1]
+        return grad_CD.div_(self.total_C1)
+
+    def _labels_in_block(self, start: int, logits_CB: Tensor) -> tuple[Tensor, Tensor]:
+        """Where in the block that begins with token ``start`` each label is (or the nearest place), and whether it is there."""
+        at_C1, last = self._labels_C1 - start, logits_CB.shape[1] - 1
+        return at_C1.clamp(0, last), (at_C1 >= 0) & (at_C1 <= last)
+
+
+def _exponentials(logits_CB: Tensor, highest_C1: Tensor) -> Tensor:
+    """``exp(logit - highest)`` in float32."""
+    return logits_CB.to(torch.float32, copy=True).sub_(highest_C1).exp_()
 
 
 def _rows(labels_T: Tensor, known_N: Tensor | None, ignore_index: int) -> Tensor:

@@ -30,6 +30,9 @@ _EDGE_LINE = re.compile(
     r")",
     re.IGNORECASE,
 )
+# Nearly every other line is known by its first letter and by the lack of these words.
+_EDGE_LETTERS = frozenset("towarmsbjlcg(©↑⬆[【本我接拒管返回上下点查阅分登广推版未转责编发来")
+_EDGE_WORDS = ("码", "扫一扫", "蓝字", "公众号", "reserved")
 _LONGEST_LINE = 240
 _MOST_EDGE_LINES = 6
 _ANSWER_MARK = re.compile(
@@ -87,7 +90,14 @@ def _without_edge_lines(text: str) -> str:
 
 
 def _is_edge_line(line: str) -> bool:
-    return len(line) <= _LONGEST_LINE and _EDGE_LINE.fullmatch(line.strip(" \t\u3000*_>-|·")) is not None
+    if len(line) > _LONGEST_LINE:
+        return False
+    text = line.strip(" \t\u3000*_>-|·")
+    if text[:1].casefold() not in _EDGE_LETTERS:
+        folded = text.casefold()
+        if not any(word in folded for word in _EDGE_WORDS):
+            return False
+    return _EDGE_LINE.fullmatch(text) is not None
 
 
 def _without_talk(text: str) -> str:

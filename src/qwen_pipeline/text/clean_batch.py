@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from qwen_pipeline.text.clean_row import CleanRow, CleanRules, Fault, clean_messages
 from qwen_pipeline.text.likeness import sketch_rows
-from qwen_pipeline.text.plain_text import plain_codes, to_utf8
+from qwen_pipeline.text.plain_text import plain_codes
 from qwen_pipeline.text.schema import CLEAN_SCHEMA, MESSAGE, excerpt_of
 from qwen_pipeline.text.split import HELDOUT_ORDER
 from qwen_pipeline.text.traits import traits_of
@@ -22,13 +22,13 @@ class Sketches:
 
     Attributes:
         bands: Shape [rows, BANDS].
-        texts: Plain questions and answers in UTF-8, one after another.
-        sizes: Their bytes, shape [2 * rows].
+        codes: Code points of plain questions and answers, one after another.
+        lengths: Their lengths, shape [2 * rows].
     """
 
     bands: NDArray[np.uint64]
-    texts: bytes
-    sizes: NDArray[np.int32]
+    codes: NDArray[np.uint32]
+    lengths: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,4 +123,4 @@ def _rejects(batch: pa.RecordBatch, outcomes: list[CleanRow | Fault]) -> list[di
 
 def _sketch(rows: list[CleanRow]) -> Sketches:
     codes, lengths = plain_codes([text for row in rows for text in (row.question, row.answer)])
-    return Sketches(sketch_rows(codes, lengths), *to_utf8(codes, lengths))
+    return Sketches(sketch_rows(codes, lengths), codes, lengths)

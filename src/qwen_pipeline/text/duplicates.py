@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qwen_pipeline.text.clean_part import CleanPart, Place
-from qwen_pipeline.text.likeness import BANDS, Hashes, jaccard, n_grams, same_numbers
+from qwen_pipeline.text.likeness import BANDS, Codes, Hashes, jaccard, n_grams, numbers_in
 
 KEPT, EXACT, NEAR, OF_HELDOUT = 0, 1, 2, 3
 _ROWS_PER_PARTITION = 500_000
 _MOST_RIVALS = 64
 _GRAMS_HELD = 1024
 _PAIRS_HELD = 100_000
-Grams = tuple[str, Hashes, Hashes]
+Grams = tuple[list[str], Hashes, Hashes]  # a question's numbers and n-grams, its answer's n-grams
 ReadColumn = Callable[[CleanPart], Hashes]
 Compare = Callable[[int, int], tuple[float, float] | None]
 
@@ -58,8 +58,8 @@ class RowIndex:
         part, at = self._find(row)
         return int(part.keys[at, 1])
 
-    def texts(self, row: int) -> tuple[str, str]:
-        """A row's plain question and answer."""
+    def texts(self, row: int) -> tuple[Codes, Codes]:
+        """A row's plain question and answer, as code points."""
         part, at = self._find(row)
         return part.texts.read(at)
 
@@ -113,7 +113,7 @@ def mark_near(index: RowIndex, threshold: float) -> None:
     @lru_cache(maxsize=_GRAMS_HELD)
     def grams_of(row: int) -> Grams:
         question, answer = index.texts(row)
-        return question, n_grams(question), n_grams(answer)
+        return numbers_in(question), n_grams(question), n_grams(answer)
 
     @lru_cache(maxsize=_PAIRS_HELD)
     def alike(one: int, other: int) -> tuple[float, float] | None:
@@ -138,9 +138,9 @@ def _compare_group(group: list[int], index: RowIndex, alike: Compare) -> None:
 
 
 def _alike(one: Grams, other: Grams, threshold: float) -> tuple[float, float] | None:
-    """Likeness of questions and of answers, if both reach the threshold and the questions' numbers are equal."""
+    """Likeness of questions and of answers, if both reach the threshold; a question with other numbers is another task."""
     question = jaccard(one[1], other[1])
-    if question < threshold or not same_numbers(one[0], other[0]):
+    if question < threshold or one[0] != other[0]:
         return None
     answer = jaccard(one[2], other[2])
     return (question, answer) if answer >= threshold else None

@@ -70,9 +70,8 @@ def _hash_grams(codes: Codes) -> Hashes:
     return hashes
 
 
-def n_grams(text: str) -> Hashes:
+def n_grams(codes: Codes) -> Hashes:
     """The n-grams of a plain text, each once, as sorted 64-bit hashes."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     if len(codes) < N_GRAM:
         codes = np.pad(codes, (0, N_GRAM - len(codes)))
     hashes = np.sort(_hash_grams(codes))
@@ -87,6 +86,6 @@ def jaccard(one: Hashes, other: Hashes) -> float:
     return common / (len(both) - common)
 
 
-def same_numbers(one: str, other: str) -> bool:
-    """Whether two questions name the same numbers: a task with other figures is another task."""
-    return _DIGITS.findall(one) == _DIGITS.findall(other)
+def numbers_in(codes: Codes) -> list[str]:
+    """The numbers that a plain text names, in order."""
+    return _DIGITS.findall(codes.astype("<u4", copy=False).tobytes().decode("utf-32-le", "replace"))

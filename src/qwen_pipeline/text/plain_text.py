@@ -54,23 +54,6 @@ def plain_codes(texts: list[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]
     return np.concatenate(codes), kept
 
 
-def to_utf8(codes: NDArray[np.uint32], lengths: NDArray[np.int64]) -> tuple[bytes, NDArray[np.int32]]:
-    """What ``plain_codes`` gives as UTF-8.
-
-    Args:
-        codes: Code points, one text after another.
-        lengths: The lengths of the texts in characters, shape [texts].
-
-    Returns:
-        The texts, one after another, and their bytes, shape [texts].
-    """
-    widths = np.ones(len(codes), dtype=np.uint8)
-    for first in (0x80, 0x800, 0x10000):
-        widths += codes >= first
-    ends = np.concatenate([[0], np.cumsum(widths, dtype=np.int64)])[np.cumsum(lengths)]
-    return codes.tobytes().decode("utf-32-le").encode(), np.diff(ends, prepend=0).astype(np.int32)
-
-
 def _fold(texts: list[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     return _table()[codes], np.array([len(text) for text in texts], dtype=np.int64)

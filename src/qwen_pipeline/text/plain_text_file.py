@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qwen_pipeline.text.clean_batch import Sketches
+from qwen_pipeline.text.likeness import Codes
 
 
 class PlainTextFile:
-    """Texts on disk; only where each ends is kept in memory.
+    """Texts on disk as code points; only where each ends is kept in memory.
 
     Args:
-        path: The file; another beside it holds the texts' sizes.
+        path: The file; another beside it holds the texts' lengths.
     """
 
     def __init__(self, path: Path) -> None:
@@ -25,17 +26,15 @@ class PlainTextFile:
         """Write the texts of some batches."""
         with path.open("wb") as file:
             for sketch in sketches:
-                file.write(sketch.texts)
-        np.concatenate([sketch.sizes for sketch in sketches]).tofile(_sizes_path(path))
+                file.write(sketch.codes.tobytes())
+        np.concatenate([sketch.lengths for sketch in sketches]).astype(np.int32).tofile(_sizes_path(path))
 
-    def read(self, row: int) -> tuple[str, str]:
+    def read(self, row: int) -> tuple[Codes, Codes]:
         """Question and answer of a row."""
         start = int(self._ends[2 * row - 1]) if row else 0
         middle, end = int(self._ends[2 * row]), int(self._ends[2 * row + 1])
-        with self._path.open("rb", buffering=0) as file:
-            file.seek(start)
-            text = file.read(end - start)
-        return text[: middle - start].decode(), text[middle - start :].decode()
+        codes = np.fromfile(self._path, np.uint32, end - start, offset=4 * start)
+        return codes[: middle - start], codes[middle - start :]
 
     @cached_property
     def _ends(self) -> NDArray[np.int64]:

@@ -83,7 +83,8 @@ def may_be_mojibake(texts: Sequence[str]) -> NDArray[np.bool_]:
     """Which texts ``repair_mojibake`` may change, found for many at once; it leaves the others alone, shape [texts]."""
     if not texts:
         return np.zeros(0, dtype=np.bool_)
-    astral = [_ASTRAL.search(text) is not None for text in texts]
+    has_astral = _ASTRAL.search("".join(texts)) is not None
+    astral = [has_astral and _ASTRAL.search(text) is not None for text in texts]
     lengths = np.array([0 if skipped else len(text) for text, skipped in zip(texts, astral, strict=True)])
     padded = lengths + 8 + -lengths % 4
     pieces = ["" if skipped else text for text, skipped in zip(texts, astral, strict=True)]
