@@ -17,6 +17,7 @@ from qwen_pipeline.chat.template import prompt_ids
 from qwen_pipeline.model.demo_tokenizer import train_tokenizer
 
 QUESTION, PLAIN = user("What does it do?"), assistant("It scales.")
+BLANK = assistant("<think>\n\n</think>\n\nIt scales.")
 THOUGHT = assistant("<think>\nhm, so\n</think>\n\nIt scales.")
 
 
@@ -56,6 +57,8 @@ def test_a_whole_text_tokenisation_would_not_start_with_the_prompt(tokenizer: To
     [
         (PLAIN, "empty", "\n</think>\n\nIt scales.<|im_end|>"),
         (PLAIN, "masked", "It scales.<|im_end|>"),
+        (BLANK, "empty", "\n</think>\n\nIt scales.<|im_end|>"),
+        (BLANK, "masked", "It scales.<|im_end|>"),
         (THOUGHT, "empty", "hm, so\n</think>\n\nIt scales.<|im_end|>"),
         (THOUGHT, "masked", "hm, so\n</think>\n\nIt scales.<|im_end|>"),
         (THOUGHT, "refuse", "hm, so\n</think>\n\nIt scales.<|im_end|>"),
@@ -75,8 +78,9 @@ def test_a_masked_block_is_context(tokenizer: Tokenizer) -> None:
     assert tokenizer.decode(masked.input_ids) == tokenizer.decode(empty.input_ids)
 
 
-def test_rows_without_reasoning_are_refused_when_asked(tokenizer: Tokenizer) -> None:
-    (turn,) = encode(tokenizer, [QUESTION, PLAIN], thinking="refuse")
+@pytest.mark.parametrize("answer", [PLAIN, BLANK])
+def test_rows_without_reasoning_are_refused_when_asked(tokenizer: Tokenizer, answer: dict[str, str]) -> None:
+    (turn,) = encode(tokenizer, [QUESTION, answer], thinking="refuse")
     assert isinstance(turn, RefusedTurn)
     assert turn.reason is Unusable.NO_REASONING
 

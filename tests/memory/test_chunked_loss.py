@@ -202,3 +202,11 @@ def test_shapes_that_do_not_agree_are_refused():
     hidden_TD, head_VD, labels_T = make_inputs()
     with pytest.raises(ValueError, match="do not agree"):
         linear_cross_entropy(hidden_TD, head_VD, labels_T[:-1])
+
+
+def test_a_plan_for_a_card_cuts_the_vocabulary_as_the_card_does(small_blocks, monkeypatch):
+    monkeypatch.setitem(chunked_loss.BLOCK_TOKENS, "cuda", 60)
+    head_VD = torch.zeros(100, 4)
+    assert [len(block) for block in chunked_loss._blocks(head_VD)] == [30, 30, 30, 10]
+    with chunked_loss.planned_on("cuda"):
+        assert [len(block) for block in chunked_loss._blocks(head_VD)] == [60, 40]

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,10 +12,12 @@ from qwen_pipeline.errors import MemoryPlanError
 from qwen_pipeline.memory.activations import ActivationPolicy
 from qwen_pipeline.memory.cap import MemoryCap
 from qwen_pipeline.memory.choice import make_plan
+from qwen_pipeline.memory.live_bytes import LiveBytes
 from qwen_pipeline.memory.measure import GIB
 from qwen_pipeline.memory.parts import optimiser_bytes
 from qwen_pipeline.memory.plan import PlanRequest
 from qwen_pipeline.memory.plan_table import compare_with_measured, plan_report, plan_table
+from qwen_pipeline.memory.planned_attention import planned_attention
 from qwen_pipeline.memory.planner import Planner
 from qwen_pipeline.memory.trace import trace_step
 
@@ -198,3 +201,31 @@ def test_the_real_model_is_planned_within_its_known_size(shared_dir, recipe):
     plan = make_plan(PlanRequest(config, on_card, [2048], 1, cap, policy=ActivationPolicy(0)))
     assert plan.parts.weights / GIB == pytest.approx(2.417, abs=0.002)
     assert 3.3 < plan.parts.allocated / GIB < 3.6
+
+
+def test_short_rows_cost_the_varlen_kernel_memory_of_their_own(config, recipe):
+    few = request(config, recipe, 1, rows=[256] * 64, examples_per_step=64)
+    many = request(config, recipe, 1, rows=[16] * 64 + [256], examples_per_step=64)
+    assert few.most_rows(1024) == 4 and many.most_rows(1024) == 64
+    assert replace(many, batch_size=8).most_rows(1024) == 8
+    assert replace(many, examples_per_step=5).most_rows(1024) == 5
+
+    def peak(rows):
+        query, key, value = (torch.zeros(1, heads, 256, 16, requires_grad=True) for heads in (4, 2, 2))
+        with LiveBytes() as memory:
+            planned_attention(None, query, key, value, None, row_lengths=(256 // rows,) * rows)[
+                0
+            ].sum().backward()
+        return memory.peak
+
+    assert peak(64) - peak(1) == 63 * 128 * 4 * (4 * 16 + 4)  # the kernel's accumulators and normalisers
+
+
+def test_the_optimisers_step_is_planned_where_it_takes_most(config, recipe):
+    planner = Planner(request(config, recipe, 1, rows=(4,) * 4, on_gpu=True))
+    model = planner.plan(4, ActivationPolicy(0), 1)
+    adapters, state = model.parts.adapters, model.parts.optimiser
+    assert model.parts.gradients == adapters and model.parts.activations == model.parts.logits == 0
+    assert model.parts.workspace == adapters + state + adapters  # copies of both, and AdamW's square roots
+    paged = Planner(request(config, recipe, 1, rows=(4,) * 4, optim="paged_adamw_8bit", on_gpu=True))
+    assert paged.plan(4, ActivationPolicy(0), 1).parts.workspace < model.parts.workspace

@@ -255,3 +255,20 @@ def test_an_optimiser_step_that_never_fits_names_the_remedy():
     with pytest.raises(OutOfMemoryError, match="optim=paged_adamw_8bit"):
         run_or_retry(take_step, transaction=OptimizerTransaction(optimizer))
     assert all(map(torch.equal, work.model.parameters(), before))
+
+
+def test_a_rolled_back_state_stays_in_its_own_tensors():
+    """bitsandbytes marks the tensors that live in managed memory; a copy in their place would be refused as no card's."""
+    work = Work()
+    optimizer = torch.optim.AdamW(work.model.parameters(), lr=0.1)
+    work.run(work.rows)
+    optimizer.step()
+    paged = {id(value): value for state in optimizer.state.values() for value in state.values()}
+    values = {key: value.clone() for key, value in paged.items()}
+    transaction = OptimizerTransaction(optimizer)
+    transaction.begin()
+    optimizer.step()
+    transaction.rollback()
+    now = {id(value): value for state in optimizer.state.values() for value in state.values()}
+    assert now.keys() == paged.keys()
+    assert all(torch.equal(now[key], values[key]) for key in now)

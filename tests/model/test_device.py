@@ -1,6 +1,7 @@
 """Which dtype products are computed in."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -40,3 +41,12 @@ def test_an_older_card_computes_in_float16(
 
 def test_the_answer_of_this_cpu_is_that_of_its_library() -> None:
     assert device._cpu_has_bfloat16() == torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def test_a_card_always_has_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The allocator's limit is set for a card by its number, and accelerate names the only card without one."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 2)
+    for given, wanted in ((torch.device("cuda"), "cuda:2"), (torch.device("cuda", 1), "cuda:1")):
+        monkeypatch.setattr(device, "PartialState", lambda given=given, **_: SimpleNamespace(device=given))
+        assert str(device.compute_device()) == wanted

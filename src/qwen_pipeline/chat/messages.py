@@ -13,7 +13,7 @@ _LEADING_THOUGHT = re.compile(r"\s*<think>(.*?)</think>(.*)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Answer:
-    """An assistant turn: reasoning (None where there is no block) and the answer itself."""
+    """An assistant turn: reasoning (None where there is no block, or nothing in it) and the answer itself."""
 
     reasoning: str | None
     text: str
@@ -31,7 +31,8 @@ def split_answer(content: str) -> Answer:
     match = _LEADING_THOUGHT.fullmatch(content)
     if match is None:
         return Answer(None, _plain(content).strip("\n"))
-    return Answer(_plain(match[1]).strip("\n"), _plain(match[2]).lstrip("\n"))
+    reasoning = _plain(match[1]).strip("\n") if match[1].strip() else None
+    return Answer(reasoning, _plain(match[2]).lstrip("\n"))
 
 
 def prepare_messages(messages: Sequence[Mapping[str, str]]) -> list[Message]:

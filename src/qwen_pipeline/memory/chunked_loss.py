@@ -10,6 +10,8 @@ V vocabulary.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +23,10 @@ from torch.autograd.function import once_differentiable
 IGNORE_INDEX = -100
 # Logits of one chunk, were they float32. Fewer rows re-read the head too often, more only cost memory: see
 # benchmarks/bench_loss.py and docs/memory.md.
-CHUNK_BYTES = {"cpu": 160 * 2**20, "cuda": 320 * 2**20}
+CHUNK_BYTES = 160 * 2**20
 # Tokens of a block: few enough for a processor's cache, many enough for a card to be busy.
 BLOCK_TOKENS = {"cpu": 8192, "cuda": 32768}
+_planned_device: ContextVar[str | None] = ContextVar("planned_device", default=None)
 
 
 @dataclass(frozen=True)
@@ -118,8 +121,17 @@ def score_tokens(
 
 def default_chunk_tokens(head_VD: Tensor) -> int:
     """Rows a chunk may have so that its float32 logits stay within ``CHUNK_BYTES``: 64 to 4,096."""
-    budget = CHUNK_BYTES.get(head_VD.device.type, CHUNK_BYTES["cuda"])
-    return max(64, min(4096, budget // (4 * head_VD.shape[0]) // 32 * 32))
+    return max(64, min(4096, CHUNK_BYTES // (4 * head_VD.shape[0]) // 32 * 32))
+
+
+@contextmanager
+def planned_on(device_type: str) -> Iterator[None]:
+    """Cut the vocabulary as on that device while the block runs: a plan's tensors lie on no card."""
+    token = _planned_device.set(device_type)
+    try:
+        yield
+    finally:
+        _planned_device.reset(token)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -168,7 +180,8 @@ def _chunks(
 
 
 def _blocks(head_VD: Tensor) -> tuple[Tensor, ...]:
-    return torch.split(head_VD, BLOCK_TOKENS.get(head_VD.device.type, BLOCK_TOKENS["cuda"]))
+    device_type = _planned_device.get() or head_VD.device.type
+    return torch.split(head_VD, BLOCK_TOKENS.get(device_type, BLOCK_TOKENS["cuda"]))
 
 
 class _SoftmaxSoFar:

@@ -31,7 +31,7 @@ class PlanParts:
         optimiser_paged: Optimiser state in managed memory, which the driver may move to the host.
         activations: What forward has left for backward when the peak's segment begins.
         logits: What the head takes, if the peak is there.
-        workspace: What a layer takes while it runs (dequantised weights included), if the peak is there.
+        workspace: What a layer takes while it runs (dequantised weights included), or the optimiser, if the peak is there.
         libraries: Workspace of cuBLAS.
         fragmentation: What the allocator reserves and does not use.
         context: The CUDA context, or the libraries of a process on the CPU.
@@ -70,37 +70,62 @@ class PlanParts:
         return {name: value / GIB for name, value in asdict(self).items()}
 
 
-def split_peak(trace: StepTrace, optimiser: tuple[int, int], *, on_gpu: bool, context: int) -> PlanParts:
-    """Say what the peak of a traced step consists of.
+def split_peak(
+    trace: StepTrace, optimiser: tuple[int, int], *, optim: str, on_gpu: bool, context: int
+) -> PlanParts:
+    """Say what the peak of a traced step consists of, which may be where the optimiser takes its step.
 
     Args:
         trace: The step.
         optimiser: State in the allocator and in managed memory, bytes.
+        optim: The optimiser, by transformers' name.
         on_gpu: Whether cuBLAS and the caching allocator are there.
         context: Bytes outside of the allocator.
     """
     peak, where, live = trace.peak()
     model = trace.model
-    rise, in_head = peak - live, where == "head"
-    libraries = CUBLAS_WORKSPACE if on_gpu else 0
     # What is alive at the start beyond the model: gradients, and the rounding up to the allocator's blocks.
     held = trace.start - model.total
     gradients = model.adapters if held >= model.adapters else 0
+    rounding = held - gradients
+    update = update_bytes(optim, model.adapters, optimiser[0], on_gpu=on_gpu)
+    if model.total + rounding + update > peak:
+        peak, where = model.total + rounding + update, "update"
+        gradients = model.adapters
+        live = peak - update + gradients
+    rise, in_head = peak - live, where == "head"
+    libraries = CUBLAS_WORKSPACE if on_gpu else 0
     tensors = peak + sum(optimiser) + libraries
     return PlanParts(
-        weights=model.weights + model.buffers + held - gradients,
+        weights=model.weights + model.buffers + rounding,
         quantisation=model.quantisation,
         adapters=model.adapters,
         gradients=gradients,
         optimiser=optimiser[0],
         optimiser_paged=optimiser[1],
-        activations=live - trace.start,
+        activations=live - model.total - rounding - gradients,
         logits=rise if in_head else 0,
         workspace=0 if in_head else rise,
         libraries=libraries,
         fragmentation=round(tensors * FRAGMENTATION) if on_gpu else 0,
         context=context,
     )
+
+
+def update_bytes(optim: str, adapters: int, state: int, *, on_gpu: bool) -> int:
+    """What an optimiser's step takes beside model and state, bytes.
+
+    Gradients; copies of parameters and state, so that it can be taken again (`OptimizerTransaction`); on a card also
+    the square roots that PyTorch's AdamW makes of all parameters at once. Source: torch.optim.adamw, ``_multi_tensor_adamw``.
+
+    Args:
+        optim: transformers' name.
+        adapters: Bytes of the trained parameters.
+        state: Bytes of their state in the allocator.
+        on_gpu: Whether a card takes the step.
+    """
+    roots = adapters if on_gpu and optim in ("adamw_torch", "adamw_hf") else 0
+    return 2 * adapters + state + roots
 
 
 def optimiser_bytes(optim: str, adapter_sizes: Iterable[int], *, on_gpu: bool = True) -> tuple[int, int]:

@@ -54,6 +54,12 @@ class PlanRequest:
     def _longest_first(self) -> NDArray[np.int64]:
         return np.sort(np.asarray(self.row_lengths))[::-1]
 
+    def most_rows(self, tokens: int) -> int:
+        """Rows of a micro-batch of ``tokens`` tokens at most: the shortest ones together."""
+        ends = np.cumsum(self._longest_first[::-1], dtype=np.int64)
+        fitting = int(np.searchsorted(ends, tokens, side="right"))
+        return max(1, min(fitting, self.batch_size or fitting, self.examples_per_step))
+
     def worst_tokens(self, rows: int) -> int:
         """Tokens of the fullest micro-batch of ``rows`` rows: the longest ones together."""
         return int(self._longest_first[:rows].sum())

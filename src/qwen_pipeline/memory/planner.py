@@ -21,8 +21,8 @@ from qwen_pipeline.memory.trace import MicroBatchShape, trace_step
 # at 500 GB/s against 7.2 GFLOP a token at 60 TFLOP/s.
 DEQUANTISE_TOKENS = 270
 
-# By tokens of the micro-batch, offloading, and whether earlier gradients are held.
-TracedSteps = dict[tuple[int, bool, bool], StepModel]
+# By tokens and rows of the micro-batch, offloading, and whether earlier gradients are held.
+TracedSteps = dict[tuple[int, int, bool, bool], StepModel]
 
 
 class Planner:
@@ -48,6 +48,7 @@ class Planner:
             optimiser_bytes(request.optim, trace.model.adapter_sizes, on_gpu=request.on_gpu),
             on_gpu=request.on_gpu,
             context=round(request.cap.context_gib * GIB),
+            optim=request.optim,
         )
         time = self._relative_time(tokens, self._kept(policy))
         return MemoryPlan(tokens, max_rows, policy, parts, request.cap, time)
@@ -109,13 +110,18 @@ class Planner:
         if not StepModel.can_step(self.layers, kept):
             exact = ActivationPolicy(kept, policy.offload)
             return trace_step(self.request.config, recipe, self._shape(tokens), exact)
-        key = (tokens, policy.offload, recipe.accumulates)
+        key = (tokens, len(self._shape(tokens).row_lengths), policy.offload, recipe.accumulates)
         if key not in self._traced:
             self._traced[key] = StepModel(self.request.config, recipe, self._shape(tokens), policy.offload)
         return self._traced[key].step(self.layers, kept)
 
     def _shape(self, tokens: int) -> MicroBatchShape:
-        """A micro-batch of so many tokens made of the longest rows."""
-        whole, rest = divmod(tokens, self.request.longest)
-        lengths = (self.request.longest,) * whole + ((rest,) if rest else ())
+        """A micro-batch of so many tokens made of the rows that take most memory."""
+        request = self.request
+        if request.on_gpu:  # CUDA's varlen kernel takes memory for each row, however short
+            rows = request.most_rows(tokens)
+            lengths = tuple((tokens + row) // rows for row in range(rows))
+        else:
+            whole, rest = divmod(tokens, request.longest)
+            lengths = (request.longest,) * whole + ((rest,) if rest else ())
         return MicroBatchShape(lengths, max(1, round(tokens * self.request.labelled_share)))

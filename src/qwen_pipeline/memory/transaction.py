@@ -116,7 +116,7 @@ class OptimizerTransaction:
             if state is None:
                 self._optimizer.state.pop(parameter, None)
             else:
-                self._optimizer.state[parameter].update(state)
+                _put_back(self._optimizer.state[parameter], state)
         self._copies = []
 
     def _copy_state(self, parameter: Tensor) -> dict[str, object] | None:
@@ -126,3 +126,13 @@ class OptimizerTransaction:
             name: value.clone() if isinstance(value, Tensor) else value
             for name, value in self._optimizer.state[parameter].items()
         }
+
+
+def _put_back(state: dict[str, object], before: dict[str, object]) -> None:
+    """Copy into the tensors that are there: bitsandbytes' paged ones are marked, and a clone is not."""
+    for name, value in before.items():
+        now = state.get(name)
+        if isinstance(now, Tensor) and isinstance(value, Tensor):
+            now.copy_(value)
+        else:
+            state[name] = value

@@ -16,8 +16,11 @@ WIDE_HIDDEN_SIZE = 512
 
 
 def compute_device() -> torch.device:
-    """This process's CUDA device as accelerate gives it, else the CPU."""
-    return torch.device(PartialState(cpu=not torch.cuda.is_available()).device)
+    """This process's CUDA device as accelerate gives it, always with its number, else the CPU."""
+    device = torch.device(PartialState(cpu=not torch.cuda.is_available()).device)
+    if str(device) == "cuda":  # PyTorch limits no card without its number
+        return torch.device("cuda", torch.cuda.current_device())
+    return device
 
 
 @cache

@@ -8,6 +8,7 @@ from peft import PeftModel
 from torch import nn
 
 from qwen_pipeline.chat.packing import PackedBatch
+from qwen_pipeline.memory.chunked_loss import planned_on
 from qwen_pipeline.memory.planned_attention import register_planned_attention
 from qwen_pipeline.memory.trace import MicroBatchShape, StepRecipe
 from qwen_pipeline.memory.transaction import GradientTransaction
@@ -41,10 +42,19 @@ def step_recipe(
     """
     return StepRecipe(
         attach_adapters=partial(attach_lora, r=lora_r, alpha=lora_alpha, dropout=lora_dropout, **variant),
-        micro_step=partial(run_micro_step, compute_dtype=compute_dtype, noise_alpha=neftune_noise_alpha),
-        attention=register_planned_attention() if on_gpu else register_packed_attention(),
+        micro_step=partial(
+            run_micro_step, compute_dtype=compute_dtype, noise_alpha=neftune_noise_alpha, on_gpu=on_gpu
+        ),
+        attention=_attention(on_gpu, compute_dtype),
         compute_dtype=compute_dtype,
     )
+
+
+def _attention(on_gpu: bool, compute_dtype: torch.dtype) -> str:
+    """What stands for attention: a card without bfloat16, or with float32 products, has no varlen kernel."""
+    if not on_gpu:
+        return register_packed_attention()
+    return register_planned_attention(repeats_heads=compute_dtype != torch.bfloat16)
 
 
 def run_micro_step(
@@ -53,6 +63,7 @@ def run_micro_step(
     *,
     compute_dtype: torch.dtype,
     noise_alpha: float | None = None,
+    on_gpu: bool = False,
 ) -> None:
     """Forward and backward of one micro-batch as the loop does them, in a transaction.
 
@@ -61,6 +72,7 @@ def run_micro_step(
         shape: The micro-batch.
         compute_dtype: Dtype of the products.
         noise_alpha: NEFTune's, ``None`` for no noise.
+        on_gpu: Take the head as a card does.
     """
     tokens, lengths = shape.tokens, shape.row_lengths
     batch = PackedBatch(
@@ -75,7 +87,7 @@ def run_micro_step(
     transaction = GradientTransaction(p for p in model.parameters() if p.requires_grad)
     transaction.begin()
     noise = noisy_embeddings(model, lengths, range(len(lengths)), noise_alpha)
-    with autocast(torch.device("cpu"), compute_dtype), noise:
+    with autocast(torch.device("cpu"), compute_dtype), noise, planned_on("cuda" if on_gpu else "cpu"):
         loss = packed_loss(model, batch)
     (loss / tokens).backward()  # type: ignore[no-untyped-call]
     transaction.commit()
