@@ -23,7 +23,7 @@ _EDGE_LINE = re.compile(
     r"|.{0,12}(?:扫码|扫描二维码|长按识别二维码|微信扫一扫|点击上方蓝字|关注(?:我们的)?(?:微信)?公众号).{0,40}"
     # rights and editors
     r"|(?:copyright\s*)?(?:©|\(c\)|copyright)\s*(?:\d{4}).{0,80}|.{0,60}all rights reserved\.?|版权所有.{0,60}"
-    r"|(?:未经(?:授权|许可|允许)|转载请注明|本文(?:来源|转自|转载自)\s*[:：]).{0,60}|(?:责任编辑|责编|编辑)\s*[:：]\s*.{1,12}"
+    r"|(?:未经(?:授权|许可|允许)|转载请注明|本文(?:来源|转自|转载自)\s*[:：]).{0,60}|(?:责任编辑|责编)\s*[:：]\s*.{1,12}|编辑\s*[:：]\s*[\u4e00-\u9fff·]{2,4}"
     # signatures that a device adds
     r"|sent from my (?:iphone|ipad|android|samsung|huawei|xiaomi|mobile|phone)\b.{0,30}|get outlook for (?:ios|android)"
     r"|发自我的\s*.{1,20}|来自我的\s*(?:iphone|ipad|华为|小米|手机).{0,12}"
@@ -33,6 +33,7 @@ _EDGE_LINE = re.compile(
 # Nearly every other line is known by its first letter and by the lack of these words.
 _EDGE_LETTERS = frozenset("towarmsbjlcg(©↑⬆[【本我接拒管返回上下点查阅分登广推版未转责编发来")
 _EDGE_WORDS = ("码", "扫一扫", "蓝字", "公众号", "reserved")
+_ITEM = re.compile(r"\s*(?:[-*+·•]|\d{1,3}[.)、])\s*\S")
 _LONGEST_LINE = 240
 _MOST_EDGE_LINES = 6
 _ANSWER_MARK = re.compile(
@@ -76,7 +77,11 @@ def _without_edge_lines(text: str) -> str:
     first, last = 0, len(lines)
     for _ in range(_MOST_EDGE_LINES):
         before = first, last
-        if last - first > 1 and _is_edge_line(lines[last - 1]):
+        if (
+            last - first > 1
+            and _is_edge_line(lines[last - 1])
+            and not _is_item(lines[last - 1], lines[last - 2])
+        ):
             last -= 1
         if last - first > 1 and _is_edge_line(lines[first]):
             first += 1
@@ -89,11 +94,17 @@ def _without_edge_lines(text: str) -> str:
     return text if last - first in (0, len(lines)) else "\n".join(lines[first:last])
 
 
+def _is_item(line: str, neighbour: str) -> bool:
+    """Whether a line is one of a list's items and stands beside another."""
+    marks = _ITEM.match(line), _ITEM.match(neighbour)
+    return marks[0] is not None and marks[1] is not None
+
+
 def _is_edge_line(line: str) -> bool:
     if len(line) > _LONGEST_LINE:
         return False
     text = line.strip(" \t\u3000*_>-|·")
-    if text[:1].casefold() not in _EDGE_LETTERS:
+    if text.lstrip()[:1].casefold() not in _EDGE_LETTERS:
         folded = text.casefold()
         if not any(word in folded for word in _EDGE_WORDS):
             return False

@@ -5,12 +5,19 @@ Markdown file tags stay: there ``<br>`` is how a line is broken.
 """
 
 import html
+import html.entities
 import re
 from collections.abc import Iterable
 
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
+_ADDRESS_OF = re.compile(
+    r"(?:[=(,!<>+*/|?:{\[&]|\breturn)\s*$"
+)  # before a variable's address in code, as ``= &num;``
+_NEVER_NAMES = ("lt;", "gt;", "amp;", "quot;", "apos;", "nbsp;")
 _BREAK = re.compile(r"[ \t]*<(?:br\s*/?|/p|/div)>[ \t]*\n?", re.IGNORECASE)
-_LAYOUT = re.compile(r"</?(?:p|div|span|font|center)(?:\s[^<>\n]{0,300})?>", re.IGNORECASE)
+_LAYOUT = re.compile(
+    r"(?!(?<=[A-Za-z0-9_])(?-i:<P>))</?(?:p|div|span|font|center)(?:\s[^<>\n]{0,300})?>", re.IGNORECASE
+)  # ``Callback<P>`` is a type with a parameter
 _CODE = re.compile(
     r"(```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]+`|^[ \t]*\|[^\n]*$)", re.DOTALL | re.MULTILINE
 )
@@ -65,5 +72,10 @@ def _clean_prose(text: str, with_tags: bool, changes: dict[str, None]) -> str:
 
 
 def _character(found: re.Match[str]) -> str:
-    """The character of an entity; a space that does not break is one that does; unknown names stay."""
+    """The character of an entity; a space that does not break is one that does; unknown names stay, and addresses in code."""
+    name, text = found[0][1:], found.string
+    if name[0] != "#" and name not in _NEVER_NAMES:
+        is_address = _ADDRESS_OF.search(text, max(found.start() - 12, 0), found.start()) is not None
+        if is_address or name not in html.entities.html5:
+            return found[0]
     return html.unescape(found[0]).replace("\xa0", " ")

@@ -50,4 +50,14 @@ def normalise(text: str, composes: bool = True, is_odd: bool = True) -> tuple[st
             text, count = pattern.subn(replacement, text)
             if count:
                 changes.append(name)
-    return text.strip(_EDGES), tuple(dict.fromkeys(changes))
+    return _without_edges(text), tuple(dict.fromkeys(changes))
+
+
+def _without_edges(text: str) -> str:
+    """The text without white space at its ends, but with its first line's indent where other lines are indented too."""
+    kept = text.strip(_EDGES)
+    start = text.find(kept[:1]) if kept else 0
+    indent = text[text.rfind("\n", 0, start) + 1 : start]
+    if indent and "\n" in kept and set(indent) <= {" ", "\t"} and f"\n{indent}" in kept:
+        return indent + kept
+    return kept

@@ -4,6 +4,7 @@ Each file is read by one process and written as an Arrow part; the parts are joi
 names, so that the tables do not depend on the number of processes.
 """
 
+import csv
 import hashlib
 import os
 import zipfile
@@ -36,7 +37,10 @@ from qwen_pipeline.text.worker_pool import map_in_processes
 STAGE = "ingest"
 BYTES_WORTH_A_POOL = 32 * 2**20  # starting processes takes a second
 CHARACTERS_PER_BATCH = 4 * 2**20  # so that a batch of long texts takes no more memory than one of short ones
-_DATA_FAULTS = (OSError, EOFError, ValueError, zlib.error, RecursionError, pa.ArrowException)
+# What broken data makes a reader raise; the last four only where a reader has not thought of such a row.
+_DATA_FAULTS = (
+    OSError, EOFError, ValueError, zlib.error, RecursionError, pa.ArrowException, csv.Error, LookupError, TypeError, AttributeError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +125,7 @@ def _unknown(content: Content) -> Refused:
 def read_file(file: RawFile, options: ReadOptions, part: Path) -> FileAccount:
     """Read one file into the Arrow parts ``part.examples`` and ``part.rejects``."""
     content = Content(file, options.encoding, options.column_map, options.speakers, options.tool_turns)
-    account = FileAccount(file.name, file.size)
+    account = FileAccount(_storable(file.name), file.size)
     with (
         _Part(part.with_suffix(".examples"), EXAMPLE_SCHEMA) as examples,
         _Part(part.with_suffix(".rejects"), REJECT_SCHEMA) as rejects,
@@ -150,7 +154,7 @@ def _example(name: str, index: int, row: Found, encoding: str, confidence: float
     return {
         "example_id": digest.hexdigest(),
         "messages": messages,
-        "source_file": name,
+        "source_file": _storable(name),
         "source_line": row.line,
         "encoding": encoding,
         "encoding_confidence": confidence,
@@ -159,7 +163,7 @@ def _example(name: str, index: int, row: Found, encoding: str, confidence: float
 
 def _reject(name: str, row: Refused) -> dict[str, Any]:
     return {
-        "source_file": name,
+        "source_file": _storable(name),
         "source_line": row.line,
         "stage": STAGE,
         "reason": row.reason.value,

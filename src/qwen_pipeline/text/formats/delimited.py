@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from qwen_pipeline.text.formats.content import Content, Line
+from qwen_pipeline.text.formats.json_lines import begins_like_json
 from qwen_pipeline.text.formats.records import is_record, map_fields, row_of_record
 from qwen_pipeline.text.formats.registry import adapter
 from qwen_pipeline.text.formats.row import Row, refuse
@@ -22,6 +23,8 @@ _LARGEST_FIELD = 2**27
 _MOST_LINES_OF_A_ROW = 5000
 _FEWEST_PAIRS = 2
 _STRAY_QUOTE = "stray_quote"
+_SPACED = re.compile(r'"[,;|]\s+"')
+_QUOTED_CELL = re.compile(r'(?:^|[,;|\t])"', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class _Layout:
         header: The header's cells, or the first row's where there is none.
         above: Rows above the header.
         headed: Whether there is a header.
+        spaced: Whether a space stands behind the delimiter.
         escaped: Whether a quote inside a cell is written with a backslash, not twice.
     """
 
@@ -41,21 +45,31 @@ class _Layout:
     above: int
     headed: bool
     escaped: bool = False
+    spaced: bool = False
 
     @property
     def dialect(self) -> dict[str, Any]:
         """What the standard library's reader is told; it says so where a quote ends before its cell does."""
         backslash = {"escapechar": "\\", "doublequote": False} if self.escaped else {}
-        return {"delimiter": self.delimiter, "strict": True, **backslash}
+        return {
+            "delimiter": self.delimiter,
+            "strict": True,
+            "skipinitialspace": self.spaced,
+            **backslash,
+        }
 
 
 @adapter(*_SUFFIXES, order=50)
 def read_delimited(content: Content) -> Iterator[Row] | None:
     """The rows of a table in text, or None where neither the name nor the header says that it is one."""
-    if looks_binary(content.head, content.first_text):
+    if looks_binary(content.head, content.first_text) or begins_like_json(content.first_text):
         return None
     head = content.first_text[:50_000]
-    layout = replace(_find_layout(head, content.column_map), escaped=_escapes_quotes(head))
+    layout = replace(
+        _find_layout(head, content.column_map),
+        escaped=_escapes_quotes(head),
+        spaced=_SPACED.search(head) is not None,
+    )
     named = content.suffix in _SUFFIXES
     known = len(layout.header) > 1 and is_record(layout.header, content.column_map)
     if named or known:
@@ -67,6 +81,8 @@ def read_delimited(content: Content) -> Iterator[Row] | None:
 
 def _escapes_quotes(head: str) -> bool:
     """Whether quotes inside cells have a backslash: such are there, and none is written twice in a cell."""
+    if not _QUOTED_CELL.search(head):
+        return False
     return bool(_ESCAPED_QUOTE.search(head)) and not re.search(r'[^,;|\t\r\n]""|""[^,;|\t\r\n]', head)
 
 
@@ -169,9 +185,20 @@ def _next_cells(
 
 def _without_quoting(line: str, layout: _Layout) -> Iterator[list[str]]:
     """The cells of a line with quotes in the wrong places: quotes as they stand, then as a forgiving reader takes them."""
-    cells = next(csv.reader([line], **{**layout.dialect, "quoting": csv.QUOTE_NONE}))
-    yield [cell[1:-1] if cell[:1] == cell[-1:] == '"' and len(cell) > 1 else cell for cell in cells]
-    yield next(csv.reader([line], **{**layout.dialect, "strict": False}))
+    dialect = {**layout.dialect, "strict": False}
+    as_it_stands = {"quoting": csv.QUOTE_NONE, "escapechar": None}
+    yield [_unquoted(cell) for cell in next(csv.reader([line], **{**dialect, **as_it_stands}), [])]
+    yield next(csv.reader([line], **dialect), [])
+
+
+def _unquoted(cell: str) -> str:
+    """A cell without the quotes around all of it; a quotation that only begins it ends behind a word inside."""
+    text = cell.strip()
+    before, quote, _ = text[1:-1].partition('"')
+    is_whole = (
+        len(text) > 1 and text[0] == text[-1] == '"' and not (quote and before.rstrip() == before != "")
+    )
+    return text[1:-1] if is_whole else cell
 
 
 def _distinct(names: list[str]) -> list[str]:

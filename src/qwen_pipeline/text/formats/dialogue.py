@@ -44,16 +44,16 @@ def dialogue_speakers(lines: Iterable[MarkedLine], named: Mapping[str, str]) -> 
 
 def read_dialogue(lines: Iterable[MarkedLine], speakers: Mapping[str, str]) -> Iterator[Row]:
     """The document as one conversation."""
-    turns: list[Message] = []
+    turns: list[tuple[str, list[str]]] = []
     first: MarkedLine | None = None
     for line in lines:
         found = None if line.fenced else _SPEAKER.match(line.text)
         role = speakers.get(found[1].strip().lower()) if found else None
         if found and role:
             first = first or line
-            turns.append((role, found[2]))
+            turns.append((role, [found[2]]))
         elif turns:
-            turns[-1] = (turns[-1][0], turns[-1][1] + "\n" + line.text)
+            turns[-1][1].append(line.text)
     if first is not None:
-        tidy = [(role, text.strip(EDGES + "\n")) for role, text in turns]
+        tidy: list[Message] = [(role, "\n".join(texts).strip(EDGES + "\n")) for role, texts in turns]
         yield conversation(tidy, first.number, first.offset)

@@ -62,7 +62,7 @@ def _read_sheet(sheet: list[list[Any]], content: Content) -> Iterator[Row]:
     ]
     if not filled:
         return
-    texts = [[str(cell).strip() for cell in row] for _, row in filled[:MOST_ROWS_ABOVE]]
+    texts = [[str(_value(cell)).strip() for cell in row] for _, row in filled[:MOST_ROWS_ABOVE]]
     start = find_header(texts, content.column_map)
     if start is None and is_data(texts[0]):
         start, names = -1, ["question", "answer"]
@@ -70,8 +70,12 @@ def _read_sheet(sheet: list[list[Any]], content: Content) -> Iterator[Row]:
         start = start or 0
         names = [name or f"column {at + 1}" for at, name in enumerate(texts[start])]
     for number, cells in filled[start + 1 :]:
-        record = {
-            name: cell if isinstance(cell, int | float) else str(cell)
-            for name, cell in zip(names, cells, strict=False)
-        }
+        record = {name: _value(cell) for name, cell in zip(names, cells, strict=False)}
         yield row_of_record(record, number, 0, content.column_map, content.tool_turns)
+
+
+def _value(cell: Any) -> int | float | str:
+    """A cell's value; workbooks hold whole numbers as floats too."""
+    if isinstance(cell, float) and cell.is_integer():
+        return int(cell)
+    return cell if isinstance(cell, int | float) else str(cell)

@@ -26,6 +26,21 @@ def read_json(content: Content) -> Iterator[Row] | None:
     return _read_lines(content) if _first_line_is_object(head) else _read_values(content)
 
 
+def begins_like_json(text: str) -> bool:
+    """Whether a file of another name holds JSON: its first line is a whole value, or opens one that goes on."""
+    head = text[:20_000]
+    if not _OPENING.match(head):
+        return False
+    first, end, _ = head.lstrip(" \ufeff\t\r\n").partition("\n")
+    first = first.strip().rstrip(",")
+    if first.endswith(("[", "{")) or (not end and len(text) > len(head)):
+        return True
+    try:
+        return isinstance(orjson.loads(first), dict | list)
+    except orjson.JSONDecodeError:
+        return False
+
+
 def _first_line_is_object(head: str) -> bool:
     """Whether the first line that says something is one whole object, or there is more than one line of them."""
     lines = [line for line in head.splitlines() if line.strip(" \ufeff\t")]
@@ -36,9 +51,11 @@ def _first_line_is_object(head: str) -> bool:
     if not first.startswith(("{", "[")) or len(first) < 3:
         return False
     try:
-        value = orjson.loads(first)
+        value = orjson.loads(first.rstrip(", \t"))
     except orjson.JSONDecodeError:
-        return first[0] == "{" and len(lines) > 1 and lines[1].strip(" \ufeff\t").startswith("{")
+        second = lines[1].strip(" \ufeff\t") if len(lines) > 1 else ""
+        opens = first.endswith(("[", "{", ",", ":")) or '"' not in first[1:]
+        return first[0] == "{" and second.startswith("{") and not opens
     return is_one_row(value) if isinstance(value, list) else len(lines) > 1 and isinstance(value, dict)
 
 
@@ -68,7 +85,7 @@ def _loads(text: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        return json.loads(drop_trailing_commas(text))
+        return json.loads(drop_trailing_commas(text.removesuffix(",")))
 
 
 def _read_values(content: Content) -> Iterator[Row]:

@@ -10,6 +10,7 @@ from qwen_pipeline.text.formats.content import Content
 from qwen_pipeline.text.formats.dialogue import dialogue_speakers, read_dialogue
 from qwen_pipeline.text.formats.folded import are_folded_answers, read_folded
 from qwen_pipeline.text.formats.headings import question_level, read_headings
+from qwen_pipeline.text.formats.json_lines import begins_like_json
 from qwen_pipeline.text.formats.marked_lines import MarkedLine, mark_lines, unquoted
 from qwen_pipeline.text.formats.markers import count_markers, read_marked
 from qwen_pipeline.text.formats.paragraph_pairs import are_paragraph_pairs, read_paragraph_pairs
@@ -26,7 +27,7 @@ LINES_TO_DECIDE = 50_000
 @adapter(".md", ".markdown", ".mdx", order=90)
 def read_markdown(content: Content) -> Iterator[Row] | None:
     """The questions and answers of a text document; None where the bytes are no text."""
-    if looks_binary(content.head, content.first_text):
+    if looks_binary(content.head, content.first_text) or begins_like_json(content.first_text):
         return None
     return _read(content)
 
@@ -65,6 +66,9 @@ def _choose_reader(
     quoted_questions, quoted_answers = count_markers(open_head)
     if quoted_questions and quoted_answers:
         return lambda lines: read_marked(unquoted(lines), open_head, has_answer_marks=True)
+    level = question_level(head, content.file.name) if not content.speakers else 0
+    if level:
+        return lambda lines: read_headings(lines, level)
     speakers = dialogue_speakers(head, content.speakers)
     if speakers:
         return lambda lines: read_dialogue(lines, speakers)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from qwen_pipeline.text.formats.content import Line
 
 _FENCE = re.compile(r"\s*(?:>\s*)*(?:[-*+]\s+|\d+[.)]\s+)?(`{3,}(?=[^`]*$)|~{3,})(.*)", re.DOTALL)
+_FENCE_BEHIND = re.compile(r"[^`~]{1,40}[:：][ \t*]*(`{3,6}|~{3,6})[\w+#.-]*\s*$")  # ``A1: ```python``
 _HEADING = re.compile(r"[\s\u3000]{0,3}(#{1,6})(?:[ \t\u3000]+|(?=[^\s#!]))(.*)", re.DOTALL)
 _QUOTE = re.compile(r"^[ \t]*(?:>[ \t]?)+")
 INVISIBLE = "\u200b\u200c\u200e\u200f\u2060\ufeff\u00ad"
@@ -50,6 +51,8 @@ def mark_lines(lines: Iterable[Line]) -> Iterator[MarkedLine]:
                 fence, fenced = mark, True
             elif mark[0] == fence[0] and len(mark) >= len(fence) and not opening[2].strip():
                 fence = ""
+        elif not fence and ("`" in text or "~" in text) and (behind := _FENCE_BEHIND.match(text)):
+            fence = behind[1]
         elif not fence and "#" in text[:12] and (heading := _HEADING.match(text.lstrip(INVISIBLE))):
             level, title = len(heading[1]), heading[2].strip(EDGES).rstrip("#").rstrip(EDGES)
         yield MarkedLine(line.number, line.offset, text, fenced, level, title)

@@ -15,6 +15,10 @@ _ANSWERS_OF_PROMPT = ("chosen", "completion", "response", "output", "answer")
 _TELLING = frozenset(
     ("mapping", "A", _PROMPT, *_TRANSCRIPTS, *_OPTIONS)
 )  # without any of these it is plain already
+# Beside one of these a field ``text`` is the same pair once more, in a prompt's wording.
+_PAIR_FIELDS = frozenset(
+    ("question", "instruction", "answer", "output", "response", "completion", "messages", "conversations")
+)
 _LABELS = ("label", "labels", "key")
 _QUESTION_MARK = re.compile(r"[?？]\s*$|[吗么呢]\s*$")
 _OPEN_END = re.compile(
@@ -37,7 +41,7 @@ def plain_record(record: Record) -> Record:
     opened = _opened_transcript(record)
     if opened:
         return {**record, "messages": opened}
-    for name in _TRANSCRIPTS:
+    for name in _TRANSCRIPTS if _PAIR_FIELDS.isdisjoint(record) else _TRANSCRIPTS[:1]:
         value = record.get(name)
         if name == "chosen" and "prompt" not in record and isinstance(value, list):
             return {**record, "messages": value}
@@ -68,7 +72,7 @@ def pairs_of_object(value: Record) -> list[dict[str, str]] | None:
 
 def _path_to_last(tree: Mapping[str, Any], last: Any) -> list[Any]:
     """The messages on the way from the root of a ChatGPT export to the node that was shown last."""
-    if last not in tree:
+    if not isinstance(last, str) or last not in tree:
         leaves = [key for key, node in tree.items() if isinstance(node, Mapping) and not node.get("children")]
         last = leaves[-1] if leaves else None
     path: list[Any] = []

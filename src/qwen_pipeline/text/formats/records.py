@@ -189,13 +189,13 @@ def _first_of_spans(answer: Any) -> Any:
     spans = (
         isinstance(answer, list)
         and answer
-        and all(isinstance(one, dict) and "answer_start" in one for one in answer)
+        and all(isinstance(one, dict) and "answer_start" in one and "text" in one for one in answer)
     )
     return answer[0]["text"] if spans else answer
 
 
 def _history(given: Any) -> list[list[Message]]:
-    """Alpaca's history: a list of pairs of question and answer."""
+    """Alpaca's history: a list of pairs of question and answer, of turns, or of texts that alternate."""
     if isinstance(given, str) and given.strip().startswith("["):
         try:
             given = json.loads(given)
@@ -203,6 +203,10 @@ def _history(given: Any) -> list[list[Message]]:
             return []
     if not isinstance(given, list):
         return []
+    if given and all(isinstance(turn, dict) for turn in given):
+        return [turns_of(given, "drop")]
+    if len(given) % 2 == 0 and all(isinstance(turn, str) for turn in given):
+        given = list(zip(given[::2], given[1::2], strict=True))
     pairs = [pair for pair in given if isinstance(pair, list | tuple) and len(pair) == 2]
     return [[("user", text_of(pair[0])), ("assistant", text_of(pair[1]))] for pair in pairs]
 

@@ -1,0 +1,45 @@
+"""Cleaning leaves alone what only looks like leftovers: code, lists, indents."""
+
+import pytest
+
+from qwen_pipeline.text.clean_row import CleanRow, CleanRules, clean_row
+
+
+def cleaned(answer):
+    row = clean_row([("user", "How is it written?"), ("assistant", answer)], "rows.jsonl", CleanRules())
+    assert isinstance(row, CleanRow)
+    return row.answer, row.repairs
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "int *ptr = &num;\nprintf(\"%d\", *ptr);",
+        "scanf(\"%d\", &sum);",
+        "use(&param; other)",
+        "return &current;",
+        "interface Callback<P> {\n  run(p: P): void;\n}",
+        "活动分三类：\n- 公关\n- 促销\n- 广告",
+        "新建：Ctrl+N\n编辑：Ctrl+E",
+        "    y = x + 1\n    return y",
+        "\tif a:\n\t\tb()\n\tc()",
+    ],
+)  # fmt: skip
+def test_right_text_stays_as_it_is(answer):
+    assert cleaned(answer) == (answer, [])
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"),
+    [
+        ("A &amp; B &lt; C&nbsp;D", "A & B < C D"),
+        ("caf&eacute; &copy; 2023", "café © 2023"),
+        ("<p>one</p><p>two</p>", "one\ntwo"),
+        ("先装驱动。\n\n广告\n责任编辑：张三", "先装驱动。"),
+        ("正文。\n编辑：李四", "正文。"),
+        ("  one line", "one line"),
+        ("  first\nsecond", "first\nsecond"),
+    ],
+)
+def test_leftovers_still_go(answer, wanted):
+    assert cleaned(answer)[0] == wanted
