@@ -152,3 +152,21 @@ def test_whole_numbers_of_a_workbook_stay_whole(tmp_path):
         for name, text in files.items():
             archive.writestr(name, text)
     assert pairs_of(tmp_path, "t.xlsx", data.getvalue()) == [("Which year?", "1949")]
+
+
+@pytest.mark.parametrize("order", ["123", "312"])
+def test_answers_after_all_questions_are_told_by_their_numbers(tmp_path, order):
+    text = "Q1: What is A?\n\nQ2: What is B?\n\nQ3: What is C?\n\n" + "\n".join(
+        f"A{number}: answer {number}\nmore\n" for number in order
+    )
+    found = dict(pairs_of(tmp_path, "t.md", text))
+    assert found == {f"What is {name}?": f"answer {at}\nmore" for at, name in enumerate("ABC", 1)}
+
+
+def test_a_question_without_an_answer_and_an_answer_of_another_number(tmp_path):
+    text = "Q1: One?\n\nQ2: Two?\nA2: b\n\nQ3: Three?\nA4: c\n"
+    rows = rows_of(tmp_path, "t.md", text)
+    assert pairs_of(tmp_path, "t.md", text) == [("Two?", "b"), ("Three?", "c")]
+    assert [row.notes for row in rows if isinstance(row, Found)] == [(), ("other_number",)]
+    (refused,) = (row for row in rows if isinstance(row, Refused))
+    assert (refused.line, refused.reason.value) == (1, "missing_answer")

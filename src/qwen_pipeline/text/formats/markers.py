@@ -24,6 +24,7 @@ _INLINE_ANSWER = re.compile(
     re.IGNORECASE,
 )
 _MAY_MARK = re.compile(rf"[{EDGES}#*_\-+•>0-9.)、．【\[]{{0,39}}[QqAaＱｑＡａ问提問質答解回题題第질답]")
+_MOST_UNANSWERED = 2000
 _ASCII_DIGITS = str.maketrans("０１２３４５６７８９", "0123456789")
 
 
@@ -98,6 +99,7 @@ class _Pair:
     answer: list[MarkedLine] | None = None
     answer_start: str = ""
     ended: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def read_marked(lines: Iterable[MarkedLine], head: list[MarkedLine], has_answer_marks: bool) -> Iterator[Row]:
@@ -112,6 +114,7 @@ def read_marked(lines: Iterable[MarkedLine], head: list[MarkedLine], has_answer_
         yield from _read_reversed(lines)
         return
     pair: _Pair | None = None
+    unanswered: dict[str, _Pair] = {}  # by number: all answers may stand after all questions
     for line in lines:
         mark = find_mark(line)
         if mark is None:
@@ -119,14 +122,21 @@ def read_marked(lines: Iterable[MarkedLine], head: list[MarkedLine], has_answer_
                 _add_line(pair, line, has_answer_marks)
         elif mark.is_question:
             if pair is not None:
-                yield _finish(pair)
+                yield from _set_aside(pair, unanswered)
             pair = _open(mark, line, has_answer_marks)
+        elif mark.number in unanswered and (pair is None or mark.number != pair.number):
+            if pair is not None:
+                yield from _set_aside(pair, unanswered)
+            pair = unanswered.pop(mark.number)
+            pair.answer, pair.answer_start = [], mark.rest
         elif pair is None or pair.ended:
             yield refuse(
                 line.number, RejectReason.MISSING_QUESTION, "an answer without a question", line.text
             )
         elif pair.answer is None or not (pair.answer_start or pair.answer):
             pair.answer, pair.answer_start = [], mark.rest
+            if mark.number and pair.number and mark.number != pair.number:
+                pair.notes = ("other_number",)
         elif not has_answer_marks or not mark.number:
             pair.answer.append(line)
         else:
@@ -137,6 +147,17 @@ def read_marked(lines: Iterable[MarkedLine], head: list[MarkedLine], has_answer_
             pair = None
     if pair is not None:
         yield _finish(pair)
+    yield from map(_finish, unanswered.values())
+
+
+def _set_aside(pair: _Pair, unanswered: dict[str, _Pair]) -> Iterator[Row]:
+    """Keep a numbered question whose answer may come later; any other pair is a row."""
+    if pair.answer is not None or not pair.number:
+        yield _finish(pair)
+        return
+    if pair.number in unanswered or len(unanswered) == _MOST_UNANSWERED:
+        yield _finish(unanswered.pop(pair.number if pair.number in unanswered else next(iter(unanswered))))
+    unanswered[pair.number] = pair
 
 
 def _open(mark: Mark, line: MarkedLine, has_answer_marks: bool) -> _Pair:
@@ -177,7 +198,8 @@ def _finish(pair: _Pair) -> Row:
     answer = tidy_answer(pair.answer_start, pair.answer)
     if not answer:
         return refuse(pair.line.number, RejectReason.MISSING_ANSWER, "a question without an answer", question)
-    return Found((("user", question), ("assistant", answer)), pair.line.number, pair.line.offset)
+    messages = (("user", question), ("assistant", answer))
+    return Found(messages, pair.line.number, pair.line.offset, pair.notes)
 
 
 def _answers_come_first(head: list[MarkedLine]) -> bool:
