@@ -1,10 +1,12 @@
 """Duplicates, leakage, splits and the account over whole tables."""
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
+from qwen_pipeline.text import duplicates
 from qwen_pipeline.text.clean_row import CleanRules
 from qwen_pipeline.text.clean_table import clean_table
 from qwen_pipeline.text.schema import EXAMPLE_SCHEMA
@@ -112,3 +114,27 @@ def test_conservation(tmp_path):
     tables, kept = clean(tmp_path, rows)
     gone = sum(tables.rejected["a.md"].values()) + tables.exact["a.md"] + tables.near["a.md"]
     assert len(kept) + gone == len(rows)
+
+
+def test_a_row_that_stays_though_near_another_has_met_the_held_out_rows(monkeypatch):
+    """Rows meet band by band: two training rows may do so before one of them meets a test row."""
+
+    class Index:
+        splits, marks = [0, 2, 2], {}
+
+        def equal_bands(self, band):
+            group = [[1, 2], [0, 2]][band]
+            yield [row for row in group if row not in self.marks]
+
+        def mark(self, row, outcome, original, question, answer):
+            self.marks[row] = (outcome, original)
+
+        def texts(self, row):
+            return (np.array([20013, 25991, 38382, 39064], dtype=np.uint32),) * 2
+
+    monkeypatch.setattr(duplicates, "BANDS", 2)
+    for heldout_first, outcome in ((False, (duplicates.NEAR, 1)), (True, (duplicates.OF_HELDOUT, 0))):
+        index = Index()
+        index.marks = {}
+        duplicates.mark_near(index, 0.7, heldout_first)
+        assert index.marks[2] == outcome

@@ -67,7 +67,7 @@ def clean_table(
     index = RowIndex(work, parts)
     mark_exact(index)
     if search:
-        mark_near(index, threshold)
+        mark_near(index, threshold, heldout_first=near_duplicates == "report")
     with TableWriter(tables.rejects, REJECT_SCHEMA) as rejects:
         for part in parts:
             for file, counts in part.rejected.items():

@@ -100,7 +100,7 @@ def mark_exact(index: RowIndex) -> None:
                 originals[second] = row
 
 
-def mark_near(index: RowIndex, threshold: float) -> None:
+def mark_near(index: RowIndex, threshold: float, heldout_first: bool = False) -> None:
     """Mark every row whose question and answer are both nearly those of a row that comes before it.
 
     Rows that share a band are compared exactly, on their n-grams, and never by their sketch alone.
@@ -108,6 +108,8 @@ def mark_near(index: RowIndex, threshold: float) -> None:
     Args:
         index: The rows, exact duplicates already marked.
         threshold: Least share of common n-grams, of questions and of answers apart.
+        heldout_first: Whether rows that are near others of their split stay: then each must have met every held-out row
+            before it is called near another.
     """
 
     @lru_cache(maxsize=_GRAMS_HELD)
@@ -119,15 +121,18 @@ def mark_near(index: RowIndex, threshold: float) -> None:
     def alike(one: int, other: int) -> tuple[float, float] | None:
         return _alike(grams_of(one), grams_of(other), threshold)
 
-    for band in range(BANDS):
-        for group in index.equal_bands(band):
-            _compare_group(group, index, alike)
+    for across_splits in (True, False) if heldout_first else (False,):
+        for band in range(BANDS):
+            for group in index.equal_bands(band):
+                _compare_group(group, index, alike, across_splits)
 
 
-def _compare_group(group: list[int], index: RowIndex, alike: Compare) -> None:
-    rivals = group[:1]
-    for row in group[1:]:
-        match = next(((rival, like) for rival in rivals if (like := alike(rival, row))), None)
+def _compare_group(group: list[int], index: RowIndex, alike: Compare, across_splits: bool = False) -> None:
+    """Compare the rows of a group with those before them, or only with those of other splits."""
+    rivals: list[int] = []
+    for row in group:
+        others = (one for one in rivals if not across_splits or index.splits[one] != index.splits[row])
+        match = next(((rival, like) for rival in others if (like := alike(rival, row))), None)
         if match is None:
             if len(rivals) < _MOST_RIVALS:
                 rivals.append(row)
