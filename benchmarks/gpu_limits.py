@@ -5,23 +5,25 @@ the counter of live tensor bytes in the place of the allocator's.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import bitsandbytes
 import torch
+from gpu_grid import set_fraction
+from gpu_model import Rows, build_model, make_rows, measured_peak, ran_out_of_memory
+from gpu_report import Part, describe
 from torch import nn
 
 from qwen_pipeline.memory.activations import ActivationPolicy, apply_activation_policy
 from qwen_pipeline.memory.cap import apply_memory_cap
 from qwen_pipeline.memory.measure import GIB, MemoryMeter
-from qwen_pipeline.memory.recovery import is_out_of_memory
+from qwen_pipeline.memory.recovery import OutOfMemoryEvent
 from qwen_pipeline.model.attention import register_packed_attention
 from qwen_pipeline.training.step import Stepper
 
 STEP_PEAK_GIB, LONG_ROW_CAP_GB = 3.6, 8.0
-Rows = Sequence[dict[str, Any]]
-Peak = Callable[[nn.Module, Callable[[], Any], torch.device], int]
 
 
 def matrix_rate(device: torch.device, size: int, repeats: int = 20) -> float:
@@ -53,9 +55,20 @@ def useful_operations(model: nn.Module, config: Any, rows: Rows) -> float:
 
 
 def make_stepper(
-    model: nn.Module, device: torch.device, max_rows: int, max_tokens: int, policy: ActivationPolicy
+    model: nn.Module,
+    device: torch.device,
+    limits: tuple[int, int, ActivationPolicy],
+    recoveries: list[OutOfMemoryEvent],
 ) -> Stepper:
-    """The loop's stepper over a model, in bfloat16."""
+    """The loop's stepper over a model, in bfloat16.
+
+    Args:
+        model: A PEFT model.
+        device: Where it is.
+        limits: Rows and tokens of a micro-batch, and what layers keep.
+        recoveries: Every time that memory ran out is added here: what was rescued has not met a limit.
+    """
+    max_rows, max_tokens, policy = limits
     apply_activation_policy(model, policy)
     model.get_base_model().set_attn_implementation(register_packed_attention())
     on_gpu = device.type == "cuda"
@@ -63,36 +76,71 @@ def make_stepper(
     return Stepper(
         model=model, optimiser=kind([p for p in model.parameters() if p.requires_grad], lr=1e-4), device=device,
         compute_dtype=torch.bfloat16, scaler=torch.amp.GradScaler(device.type, enabled=False), max_grad_norm=1.0,
-        max_rows=max_rows, max_tokens=max_tokens, on_event=lambda event: None,
+        max_rows=max_rows, max_tokens=max_tokens, on_event=recoveries.append,
     )  # fmt: skip
 
 
-def step_peak(model: nn.Module, rows: Rows, tokens: int, device: torch.device, peak: Peak) -> dict[str, Any]:
+def check_limits(part: Part, config: Any, device: torch.device, tiny: bool) -> None:
+    """Peak of whole steps, and a long row under a small cap."""
+    model = build_model(config, device, torch.bfloat16, 16)
+    tokens, longest = (128, 256) if tiny else (2048, 8192)
+    two, one = (make_rows(lengths, config.vocab_size) for lengths in ([tokens, tokens], [longest]))
+    part.attempt("step", lambda inner: inner.note(**step_peak(model, two, tokens, device)), share=0.5)
+    part.attempt("long_row", lambda inner: inner.note(**long_row(model, one, device)))
+
+
+def step_peak(model: nn.Module, rows: Rows, tokens: int, device: torch.device) -> dict[str, Any]:
     """Peak of whole steps of micro-batches of ``tokens`` tokens, optimiser included, all layers recomputed."""
-    stepper = make_stepper(model, device, len(rows), tokens, ActivationPolicy(0))
+    recoveries: list[OutOfMemoryEvent] = []
+    stepper = make_stepper(model, device, (len(rows), tokens, ActivationPolicy(0)), recoveries)
 
     def steps() -> None:
         for _ in range(2):  # the second has the optimiser's state
             stepper.accumulate(rows)
             stepper.update()
 
-    found = peak(model, steps, device) / GIB
-    return {"tokens": tokens, "peak_gib": found, "limit_gib": STEP_PEAK_GIB, "met": found <= STEP_PEAK_GIB}
+    return {"tokens": tokens, **hold_against_limit(model, steps, device, STEP_PEAK_GIB, recoveries)}
 
 
-def long_row(model: nn.Module, rows: Rows, device: torch.device, peak: Peak) -> dict[str, Any]:
+def long_row(model: nn.Module, rows: Rows, device: torch.device) -> dict[str, Any]:
     """Whether one row of many tokens trains under a small cap."""
-    apply_memory_cap(LONG_ROW_CAP_GB, MemoryMeter(device))
-    tokens = len(rows[0]["input_ids"])
-    stepper = make_stepper(model, device, 1, tokens, ActivationPolicy(0))
-    record: dict[str, Any] = {"tokens": tokens, "cap_gb": LONG_ROW_CAP_GB}
+    tokens, recoveries = len(rows[0]["input_ids"]), []
+    stepper = make_stepper(model, device, (1, tokens, ActivationPolicy(0)), recoveries)
     try:
-        return record | {"peak_gib": peak(model, lambda: stepper.accumulate(rows), device) / GIB, "met": True}
+        cap = apply_memory_cap(LONG_ROW_CAP_GB, MemoryMeter(device))
+        found = hold_against_limit(
+            model, lambda: stepper.accumulate(rows), device, cap.usable_gib, recoveries
+        )
+        return {"tokens": tokens, "cap_gb": LONG_ROW_CAP_GB, **found}
+    finally:
+        set_fraction(1.0, device)
+
+
+def hold_against_limit(
+    model: nn.Module,
+    run: Callable[[], Any],
+    device: torch.device,
+    limit_gib: float,
+    recoveries: list[OutOfMemoryEvent],
+) -> dict[str, Any]:
+    """The peak of what ``run`` does; the limit is met without running out of memory and being rescued.
+
+    Args:
+        model: What it trains; its gradients are dropped afterwards.
+        run: Does it.
+        device: Where.
+        limit_gib: Most that tensors may hold.
+        recoveries: Filled by the stepper in ``run``.
+    """
+    record: dict[str, Any] = {"limit_gib": limit_gib}
+    try:
+        record["peak_gib"] = measured_peak(model, run, device) / GIB
     except Exception as error:
-        if not is_out_of_memory(error):
+        if not ran_out_of_memory(error):
             raise
-        return record | {"failed": str(error).splitlines()[0], "met": False}
+        record["failed"] = describe(error)
     finally:
         model.zero_grad(set_to_none=True)
-        if device.type == "cuda":
-            torch.cuda.set_per_process_memory_fraction(1.0, device)
+    record["recoveries"] = [asdict(event) for event in recoveries]
+    record["met"] = not recoveries and record.get("peak_gib", float("inf")) <= limit_gib
+    return record

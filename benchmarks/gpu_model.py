@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
 from qwen_pipeline.chat.packing import pack
+from qwen_pipeline.errors import OutOfMemoryError
 from qwen_pipeline.memory.live_bytes import LiveBytes
-from qwen_pipeline.memory.recovery import release_memory
+from qwen_pipeline.memory.recovery import is_out_of_memory, release_memory
 from qwen_pipeline.memory.trace import follow_model
 from qwen_pipeline.model.attention import register_packed_attention
 from qwen_pipeline.training.memory_recipe import step_recipe
@@ -28,7 +29,13 @@ Rows = Sequence[dict[str, Any]]
 
 
 def build_model(config: Any, device: torch.device, dtype: torch.dtype, rank: int) -> nn.Module:
-    """Random weights of the given shape, quantised one layer at a time on the device, with adapters."""
+    """A base with this project's adapters and fused layers."""
+    base = build_base(config, device, dtype)
+    return step_recipe(lora_r=rank, lora_alpha=2 * rank).attach_adapters(base).train()
+
+
+def build_base(config: Any, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """Random weights of the given shape, quantised one layer at a time on the device, frozen."""
     torch.manual_seed(0)
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="sdpa")
@@ -48,7 +55,7 @@ def build_model(config: Any, device: torch.device, dtype: torch.dtype, rank: int
     with device:
         model.model.rotary_emb = rotary(config)
     model.is_loaded_in_4bit = True
-    return step_recipe(lora_r=rank, lora_alpha=2 * rank).attach_adapters(model.requires_grad_(False)).train()
+    return model.requires_grad_(False)
 
 
 def quantised(linear: nn.Linear, device: torch.device, dtype: torch.dtype) -> Linear4bit:
@@ -97,6 +104,11 @@ def peer_step(model: nn.Module, rows: Rows, device: torch.device, bf16: bool) ->
         ).loss  # fmt: skip
     loss.backward()
     return loss.detach()
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, and splitting, where it was tried, did not help."""
+    return isinstance(error, OutOfMemoryError) or is_out_of_memory(error)
 
 
 def measured_peak(model: nn.Module, step: Callable[[], Any], device: torch.device) -> int:

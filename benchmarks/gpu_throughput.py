@@ -1,78 +1,153 @@
-"""Trained tokens a second on a card, beside the peer, and the share of the card's matrix rate."""
+"""Trained tokens a second on a card under a cap, beside the peer, and the share of the card's matrix rate."""
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
+from gpu_grid import measure_cap, set_fraction
 from gpu_limits import make_stepper, matrix_rate, useful_operations
-from gpu_model import Rows, build_model, make_rows, peer_step
+from gpu_model import Rows, build_model, make_rows, peer_step, ran_out_of_memory
+from gpu_report import Part
 from torch import nn
 
 from qwen_pipeline.memory.activations import ActivationPolicy, apply_activation_policy
-from qwen_pipeline.memory.cap import planned_cap
+from qwen_pipeline.memory.cap import MemoryCap
 from qwen_pipeline.memory.choice import make_plan
 from qwen_pipeline.memory.plan import PlanRequest
-from qwen_pipeline.memory.recovery import is_out_of_memory, release_memory
+from qwen_pipeline.memory.recovery import OutOfMemoryEvent, release_memory
 from qwen_pipeline.model.attention import register_packed_attention
 from qwen_pipeline.training.memory_recipe import step_recipe
 
+CAP_GB = 16.0
+PEER_ROWS = 4  # of a padded micro-batch
 
-def measure_throughput(config: Any, device: torch.device, tiny: bool, repeats: int) -> dict[str, Any]:
-    """Trained tokens a second of all modes, in turns, on the same rows, ours as the plan chooses for 16 GB."""
-    generator = torch.Generator().manual_seed(2)
-    median, most = (40, 128) if tiny else (400, 2048)
-    spread = torch.randn(8 if tiny else 16, generator=generator).mul(0.7).exp().mul(median)
-    rows = make_rows([int(min(most, max(16, value))) for value in spread], config.vocab_size)
+
+@dataclass
+class Mode:
+    """One way to train on the rows.
+
+    Attributes:
+        policy: What layers keep.
+        step: Trains on all rows once.
+        is_peer: A peer that does not fit under the cap is measured without it.
+        capped: Whether the allocator is limited while it runs.
+        seconds: Of every timed run.
+    """
+
+    policy: ActivationPolicy
+    step: Callable[[], Any]
+    is_peer: bool = True
+    capped: bool = True
+    seconds: list[float] = field(default_factory=list)
+
+
+def measure_throughput(part: Part, config: Any, device: torch.device, tiny: bool, repeats: int) -> None:
+    """Trained tokens a second of all modes, in turns, on the same rows, ours as the plan chooses for the cap."""
+    rows = chat_rows(config, tiny)
+    cap, fraction = measure_cap(CAP_GB, device)
+    limits = (8, 256, ActivationPolicy(None)) if tiny else plan_limits(config, rows, device, cap)
     model = build_model(config, device, torch.bfloat16, 16)
-    plan = None if tiny else plan_for(config, rows, device)
-    limits = (plan.max_rows, plan.max_tokens, plan.policy) if plan else (8, 256, ActivationPolicy(None))
-    by_length = sorted(rows, key=lambda row: len(row["input_ids"]))
-    ours = make_stepper(model, device, *limits)
-
-    def plain(order: Rows) -> None:
-        for start in range(0, len(order), 4):
-            peer_step(model, order[start : start + 4], device, True)
-
-    modes: dict[str, tuple[ActivationPolicy, Callable[[], Any]]] = {
-        "ours": (limits[2], lambda: (ours_attention(model), ours.accumulate(rows))),
-        "plain": (ActivationPolicy(0), lambda: plain(rows)),
-        "plain, grouped, kept": (ActivationPolicy(None), lambda: plain(by_length)),
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in modes}
-    for repeat in range(repeats + 1):
-        for name, (policy, step) in modes.items():
-            apply_activation_policy(model, policy)
-            taken = time_step(step, device)
-            model.zero_grad(set_to_none=True)
-            if repeat and taken is not None:
-                seconds[name].append(taken)
+    recoveries: list[OutOfMemoryEvent] = []
+    modes = make_modes(model, rows, device, limits, recoveries)
+    part.note(cap_gb=cap.limit_gib, settings=[limits[0], limits[1], str(limits[2])])
+    try:
+        time_in_turns(model, modes, device, fraction, repeats, part.seconds_left)
+    finally:
+        set_fraction(1.0, device)
     tokens = sum(label != -100 for row in rows for label in row["labels"][1:])
-    rates = {name: sorted(tokens / value for value in values) for name, values in seconds.items()}
-    middle = {name: values[len(values) // 2] for name, values in rates.items() if values}
-    best = max((rate for name, rate in middle.items() if name != "ours"), default=float("nan"))
+    part.note(**summarise_modes(modes, tokens), recoveries=[asdict(event) for event in recoveries])
     matrix = matrix_rate(device, 256 if tiny else 8192)
-    return {
-        "settings": [limits[0], limits[1], str(limits[2])],
-        "tokens_per_second": rates,
-        "ratio": middle["ours"] / middle["plain"],
-        "ratio_to_best": middle["ours"] / best,
-        "matrix_rate": matrix,
-        "share_of_matrix_rate": useful_operations(model, config, rows) * middle["ours"] / tokens / matrix,
-    }
+    part.note(matrix_rate=matrix)
+    if (ours := part.figures["median"]["ours"]) is not None:
+        part.note(share_of_matrix_rate=useful_operations(model, config, rows) * ours / tokens / matrix)
 
 
-def ours_attention(model: nn.Module) -> None:
-    model.get_base_model().set_attn_implementation(register_packed_attention())
+def chat_rows(config: Any, tiny: bool) -> Rows:
+    """Rows of the lengths of a chat data set."""
+    median, most = (40, 128) if tiny else (400, 2048)
+    generator = torch.Generator().manual_seed(2)
+    spread = torch.randn(8 if tiny else 16, generator=generator).mul(0.7).exp().mul(median)
+    return make_rows([int(min(most, max(16, value))) for value in spread], config.vocab_size)
 
 
-def plan_for(config: Any, rows: Rows, device: torch.device, cap_gb: float = 16.0) -> Any:
-    """The fastest settings for these rows under a cap."""
+def plan_limits(
+    config: Any, rows: Rows, device: torch.device, cap: MemoryCap
+) -> tuple[int, int, ActivationPolicy]:
+    """Rows and tokens of a micro-batch and what layers keep: the fastest for these rows under a cap."""
     on_gpu = device.type == "cuda"
-    cap = planned_cap(cap_gb, device.type)
     recipe = step_recipe(lora_r=16, lora_alpha=32, on_gpu=on_gpu)
     lengths = [len(row["input_ids"]) for row in rows]
-    return make_plan(PlanRequest(config, recipe, lengths, len(rows), cap, on_gpu=on_gpu))
+    plan = make_plan(PlanRequest(config, recipe, lengths, len(rows), cap, on_gpu=on_gpu))
+    return plan.max_rows, plan.max_tokens, plan.policy
+
+
+def make_modes(
+    model: nn.Module,
+    rows: Rows,
+    device: torch.device,
+    limits: tuple[int, int, ActivationPolicy],
+    recoveries: list[OutOfMemoryEvent],
+) -> dict[str, Mode]:
+    """Ours with the optimiser's update, and the peer's forward and backward in its default and in its best way."""
+    ours = make_stepper(model, device, limits, recoveries)
+    by_length = sorted(rows, key=lambda row: len(row["input_ids"]))
+
+    def own() -> None:
+        model.get_base_model().set_attn_implementation(register_packed_attention())
+        ours.accumulate(rows)
+        ours.update()
+
+    def plain(order: Rows) -> None:
+        for start in range(0, len(order), PEER_ROWS):
+            peer_step(model, order[start : start + PEER_ROWS], device, True)
+
+    return {
+        "ours": Mode(limits[2], own, is_peer=False),
+        "plain": Mode(ActivationPolicy(0), lambda: plain(rows)),
+        "plain, grouped, kept": Mode(ActivationPolicy(None), lambda: plain(by_length)),
+    }
+
+
+def time_in_turns(
+    model: nn.Module,
+    modes: dict[str, Mode],
+    device: torch.device,
+    fraction: float,
+    repeats: int,
+    seconds_left: Callable[[], float],
+) -> None:
+    """Run every mode in turn: once untimed, then as often as asked and as the time suffices for, at least once.
+
+    Args:
+        model: What all of them train.
+        modes: Their ``seconds`` are filled; one that does not fit has none.
+        device: Where.
+        fraction: The share of the card under the cap.
+        repeats: Timed runs of each.
+        seconds_left: Until this should end.
+    """
+    for repeat in range(repeats + 1):
+        if repeat > 1 and seconds_left() <= 0:
+            return
+        for mode in modes.values():
+            apply_activation_policy(model, mode.policy)
+            taken = run_capped(mode, device, fraction)
+            model.zero_grad(set_to_none=True)
+            if repeat and taken is not None:
+                mode.seconds.append(taken)
+
+
+def run_capped(mode: Mode, device: torch.device, fraction: float) -> float | None:
+    """Seconds of one run under the cap; a peer that does not fit under it runs without, now and from now on."""
+    set_fraction(fraction if mode.capped else 1.0, device)
+    taken = time_step(mode.step, device)
+    if taken is not None or not mode.is_peer or not mode.capped:
+        return taken
+    mode.capped = False
+    set_fraction(1.0, device)
+    return time_step(mode.step, device)
 
 
 def time_step(step: Callable[[], Any], device: torch.device) -> float | None:
@@ -81,10 +156,31 @@ def time_step(step: Callable[[], Any], device: torch.device) -> float | None:
     try:
         step()
     except Exception as error:
-        if not is_out_of_memory(error):
+        if not ran_out_of_memory(error):
             raise
+        error.__traceback__ = None
         release_memory()
         return None
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter() - start
+
+
+def summarise_modes(modes: dict[str, Mode], tokens: int) -> dict[str, Any]:
+    """Rates of all modes and ours beside the peers'; None where one of the two never fitted."""
+    rates = {name: sorted(tokens / seconds for seconds in mode.seconds) for name, mode in modes.items()}
+    median = {name: values[len(values) // 2] if values else None for name, values in rates.items()}
+    peers = [rate for name, rate in median.items() if modes[name].is_peer and rate is not None]
+    return {
+        "tokens_per_second": rates,
+        "median": median,
+        "without_the_cap": [name for name, mode in modes.items() if not mode.capped],
+        "did_not_fit": [name for name, rate in median.items() if rate is None],
+        "ratio": ratio(median["ours"], median["plain"]),
+        "ratio_to_best": ratio(median["ours"], max(peers, default=None)),
+    }
+
+
+def ratio(ours: float | None, theirs: float | None) -> float | None:
+    """How many times as fast; None where one is not known."""
+    return ours / theirs if ours and theirs else None
