@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from qwen_pipeline.errors import MemoryPlanError
-from qwen_pipeline.memory.cap import CONTEXT_GIB, CPU_KERNELS_GIB, apply_memory_cap, planned_cap
+from qwen_pipeline.memory import allocator
+from qwen_pipeline.memory.cap import (
+    CONTEXT_GIB,
+    CPU_KERNELS_GIB,
+    LATER_KERNELS_GIB,
+    apply_memory_cap,
+    planned_cap,
+)  # fmt: skip
 from qwen_pipeline.memory.measure import GIB, MemoryMeter, host_memory_bytes
 
 
@@ -22,38 +29,117 @@ class CudaMeter(MemoryMeter):
         return None if self._process_gib is None else int(self._process_gib * GIB)
 
 
+class Card:
+    """A 24 GiB card on which this process's allocator has reserved 0.25 GiB; what it is asked, in order."""
+
+    def __init__(self):
+        self.asked = []
+        self.free_gib = 23.0
+
+    @property
+    def fractions(self):
+        return [value for what, value in self.asked if what == "fraction"]
+
+
 @pytest.fixture
 def card(monkeypatch):
-    """A 24 GiB card on which the allocator has reserved 0.25 GiB; records the fraction it is given."""
-    given = []
-    ones = torch.ones
-    monkeypatch.setattr(torch, "ones", lambda *size, device, dtype: ones(*size, dtype=dtype))
+    card, ones = Card(), torch.ones
+
+    def first_tensor(*size, device, dtype):
+        card.asked.append(("tensor", size))
+        return ones(*size, dtype=dtype)
+
+    monkeypatch.setattr(torch, "ones", first_tensor)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: GIB // 4)
     monkeypatch.setattr(
         torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=24 * GIB)
     )
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (int(card.free_gib * GIB), 24 * GIB))
     monkeypatch.setattr(
-        torch.cuda, "set_per_process_memory_fraction", lambda fraction, device: given.append(fraction)
+        torch.cuda,
+        "set_per_process_memory_fraction",
+        lambda fraction, device: card.asked.append(("fraction", fraction)),
     )
-    return given
+    monkeypatch.setattr(
+        torch._C,
+        "_accelerator_setAllocatorSettings",
+        lambda text: card.asked.append(("settings", text)),
+        raising=False,
+    )
+    for name in allocator.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    return card
 
 
-def test_the_allocator_gets_what_the_measured_context_leaves(card):
+def test_the_allocator_gets_what_the_measured_context_and_later_kernels_leave(card):
     cap = apply_memory_cap(8.0, CudaMeter(process_gib=0.65))
-    assert cap.enforced and cap.context_gib == pytest.approx(0.4)
-    assert card == [pytest.approx(7.6 / 24)]
-    assert cap.usable_gib == pytest.approx(7.6)
+    assert cap.enforced and cap.context_gib == pytest.approx(0.4 + LATER_KERNELS_GIB)
+    assert card.fractions == [pytest.approx((8 - 0.4 - LATER_KERNELS_GIB) / 24)]
+    assert cap.usable_gib == pytest.approx(8 - 0.4 - LATER_KERNELS_GIB)
 
 
 def test_where_the_driver_does_not_tell_the_usual_context_is_taken(card):
     cap = apply_memory_cap(8.0, CudaMeter(process_gib=None))
-    assert cap.context_gib == CONTEXT_GIB and card == [pytest.approx((8 - CONTEXT_GIB) / 24)]
+    assert cap.context_gib == CONTEXT_GIB and card.fractions == [pytest.approx((8 - CONTEXT_GIB) / 24)]
 
 
-def test_a_cap_above_the_card_is_the_card(card):
-    assert apply_memory_cap(80.0, CudaMeter(process_gib=0.65)).limit_gib == 24
-    assert card == [pytest.approx(23.6 / 24)]
+def test_a_cap_above_the_card_is_what_the_card_has(card, caplog):
+    card.free_gib = 23.3  # of the rest 0.65 GiB are this process's own
+    assert apply_memory_cap(80.0, CudaMeter(process_gib=0.65)).limit_gib == pytest.approx(23.95)
+    assert card.fractions == [pytest.approx((23.95 - 0.4 - LATER_KERNELS_GIB) / 24)]
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_what_other_processes_have_taken_is_not_promised(card, caplog):
+    card.free_gib = 3.0
+    cap = apply_memory_cap(8.0, CudaMeter(process_gib=0.65))
+    assert cap.limit_gib == pytest.approx(3.65)
+    assert card.fractions == [pytest.approx((3.65 - 0.4 - LATER_KERNELS_GIB) / 24)]
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "Other processes leave 3.6 GiB of the card where max_memory_gb allows 8.0; the run keeps to 3.6."
+    ]
+
+
+def test_what_is_free_is_for_tensors_and_later_kernels_where_the_driver_does_not_tell(card):
+    card.free_gib = 3.0
+    cap = apply_memory_cap(8.0, CudaMeter(process_gib=None))
+    assert cap.usable_gib == pytest.approx(3.0 + 0.25 - LATER_KERNELS_GIB)
+
+
+def test_a_card_with_room_is_not_spoken_of(card, caplog):
+    apply_memory_cap(8.0, CudaMeter(process_gib=0.65))
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_a_card_that_others_have_filled_is_refused_with_what_to_do(card, monkeypatch):
+    card.free_gib = 0.0
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 2**21)
+    with pytest.raises(MemoryPlanError, match=r"Other processes leave 0.45 GiB .* CUDA_VISIBLE_DEVICES"):
+        apply_memory_cap(8.0, CudaMeter(process_gib=0.45))
+    assert not card.fractions
+
+
+def test_segments_can_grow_before_the_first_tensor_is_on_the_card(card):
+    apply_memory_cap(8.0, CudaMeter(process_gib=0.65))
+    assert card.asked[0] == ("settings", "expandable_segments:True")
+    assert card.asked[1][0] == "tensor"
+
+
+@pytest.mark.parametrize("name", allocator.VARIABLES)
+def test_the_users_own_allocator_settings_stand(card, monkeypatch, name):
+    monkeypatch.setenv(name, "max_split_size_mb:128")
+    apply_memory_cap(8.0, CudaMeter(process_gib=0.65))
+    assert not [value for what, value in card.asked if what == "settings"]
+
+
+def test_an_older_torch_is_asked_by_the_older_name(card, monkeypatch):
+    monkeypatch.delattr(torch._C, "_accelerator_setAllocatorSettings")
+    monkeypatch.setattr(
+        torch.cuda.memory, "_set_allocator_settings", lambda text: card.asked.append(("older", text))
+    )
+    assert allocator.use_expandable_segments({})
+    assert card.asked == [("older", "expandable_segments:True")]
 
 
 def test_a_cap_that_only_the_context_fits_into_is_refused():

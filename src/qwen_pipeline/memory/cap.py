@@ -1,20 +1,31 @@
 """`max_memory_gb` as a hard cap on what the process takes from the card, as nvidia-smi shows it.
 
 The process's memory is the CUDA context (driver, kernels, library handles) plus what PyTorch's allocator
-has reserved. Only the second can be limited, so it gets what the first leaves.
+has reserved. Only the second can be limited, so it gets what the first leaves. Where other processes have taken so
+much of the card that less than the cap is free, what is free is the cap.
 """
 
+import logging
 from dataclasses import dataclass
 
 import torch
 
 from qwen_pipeline.errors import MemoryPlanError
+from qwen_pipeline.memory.allocator import use_expandable_segments
 from qwen_pipeline.memory.measure import GIB, MemoryMeter, host_memory_bytes
+
+logger = logging.getLogger(__name__)
 
 # A context with the kernels of PyTorch, cuBLAS and bitsandbytes loaded lazily, where NVML does not tell:
 # 0.3 GiB (consumer cards) to 0.55 GiB (data centre cards) are usual. Source: nvidia-smi readings published
 # with PyTorch 2.x; the value measured on the card replaces it.
 CONTEXT_GIB = 0.5
+# The context grows after it has been measured, when a kernel runs for the first time: CUDA loads modules lazily. Flash attention,
+# bitsandbytes and cuBLAS's other kernels are tens of MiB each once loaded. An estimate from the sizes of their binaries, not
+# measured on a card yet; `CONTEXT_GIB` has it in it.
+LATER_KERNELS_GIB = 0.1
+# Less of a shortage than this is the driver's own and nobody's doing.
+WORTH_TELLING_GIB = 0.1
 # On a CPU oneDNN builds a kernel for every shape it meets and keeps it. Measured on the demo's training: resident
 # memory grew by 0.55 GiB beyond the planned tensors (benchmarks/LOG.md).
 CPU_KERNELS_GIB = 0.55
@@ -76,28 +87,62 @@ def apply_memory_cap(max_memory_gb: float, meter: MemoryMeter) -> MemoryCap:
         meter: Reads the device that trains; a CPU is not limited.
 
     Returns:
-        The division, with the context as measured where the driver says.
+        The division: the cap, or what other processes leave of it, with the context as measured where the driver says.
 
     Raises:
-        MemoryPlanError: The context alone takes the whole cap.
+        MemoryPlanError: The context alone takes all that is allowed, or other processes leave no more than it.
     """
     if meter.device.type != "cuda":
         return planned_cap(max_memory_gb, meter.device.type)
+    use_expandable_segments()
     context_gib = measure_context_gib(meter)
     cap = planned_cap(max_memory_gb, "cuda", context_gib)
     total_gib = torch.cuda.get_device_properties(meter.device).total_memory / GIB
-    limit_gib = min(cap.limit_gib, total_gib)
+    wanted_gib = min(max_memory_gb, total_gib)
+    limit_gib = min(wanted_gib, _available_gib(meter, cap.context_gib))
+    _tell_shortage(wanted_gib, limit_gib, cap.context_gib)
     fraction = min(1.0, (limit_gib - cap.context_gib) / total_gib)
     torch.cuda.set_per_process_memory_fraction(fraction, meter.device)
     return MemoryCap(limit_gib, cap.context_gib, enforced=True)
 
 
+def _available_gib(meter: MemoryMeter, context_gib: float) -> float:
+    """The most that this process can have now: what is free on the card and what it already holds."""
+    free, _ = torch.cuda.mem_get_info(meter.device)
+    held = meter.process_bytes()
+    if held is None:  # a context of the usual size, of which the later kernels are not there yet
+        context = round((context_gib - LATER_KERNELS_GIB) * GIB)
+        held = context + torch.cuda.memory_reserved(meter.device)
+    return (free + held) / GIB
+
+
+def _tell_shortage(wanted_gib: float, limit_gib: float, context_gib: float) -> None:
+    """Say it where other processes leave less than was asked for.
+
+    Raises:
+        MemoryPlanError: They leave nothing beside the context.
+    """
+    if limit_gib <= context_gib:
+        raise MemoryPlanError(
+            f"Other processes leave {limit_gib:.2f} GiB of the card, and the CUDA context alone takes {context_gib:.2f}. "
+            "nvidia-smi shows them: end them, or choose another card with CUDA_VISIBLE_DEVICES."
+        )
+    if wanted_gib - limit_gib < WORTH_TELLING_GIB:
+        return
+    logger.warning(
+        "Other processes leave %.1f GiB of the card where max_memory_gb allows %.1f; the run keeps to %.1f.",
+        limit_gib,
+        wanted_gib,
+        limit_gib,
+    )
+
+
 def measure_context_gib(meter: MemoryMeter) -> float | None:
-    """The CUDA context's size after a first product, or None where the driver does not tell."""
+    """The CUDA context's size after a first product, with what later kernels add; None where the driver does not tell."""
     small = torch.ones(64, 64, device=meter.device, dtype=torch.bfloat16)
     torch.mm(small, small)
     torch.cuda.synchronize(meter.device)
     process = meter.process_bytes()
     if process is None:
         return None
-    return max(0, process - torch.cuda.memory_reserved(meter.device)) / GIB
+    return max(0, process - torch.cuda.memory_reserved(meter.device)) / GIB + LATER_KERNELS_GIB

@@ -11,8 +11,8 @@ from qwen_pipeline.memory.segments import StepTrace
 # ATen/cuda/CUDABlas, `parseChosenWorkspaceSize`: 32 MiB on Hopper and newer, 8 MiB before; planned is the
 # larger.
 CUBLAS_WORKSPACE = 32 * 2**20
-# Reserved beyond allocated, with expandable segments (pages of 2 MiB, two pools). Not measured here yet:
-# benchmarks/bench_train_gpu.py measures it on a card.
+# Reserved beyond allocated, with expandable segments (pages of 2 MiB, two pools), which `allocator.use_expandable_segments`
+# asks for. Not measured here yet: benchmarks/bench_train_gpu.py measures it on a card.
 FRAGMENTATION = 0.02
 PAGED_ELEMENTS = 100_000  # Smaller states are not paged. Source: bitsandbytes optim/optimizer.py.
 QUANTISED_ELEMENTS = 4096  # Smaller states stay in float32. Source: bitsandbytes, min_8bit_size.
