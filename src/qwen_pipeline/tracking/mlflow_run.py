@@ -76,13 +76,8 @@ class MlflowReporter:
             self.flush()
 
     def event(self, kind: str, **fields: Any) -> None:
-        """Keep an event; all of them are written as one artifact at the end.
-
-        After a rollback the steps that are trained again are recorded again, beside the undone ones.
-        """
+        """Keep an event; all of them are written as one artifact at the end."""
         self._events.append({"kind": kind, **fields})
-        if kind == "rollback":
-            self._last_step = {name: min(last, fields["step"]) for name, last in self._last_step.items()}
 
     def flush(self) -> None:
         """Send what is queued."""

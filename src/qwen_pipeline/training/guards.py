@@ -8,7 +8,6 @@ from statistics import fmean, median
 RECENT = 10  # steps that are compared with the best ones
 DIVERGED_FACTOR = 2.0
 DIVERGED_NATS = 1.0  # and at least so much above the best, so that small losses may wander
-CALM_FACTOR, CALM_NATS = 1.25, 0.25
 SPIKE_FACTOR = 4.0
 STALL_SHARE = 0.25  # of the steps, without a gain of STALL_GAIN
 STALL_GAIN = 0.01
@@ -39,13 +38,12 @@ class LossGuard:
         """Whether the last steps are far above the best ones, or no step is finite any more."""
         if self.nonfinite_in_a_row >= NONFINITE_IN_A_ROW:
             return True
-        best, now = _best_and_now(losses)
+        losses = [loss for loss in losses if math.isfinite(loss)]
+        if len(losses) < 2 * RECENT:
+            return False
+        best = min(fmean(losses[at : at + RECENT]) for at in range(0, len(losses) - RECENT, RECENT))
+        now = fmean(losses[-RECENT:])
         return now > DIVERGED_FACTOR * best and now > best + DIVERGED_NATS
-
-    def is_calm(self, losses: Sequence[float]) -> bool:
-        """Whether the last steps are finite and near the best ones: a state before them can be trusted."""
-        best, now = _best_and_now(losses)
-        return self.nonfinite_in_a_row == 0 and (now <= CALM_FACTOR * best or now <= best + CALM_NATS)
 
     def is_spike(self, losses: Sequence[float]) -> bool:
         """Whether the last loss stands far above the median of those before it."""
@@ -75,12 +73,3 @@ class LossGuard:
             f"learning_rate={configured * 2:g} or lr_scheduler_type=cosine_with_restarts; if validation "
             "rises meanwhile, stop earlier with early_stopping_patience=2."
         )
-
-
-def _best_and_now(losses: Sequence[float]) -> tuple[float, float]:
-    """The lowest mean of so many steps as are compared, and that of the last ones; equal while there are too few."""
-    finite = [loss for loss in losses if math.isfinite(loss)]
-    if len(finite) < 2 * RECENT:
-        return 0.0, 0.0
-    best = min(fmean(finite[at : at + RECENT]) for at in range(0, len(finite) - RECENT, RECENT))
-    return best, fmean(finite[-RECENT:])

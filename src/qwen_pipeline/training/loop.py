@@ -37,7 +37,6 @@ from qwen_pipeline.training.planning import TrainingPlan
 from qwen_pipeline.training.precision import compute_dtype_for
 from qwen_pipeline.training.recorder import Recorder
 from qwen_pipeline.training.report import build_report
-from qwen_pipeline.training.safe_points import SafePoints
 from qwen_pipeline.training.schedule import RateSchedule
 from qwen_pipeline.training.snapshot import TrainedParts
 from qwen_pipeline.training.state import TrainingHistory
@@ -108,6 +107,7 @@ class Trainer:
             max_grad_norm=parameters.max_grad_norm, max_rows=plan.max_rows, max_tokens=plan.max_tokens,
             on_event=self._note_memory, noise_alpha=parameters.neftune_noise_alpha,
         )  # fmt: skip
+        self._safe: dict[str, Any] = {}
 
     @property
     def history(self) -> TrainingHistory:
@@ -129,7 +129,7 @@ class Trainer:
         self._resume()
         self._announce()
         self.meter.reset_peak()
-        self.safe_points = SafePoints(self._state(), self.order.steps)
+        self._safe = self._state()
         with Interrupt() as interrupt, _progress() as bar:
             task = bar.add_task("train", total=self.order.steps, completed=self.history.step, loss="")
             while self.history.step < self.order.steps and not self._is_patient_out():
@@ -188,10 +188,9 @@ class Trainer:
             self.reporter.log_metrics({"validation_loss": loss}, step)
             self.parts.schedule.after_validation(loss, self.history.rate_factor)
             if is_best := self.history.note_validation(loss):
-                self.safe_points.trust(self._state())
+                self._safe = self._state()
                 if self.parameters.load_best_model_at_end:
                     self.checkpoints.save_best(self.model)
-        self.safe_points.after_step(step, self.guard.is_calm(self.history.losses), self._state)
         if self.cadence.saves(step, is_best):
             self._save()
 
@@ -217,7 +216,7 @@ class Trainer:
         logger.info("Going on from %s, after %d of %d steps.", folder, self.history.step, self.order.steps)
 
     def _roll_back(self) -> None:
-        """Go back to the newest trusted state at a lower learning rate, within limits."""
+        """Go back to the last good state at a lower learning rate, within limits."""
         history = self.history
         if history.rollbacks >= self.parameters.max_rollbacks:
             raise TrainingDivergedError(
@@ -225,8 +224,7 @@ class Trainer:
                 f"{history.rollbacks} rollbacks; lower learning_rate={self.parameters.learning_rate:g} or "
                 f"max_grad_norm={self.parameters.max_grad_norm:g}, and look at the rows of the skipped steps."
             )
-        restored = self.parts.restore(self.safe_points.trusted)
-        self.safe_points.trust(self.safe_points.trusted)  # what waits to be judged came after it
+        restored = self.parts.restore(self._safe)
         self.checkpoints.drop_after(restored.step)
         restored.events, restored.max_tokens = history.events, history.max_tokens
         restored.rollbacks, restored.rate_factor = history.rollbacks + 1, history.rate_factor * ROLLBACK_RATE
