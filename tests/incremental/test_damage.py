@@ -131,33 +131,6 @@ def test_volatile_parts_do_not_count_but_their_damage_does(toy: Toy) -> None:
         toy.load("pace")
 
 
-def test_what_a_node_leaves_to_do_is_done_when_its_outputs_are_committed(
-    toy: Toy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A training throws away what it would go on from only when its adapter is a version."""
-    mark, seen = toy.root / "mark", toy.folder("refined")
-    toy.edit(
-        "nodes.py",
-        '    calls.append("refine")\n',
-        '    calls.append("refine")\n    from pathlib import Path\n'
-        "    from qwen_pipeline.incremental.workspace import when_committed\n"
-        f'    when_committed(lambda: Path("{mark}").write_text(str(len(list(Path("{seen}").glob("2*"))))))\n',
-    )
-    versions = len(toy.versions("refined"))
-
-    def fail(*_: object) -> None:
-        assert not mark.exists()
-        raise OSError("no room")
-
-    with monkeypatch.context() as broken:
-        broken.setattr("qwen_pipeline.incremental.runner.commit_outputs", fail)
-        with pytest.raises(OSError, match="no room"):
-            toy.run()
-    assert not mark.exists()
-    toy.run()
-    assert mark.read_text() == str(versions + 1)
-
-
 def test_a_failed_node_leaves_the_version_before(toy: Toy) -> None:
     before = toy.versions("refined")
     toy.edit(

@@ -1,7 +1,6 @@
 """A training for a subprocess that may be killed in the middle: `python killed_training.py MODEL FOLDER OUT [PLACE N]`.
 
-PLACE is ``step`` (in the N-th step), ``save`` (inside the N-th save, with half of it written) or ``end`` (after the last
-step, before the adapter is written).
+PLACE is ``step`` (in the N-th step) or ``save`` (inside the N-th save, with half of it written).
 """
 
 import os
@@ -52,11 +51,9 @@ def main() -> None:
         model, folder, rows=make_rows(16), validation=make_rows(4, seed=9), num_epochs=3, save_strategy="steps",
         save_steps=2, lora_dropout=0.1, save_only_model=True, eval_strategy="epoch",
     )  # fmt: skip
-    if len(sys.argv) > 5:
+    if len(sys.argv) > 4:
         arm(sys.argv[4], int(sys.argv[5]), trainer)
     report = trainer.run()
-    if sys.argv[4:5] == ["end"]:
-        kill()
     out.write_bytes(adapter_bytes(trainer))
     out.with_suffix(".losses").write_text(repr(report["losses"]))
 

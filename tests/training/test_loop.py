@@ -15,10 +15,8 @@ from qwen_pipeline.errors import (
     TrainingDivergedError,
     TrainingInterruptedError,
 )
-from qwen_pipeline.memory.recovery import OutOfMemoryEvent
 from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.tracking.reporter import SilentReporter
-from qwen_pipeline.training.guards import NONFINITE_IN_A_ROW
 from qwen_pipeline.training.order import StepOrder
 from training.tiny_training import SETTINGS, adapter_bytes, make_model, make_rows, make_trainer
 
@@ -159,9 +157,7 @@ def test_a_signal_finishes_the_step_saves_and_the_next_run_goes_on(
 
 
 def test_a_finished_training_starts_afresh_the_next_time(tiny: Path, tmp_path: Path) -> None:
-    first = make_trainer(tiny, tmp_path, save_strategy="epoch")
-    first.run()
-    first.checkpoints.finish()  # as when the adapter is a version
+    make_trainer(tiny, tmp_path, save_strategy="epoch").run()
     assert make_trainer(tiny, tmp_path, save_strategy="epoch").run()["events"] == []
 
 
@@ -286,29 +282,3 @@ def test_memory_is_freed_as_often_as_asked(
     monkeypatch.setattr(loop, "release_memory", lambda: freed.append(trainer.history.step))
     trainer.run()
     assert freed == [2, 4, 6]
-
-
-def test_the_search_for_a_loss_scale_is_no_divergence(tiny: Path, tmp_path: Path) -> None:
-    trainer = make_trainer(tiny, tmp_path, bf16=False, fp16=True, num_epochs=12)
-    trainer.parts.scaler._init_scale = 2.0**32  # as where a model needs a far lower scale than the first
-    report = trainer.run()
-    kinds = [event["kind"] for event in report["events"]]
-    assert kinds.count("skipped_step") > NONFINITE_IN_A_ROW
-    assert "rollback" not in kinds
-    assert report["losses"][-1] < report["losses"][0]
-
-
-def test_timing_a_micro_batch_leaves_no_trace_in_the_loss_scale(tiny: Path, tmp_path: Path) -> None:
-    trainer = make_trainer(tiny, tmp_path, bf16=False, fp16=True)
-    before = trainer.stepper.scaler.state_dict()
-    trainer.stepper.time_micro_batch(trainer.rows)
-    assert trainer.stepper.scaler.state_dict() == before
-
-
-def test_what_memory_has_taught_is_kept_over_a_kill(tiny: Path, tmp_path: Path) -> None:
-    trainer = make_trainer(tiny, tmp_path, save_strategy="epoch")
-    trainer._note_memory(OutOfMemoryEvent("CUDA out of memory", "split", 100))
-    trainer.run()
-    again = make_trainer(tiny, tmp_path, save_strategy="epoch")
-    again.run()
-    assert again.stepper.max_tokens == trainer.stepper.max_tokens == 50

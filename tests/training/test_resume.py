@@ -37,17 +37,6 @@ def test_a_killed_training_ends_with_the_same_bytes(
 
 
 @pytest.mark.slow
-def test_a_training_killed_before_its_adapter_is_safe_takes_no_step_again(
-    tiny: Path, tmp_path: Path, undisturbed: tuple[bytes, str]
-) -> None:
-    out = tmp_path / "adapter"
-    assert train(tiny, tmp_path / "checkpoints", out, "end") == -9
-    assert train(tiny, tmp_path / "checkpoints", out, "step", "1") == 0  # a first step would kill it
-    assert out.read_bytes() == undisturbed[0]
-    assert out.with_suffix(".losses").read_text() == undisturbed[1]
-
-
-@pytest.mark.slow
 def test_a_training_killed_twice_ends_with_the_same_bytes(
     tiny: Path, tmp_path: Path, undisturbed: tuple[bytes, str]
 ) -> None:

@@ -118,15 +118,13 @@ class IncrementalRunner(SequentialRunner):
         start = time.monotonic()
         read = versions_read(node.inputs, run.catalog)
         try:
-            with held_outputs() as held, entered(work, fingerprint) as left_to_do:
+            with held_outputs() as held, entered(work, fingerprint):
                 Task(
                     node, run.catalog, self._is_async, hook_manager=run.hook_manager, run_id=run.run_id
                 ).execute()
                 seconds = self._attempts.seconds(node.name, time.monotonic() - start)
                 made = Made(node, decision, read, seconds)
                 commit_outputs(made, self._ledger, run.catalog, held, run.run_id)
-            for action in left_to_do:
-                action()
         except BaseException:
             self._attempts.stopped(node.name, time.monotonic() - start)
             raise

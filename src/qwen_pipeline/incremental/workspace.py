@@ -1,7 +1,7 @@
-"""Where a running node may put its files, the fingerprint it runs under, what it leaves to do, and where the records are."""
+"""Where a running node may put its files, the fingerprint it runs under, and where the records are."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -11,8 +11,6 @@ WORK = ".work"
 
 _directory: ContextVar[Path | None] = ContextVar("work_directory", default=None)
 _fingerprint: ContextVar[str | None] = ContextVar("fingerprint", default=None)
-Action = Callable[[], None]
-_left_to_do: ContextVar[list[Action] | None] = ContextVar("left_to_do", default=None)
 
 
 def work_directory() -> Path:
@@ -38,33 +36,15 @@ def current_fingerprint() -> str | None:
     return _fingerprint.get()
 
 
-def when_committed(action: Action) -> None:
-    """Have something done once the running node's outputs are committed; outside of an incremental run at once.
-
-    For what a killed run would need to go on: until the commit nobody knows that the outputs will stay.
-    """
-    waiting = _left_to_do.get()
-    if waiting is None:
-        action()
-    else:
-        waiting.append(action)
-
-
 @contextmanager
-def entered(directory: Path, fingerprint: str) -> Iterator[list[Action]]:
-    """Give the node that runs inside this block its folder and its fingerprint.
-
-    Yields:
-        What the node has left to be done when its outputs are committed; whoever commits does it.
-    """
-    left_to_do: list[Action] = []
-    tokens = _directory.set(directory), _fingerprint.set(fingerprint), _left_to_do.set(left_to_do)
+def entered(directory: Path, fingerprint: str) -> Iterator[None]:
+    """Give the node that runs inside this block its folder and its fingerprint."""
+    tokens = _directory.set(directory), _fingerprint.set(fingerprint)
     try:
-        yield left_to_do
+        yield
     finally:
         _directory.reset(tokens[0])
         _fingerprint.reset(tokens[1])
-        _left_to_do.reset(tokens[2])
 
 
 def project_root() -> Path:

@@ -126,7 +126,7 @@ class Checkpoints:
         return None
 
     def finish(self) -> None:
-        """The adapter is safe: states go, and a later training with the same settings starts afresh."""
+        """The training is complete: a later one with the same settings starts afresh."""
         for folder in self._all():
             (folder / STATE).unlink(missing_ok=True)
 

@@ -166,8 +166,6 @@ class Trainer:
         if self.guard.is_finite(result.loss, result.norm):
             self.stepper.update()
         else:
-            if self.stepper.searches_scale():
-                self.guard.nonfinite_in_a_row = 0
             self.stepper.discard()
             self.recorder.skipped(rows, result)
         rate = float(self.parts.optimiser.param_groups[0]["lr"])
@@ -211,7 +209,6 @@ class Trainer:
         run_id = self.history.mlflow_run_id
         self.recorder.history = self.parts.restore(state)
         self.history.mlflow_run_id = run_id or self.history.mlflow_run_id
-        self.stepper.max_tokens = self.history.max_tokens or self.stepper.max_tokens
         self.history.event("resumed", checkpoint=folder.name)
         logger.info("Going on from %s, after %d of %d steps.", folder, self.history.step, self.order.steps)
 
@@ -226,7 +223,7 @@ class Trainer:
             )
         restored = self.parts.restore(self._safe)
         self.checkpoints.drop_after(restored.step)
-        restored.events, restored.max_tokens = history.events, history.max_tokens
+        restored.events = history.events
         restored.rollbacks, restored.rate_factor = history.rollbacks + 1, history.rate_factor * ROLLBACK_RATE
         self.recorder.rolled_back(restored, diverged_at=history.step, loss=history.losses[-1])
         self.parts.schedule.apply(self.history.rate_factor)
@@ -239,7 +236,6 @@ class Trainer:
         if event.action == "split" and event.size:
             half = -(-event.size // 2)
             self.stepper.max_tokens = min(self.stepper.max_tokens or half, half)
-            self.history.max_tokens = self.stepper.max_tokens
 
     def _is_patient_out(self) -> bool:
         patience = self.parameters.early_stopping_patience
@@ -258,6 +254,7 @@ class Trainer:
         if self._is_patient_out():
             self.history.event("early_stop")
         self.recorder.finished()
+        self.checkpoints.finish()
         return build_report(
             self.history,
             self.parameters,

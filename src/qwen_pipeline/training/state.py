@@ -25,7 +25,6 @@ class TrainingHistory:
     validations_without_gain: int = 0
     rollbacks: int = 0
     rate_factor: float = 1.0
-    max_tokens: int | None = None  # of a micro-batch, where memory has taught less than the plan
     mlflow_run_id: str | None = None
 
     @property

@@ -22,7 +22,6 @@ from qwen_pipeline.training.state import random_states, restore_random_states
 
 OnEvent = Callable[[OutOfMemoryEvent], None]
 MOST_FRUGAL = ActivationPolicy(0, offload=True)
-LOWEST_SCALE = 1.0  # a loss that overflows even unscaled is no matter of float16's range
 
 
 def last_hidden_states(model: PeftModel, batch: PackedBatch) -> Tensor:
@@ -123,11 +122,11 @@ class Stepper:
     def time_micro_batch(self, rows: Sequence[Row]) -> float:
         """Seconds a token that the first micro-batch of ``rows`` takes; leaves no gradient and no trace."""
         part = next(split_rows(rows, self.max_rows, self.max_tokens))
-        states, scale, start = random_states(), self.scaler.state_dict(), time.perf_counter()
+        states, start = random_states(), time.perf_counter()
         self.accumulate(part)
         seconds = time.perf_counter() - start
-        self.discard()
-        self.scaler.load_state_dict(scale)
+        self.optimiser.zero_grad(set_to_none=True)
+        self.scaler.update()
         restore_random_states(states)
         return seconds / sum(len(row["input_ids"]) for row in part)
 
@@ -139,10 +138,6 @@ class Stepper:
         )
         self.scaler.update()
         self.optimiser.zero_grad(set_to_none=True)
-
-    def searches_scale(self) -> bool:
-        """Whether a gradient that is not finite may only have been scaled too high, as float16's is at first."""
-        return self.scaler.is_enabled() and self.scaler.get_scale() > LOWEST_SCALE
 
     def discard(self) -> None:
         """Forget the accumulated gradient."""

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from qwen_pipeline.incremental.workspace import current_fingerprint, when_committed, work_directory
+from qwen_pipeline.incremental.workspace import current_fingerprint, work_directory
 from qwen_pipeline.model.source import ModelSource
 from qwen_pipeline.params.fields import run_time_fields
 from qwen_pipeline.params.train import TrainParameters
@@ -21,7 +21,6 @@ def train_adapter(
     Returns:
         The adapter's folder and the train report.
     """
-    from qwen_pipeline.training.checkpoint import Checkpoints
     from qwen_pipeline.training.session import train_tracked
 
     inputs = {"tokenized_train": tokenized_train, "tokenized_validation": tokenized_validation}
@@ -30,11 +29,9 @@ def train_adapter(
         Path(parameters.checkpoint_dir)
         / (current_fingerprint() or _own_fingerprint(parameters, digests))[:16]
     )
-    trained = train_tracked(
+    return train_tracked(
         tokenized_train, tokenized_validation, base_model, parameters, digests, folder, work_directory()
     )
-    when_committed(Checkpoints(folder, total_limit=None, only_model=False).finish)
-    return trained
 
 
 def _own_fingerprint(parameters: TrainParameters, digests: dict[str, str]) -> str:
