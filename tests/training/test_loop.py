@@ -157,8 +157,34 @@ def test_a_signal_finishes_the_step_saves_and_the_next_run_goes_on(
 
 
 def test_a_finished_training_starts_afresh_the_next_time(tiny: Path, tmp_path: Path) -> None:
-    make_trainer(tiny, tmp_path, save_strategy="epoch").run()
+    finished = make_trainer(tiny, tmp_path, save_strategy="epoch")
+    finished.run()
+    finished.checkpoints.finish()
     assert make_trainer(tiny, tmp_path, save_strategy="epoch").run()["events"] == []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"save_strategy": "epoch"}, {"save_strategy": "steps", "save_steps": 4, "save_only_model": True},
+        {"save_strategy": "epoch", "save_total_limit": 1, "load_best_model_at_end": True},
+        {"save_strategy": "epoch", "num_epochs": 40, "learning_rate": 5e-2, "early_stopping_patience": 1},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_finished_training_that_was_not_published_takes_no_step_and_ends_the_same(
+    tiny: Path, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    finished = make_trainer(tiny, tmp_path, ROWS, validation=make_rows(4, seed=2), **settings)
+    report = finished.run()
+    listener = Listener()
+    again = make_trainer(tiny, tmp_path, ROWS, validation=make_rows(4, seed=2), reporter=listener, **settings)
+    repeated = again.run()
+    assert listener.metrics == []
+    assert adapter_bytes(again) == adapter_bytes(finished)
+    assert [repeated[key] for key in ("losses", "validation", "steps")] == [
+        report[key] for key in ("losses", "validation", "steps")
+    ]
 
 
 def test_early_stopping_and_the_best_adapter(tiny: Path, tmp_path: Path) -> None:
@@ -239,6 +265,8 @@ def test_checkpoints_follow_the_save_settings(tiny: Path, tmp_path: Path) -> Non
         "checkpoint-4",
         "checkpoint-6",
     ]
+    outcome(tiny, tmp_path / "rest", save_strategy="steps", save_steps=4)
+    assert sorted(p.name for p in (tmp_path / "rest").iterdir()) == ["checkpoint-4", "checkpoint-6"]
     outcome(tiny, tmp_path / "epoch", save_strategy="epoch", save_total_limit=1)
     assert [p.name for p in (tmp_path / "epoch").iterdir()] == ["checkpoint-6"]
     outcome(tiny, tmp_path / "no")

@@ -37,6 +37,19 @@ def test_a_killed_training_ends_with_the_same_bytes(
 
 
 @pytest.mark.slow
+def test_a_training_killed_before_it_is_published_takes_no_step_again(
+    tiny: Path, tmp_path: Path, undisturbed: tuple[bytes, str]
+) -> None:
+    out = tmp_path / "adapter"
+    assert train(tiny, tmp_path / "checkpoints", out, "publish") == -9
+    assert not out.exists()
+    assert train(tiny, tmp_path / "checkpoints", out) == 0
+    assert out.read_bytes() == undisturbed[0]
+    assert out.with_suffix(".losses").read_text() == undisturbed[1]
+    assert out.with_suffix(".steps").read_text() == "0"
+
+
+@pytest.mark.slow
 def test_a_training_killed_twice_ends_with_the_same_bytes(
     tiny: Path, tmp_path: Path, undisturbed: tuple[bytes, str]
 ) -> None:

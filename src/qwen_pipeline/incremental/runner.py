@@ -118,7 +118,7 @@ class IncrementalRunner(SequentialRunner):
         start = time.monotonic()
         read = versions_read(node.inputs, run.catalog)
         try:
-            with held_outputs() as held, entered(work, fingerprint):
+            with held_outputs() as held, entered(work, fingerprint) as afterwards:
                 Task(
                     node, run.catalog, self._is_async, hook_manager=run.hook_manager, run_id=run.run_id
                 ).execute()
@@ -129,6 +129,8 @@ class IncrementalRunner(SequentialRunner):
             self._attempts.stopped(node.name, time.monotonic() - start)
             raise
         self._attempts.end(node.name)
+        for action in afterwards:
+            action()
         shutil.rmtree(work, ignore_errors=True)
         logger.info("%s: done in %.1f s", node.name, time.monotonic() - start)
 

@@ -1,7 +1,7 @@
 """Where a running node may put its files, the fingerprint it runs under, and where the records are."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -11,6 +11,7 @@ WORK = ".work"
 
 _directory: ContextVar[Path | None] = ContextVar("work_directory", default=None)
 _fingerprint: ContextVar[str | None] = ContextVar("fingerprint", default=None)
+_afterwards: ContextVar[list[Callable[[], None]] | None] = ContextVar("afterwards", default=None)
 
 
 def work_directory() -> Path:
@@ -36,15 +37,34 @@ def current_fingerprint() -> str | None:
     return _fingerprint.get()
 
 
+def once_published(action: Callable[[], None]) -> None:
+    """Do ``action`` when the running node's outputs are published; at once outside of an incremental run.
+
+    A node throws away with it what it would need to go on after a kill. After a failure, or a kill at any moment
+    before, it is not done.
+    """
+    waiting = _afterwards.get()
+    if waiting is None:
+        action()
+    else:
+        waiting.append(action)
+
+
 @contextmanager
-def entered(directory: Path, fingerprint: str) -> Iterator[None]:
-    """Give the node that runs inside this block its folder and its fingerprint."""
-    tokens = _directory.set(directory), _fingerprint.set(fingerprint)
+def entered(directory: Path, fingerprint: str) -> Iterator[list[Callable[[], None]]]:
+    """Give the node that runs inside this block its folder and its fingerprint.
+
+    Yields:
+        What the node wants done once its outputs are published.
+    """
+    afterwards: list[Callable[[], None]] = []
+    tokens = _directory.set(directory), _fingerprint.set(fingerprint), _afterwards.set(afterwards)
     try:
-        yield
+        yield afterwards
     finally:
         _directory.reset(tokens[0])
         _fingerprint.reset(tokens[1])
+        _afterwards.reset(tokens[2])
 
 
 def project_root() -> Path:

@@ -103,7 +103,7 @@ class MlflowReporter:
         )
 
     def log_model(self, directory: Path, name: str, kind: str) -> None:
-        """Record a directory as a model of this run: it is then listed among MLflow's models.
+        """Record a directory as a model of this run: it is then listed among MLflow's models, once.
 
         Args:
             directory: The model's files.
@@ -114,6 +114,8 @@ class MlflowReporter:
         def send() -> None:
             client = self._require()
             experiment = client.get_run(self.run_id).info.experiment_id
+            if self._resumed and _lists_model(client, experiment, str(self.run_id), name):
+                return
             model = client.create_logged_model(experiment, name, source_run_id=self.run_id, model_type=kind)
             client.log_model_artifacts(model.model_id, str(directory))
             client.finalize_logged_model(model.model_id, "READY")
@@ -242,6 +244,12 @@ def flatten(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[s
             yield from flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def _lists_model(client: "MlflowClient", experiment: str, run_id: str, name: str) -> bool:
+    """Whether a run's model is there already, as of a training that was killed after it had sent it."""
+    found = client.search_logged_models([experiment], filter_string=f"source_run_id = '{run_id}'")
+    return any(model.name == name and str(model.status) == "READY" for model in found)
 
 
 def _known_steps(client: "MlflowClient", run_id: str) -> dict[str, int] | None:

@@ -18,14 +18,14 @@ class Cadence:
         return self._parameters.eval_strategy == "epoch" and self._order.ends_epoch(step)
 
     def saves(self, step: int, is_best: bool) -> bool:
-        """Whether a checkpoint is written after ``step``.
+        """Whether a checkpoint is written after ``step``; with ``steps`` and ``epoch`` also after the last.
 
         Args:
             step: Counted from 1.
             is_best: Validation has just found the lowest loss so far.
         """
         if self._parameters.save_strategy == "steps":
-            return step % self._parameters.save_steps == 0
+            return step % self._parameters.save_steps == 0 or step == self._order.steps
         if self._parameters.save_strategy == "best":
             return is_best
         return self._parameters.save_strategy == "epoch" and self._order.ends_epoch(step)

@@ -126,7 +126,11 @@ class Checkpoints:
         return None
 
     def finish(self) -> None:
-        """The training is complete: a later one with the same settings starts afresh."""
+        """The training's results are published: a later one with the same settings starts afresh.
+
+        Until then the states stay. A run that was killed between its last step and the publishing goes on from the
+        newest of them, and has nothing to do but publish.
+        """
         for folder in self._all():
             (folder / STATE).unlink(missing_ok=True)
 

@@ -115,7 +115,7 @@ class Trainer:
         return self.recorder.history
 
     def run(self) -> dict[str, Any]:
-        """Train to the end.
+        """Train to the end; the newest checkpoint stays one to go on from, see `Checkpoints.finish`.
 
         Returns:
             The report.
@@ -254,7 +254,6 @@ class Trainer:
         if self._is_patient_out():
             self.history.event("early_stop")
         self.recorder.finished()
-        self.checkpoints.finish()
         return build_report(
             self.history,
             self.parameters,

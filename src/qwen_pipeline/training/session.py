@@ -42,6 +42,8 @@ def train_tracked(
 ) -> tuple[Path, dict[str, Any]]:
     """Train an adapter in one MLflow run; an interrupted training goes on in its own.
 
+    The training state stays until `forget_training`: one that was interrupted after its last step only publishes.
+
     Args:
         rows: Training rows, a sequence of mappings.
         validation_rows: Validation rows.
@@ -60,7 +62,7 @@ def train_tracked(
     cap = apply_memory_cap(parameters.max_memory_gb, MemoryMeter(device))
     config = _config(base_model)
     plan = plan_training(parameters, config, row_lengths(rows), cap, device)
-    resumed = Checkpoints(checkpoint_folder, total_limit=None, only_model=False).newest()
+    resumed = _checkpoints(checkpoint_folder).newest()
     run_id = resumed[1]["history"]["mlflow_run_id"] if resumed else None
     with (
         threads_for(config.hidden_size),
@@ -84,6 +86,15 @@ def train_tracked(
         load_tokenizer(base_model).save_pretrained(str(adapter))
         _log(reporter, report, adapter, work, plan)
     return adapter, report
+
+
+def forget_training(checkpoint_folder: Path) -> None:
+    """Its adapter is published: the next training of the same fingerprint starts at its first step."""
+    _checkpoints(checkpoint_folder).finish()
+
+
+def _checkpoints(folder: Path) -> Checkpoints:
+    return Checkpoints(folder, total_limit=None, only_model=False)
 
 
 def _run_name(base_model: ModelSource, parameters: TrainParameters) -> str:
