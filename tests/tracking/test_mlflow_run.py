@@ -60,6 +60,29 @@ def test_a_resumed_training_goes_on_in_its_run_and_repeats_no_step(client: Mlflo
     assert client.get_run(first.run_id).info.status == "FINISHED"
 
 
+def test_steps_retrained_after_a_rollback_are_recorded_and_no_other_twice(client: MlflowClient) -> None:
+    with pytest.raises(KeyboardInterrupt), open_training_run(parameters={}) as first:
+        for step in range(1, 7):
+            first.log_metrics({"loss": float(step)}, step)
+        first.go_back(3)
+        rolled_back_ms = int(time.time() * 1000)
+        first.event("rollback", step=3, diverged_at=6)
+        time.sleep(0.002)
+        first.log_metrics({"loss": 0.4}, 4)
+        raise KeyboardInterrupt
+    assert first.run_id is not None
+    path = client.download_artifacts(first.run_id, "events.json")
+    assert json.loads(Path(path).read_text())["events"] == [{"kind": "rollback", "step": 3, "diverged_at": 6}]
+
+    with open_training_run(parameters={}, resume_run_id=first.run_id, undone_ms=rolled_back_ms) as second:
+        for step in (4, 5, 6, 7):
+            second.log_metrics({"loss": step / 10}, step)
+    history = client.get_metric_history(first.run_id, "loss")
+    told = [(m.step, m.value) for m in sorted(history, key=lambda m: m.timestamp)]
+    assert told[6:] == [(4, 0.4), (5, 0.5), (6, 0.6), (7, 0.7)]
+    assert sorted(told[:6]) == [(step, float(step)) for step in range(1, 7)]
+
+
 def test_a_run_that_the_store_has_lost_is_replaced_by_a_new_one(client: MlflowClient) -> None:
     with open_training_run(parameters={}, resume_run_id="0" * 32) as reporter:
         pass

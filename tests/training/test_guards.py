@@ -24,6 +24,28 @@ def test_losses_far_above_the_best_are_a_divergence() -> None:
     assert LossGuard(200).has_diverged([*falling(60), *([8.0] * 10)])
 
 
+def test_trouble_is_seen_before_it_is_a_divergence() -> None:
+    guard = LossGuard(200)
+    level = [*falling(60)[:50], *([0.8] * 10)]
+    assert not guard.sees_trouble(level)
+    rising = [*level, *([2.5] * 4)]
+    assert guard.sees_trouble(rising)
+    assert not guard.has_diverged(rising)
+    assert not guard.is_finite(math.nan, 1.0)
+    assert guard.sees_trouble(level)
+
+
+def test_what_a_guard_has_counted_is_saved_and_loaded() -> None:
+    guard, other = LossGuard(200), LossGuard(200)
+    for _ in range(NONFINITE_IN_A_ROW - 1):
+        guard.is_finite(math.nan, 1.0)
+    guard.find_stall([2.0] * 100, 6e-5, 1e-4)
+    other.load_state_dict(guard.state_dict())
+    assert not other.is_finite(math.nan, 1.0)
+    assert other.has_diverged([1.0])
+    assert other.find_stall([2.0] * 101, 6e-5, 1e-4) is None
+
+
 def test_small_losses_may_wander() -> None:
     assert not LossGuard(200).has_diverged([*([0.01] * 40), *([0.05] * 10)])
 

@@ -35,9 +35,19 @@ class MlflowReporter:
         self._last_flush = time.monotonic()
         self._events: list[dict[str, Any]] = []
 
-    def start(self, name: str, tags: Mapping[str, str], resume_run_id: str | None = None) -> None:
-        """Open a new run, or go on with ``resume_run_id`` where the store still has it."""
-        self._guard("open the store", lambda: self._open(name, tags, resume_run_id))
+    def start(
+        self, name: str, tags: Mapping[str, str], resume_run_id: str | None = None, undone_ms: int = 0
+    ) -> None:
+        """Open a new run, or go on with ``resume_run_id`` where the store still has it.
+
+        Args:
+            name: The new run's name.
+            tags: Its labels.
+            resume_run_id: The run of the interrupted training.
+            undone_ms: When it last rolled back, milliseconds since 1970; the steps recorded until then may be
+                recorded again.
+        """
+        self._guard("open the store", lambda: self._open(name, tags, resume_run_id, undone_ms))
 
     def log_parameters(self, parameters: Mapping[str, Any]) -> None:
         """Record parameters; nested ones under ``a.b``. A resumed run keeps what it has."""
@@ -78,6 +88,11 @@ class MlflowReporter:
     def event(self, kind: str, **fields: Any) -> None:
         """Keep an event; all of them are written as one artifact at the end."""
         self._events.append({"kind": kind, **fields})
+
+    def go_back(self, step: int) -> None:
+        """Record the steps after ``step`` again; MLflow deletes nothing, and shows the newest value of a step last."""
+        self.flush()
+        self._last_step = {name: min(last, step) for name, last in self._last_step.items()}
 
     def flush(self) -> None:
         """Send what is queued."""
@@ -136,9 +151,9 @@ class MlflowReporter:
             self.log_document("events.json", {"events": self._events})
         self._guard("close the run", lambda: self._require().set_terminated(self.run_id, status))
 
-    def _open(self, name: str, tags: Mapping[str, str], resume_run_id: str | None) -> None:
+    def _open(self, name: str, tags: Mapping[str, str], resume_run_id: str | None, undone_ms: int) -> None:
         client = open_client()
-        if resume_run_id and (known := _known_steps(client, resume_run_id)) is not None:
+        if resume_run_id and (known := _known_steps(client, resume_run_id, undone_ms)) is not None:
             client.update_run(resume_run_id, status="RUNNING")
             self.run_id, self._last_step, self._resumed = resume_run_id, known, True
         else:
@@ -176,6 +191,7 @@ def open_training_run(
     name: str = "train",
     tags: Mapping[str, str] | None = None,
     resume_run_id: str | None = None,
+    undone_ms: int = 0,
 ) -> Iterator[MlflowReporter]:
     """Open one MLflow run for a training and close it with the right status.
 
@@ -184,12 +200,13 @@ def open_training_run(
         name: The run's name in the list.
         tags: Free labels (fingerprints, model name).
         resume_run_id: The run of the interrupted training that goes on now.
+        undone_ms: When that training last rolled back, milliseconds since 1970; 0 for never.
 
     Yields:
         A reporter; its ``run_id`` is ``None`` when the store is out of reach.
     """
     reporter = MlflowReporter()
-    reporter.start(name, tags or {}, resume_run_id)
+    reporter.start(name, tags or {}, resume_run_id, undone_ms)
     reporter.log_parameters(parameters)
     try:
         yield reporter
@@ -252,12 +269,17 @@ def _lists_model(client: "MlflowClient", experiment: str, run_id: str, name: str
     return any(model.name == name and str(model.status) == "READY" for model in found)
 
 
-def _known_steps(client: "MlflowClient", run_id: str) -> dict[str, int] | None:
-    """The last step recorded of each metric, ``None`` when the store does not know the run."""
+def _known_steps(client: "MlflowClient", run_id: str, since_ms: int) -> dict[str, int] | None:
+    """The last step recorded of each metric after ``since_ms``, ``None`` when the store does not know the run."""
     from mlflow.exceptions import MlflowException
 
     try:
         run = client.get_run(run_id)
     except MlflowException:
         return None
-    return {name: max(m.step for m in client.get_metric_history(run_id, name)) for name in run.data.metrics}
+    return {
+        name: max(
+            (m.step for m in client.get_metric_history(run_id, name) if m.timestamp > since_ms), default=-1
+        )
+        for name in run.data.metrics
+    }

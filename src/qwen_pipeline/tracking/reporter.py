@@ -14,6 +14,9 @@ class Reporter(Protocol):
     def event(self, kind: str, **fields: Any) -> None:
         """Record something that happened once: a skipped step, a rollback, a split."""
 
+    def go_back(self, step: int) -> None:
+        """The steps after ``step`` are undone: they are told again, and differently."""
+
     def flush(self) -> None:
         """Hand over what is waiting: a checkpoint follows, and the steps before it are not told again."""
 
@@ -28,6 +31,9 @@ class SilentReporter:
 
     def event(self, kind: str, **fields: Any) -> None:
         """Ignore the event."""
+
+    def go_back(self, step: int) -> None:
+        """Nothing was recorded."""
 
     def flush(self) -> None:
         """Nothing is waiting."""

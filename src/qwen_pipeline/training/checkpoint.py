@@ -197,8 +197,11 @@ def adapter_bytes(model: PeftModel) -> int:
 
 
 def checkpoint_bytes(model: PeftModel) -> int:
-    """Bytes of a checkpoint with its state: the adapters by themselves and in the state, and two moments of them."""
-    return 4 * adapter_bytes(model)
+    """Most bytes of a checkpoint with its state: the adapters, and three states of them and of their two moments.
+
+    The three are the present one, the one to go back to after a divergence, and one that is to replace it.
+    """
+    return (1 + 3 * 3) * adapter_bytes(model)
 
 
 def _step_of(folder: Path) -> int:

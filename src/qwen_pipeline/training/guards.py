@@ -4,10 +4,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
+from typing import Any
 
 RECENT = 10  # steps that are compared with the best ones
 DIVERGED_FACTOR = 2.0
 DIVERGED_NATS = 1.0  # and at least so much above the best, so that small losses may wander
+TROUBLE_SHARE = 0.5  # of the way from the best losses to a divergence
 SPIKE_FACTOR = 4.0
 STALL_SHARE = 0.25  # of the steps, without a gain of STALL_GAIN
 STALL_GAIN = 0.01
@@ -38,12 +40,19 @@ class LossGuard:
         """Whether the last steps are far above the best ones, or no step is finite any more."""
         if self.nonfinite_in_a_row >= NONFINITE_IN_A_ROW:
             return True
-        losses = [loss for loss in losses if math.isfinite(loss)]
-        if len(losses) < 2 * RECENT:
-            return False
-        best = min(fmean(losses[at : at + RECENT]) for at in range(0, len(losses) - RECENT, RECENT))
-        now = fmean(losses[-RECENT:])
-        return now > DIVERGED_FACTOR * best and now > best + DIVERGED_NATS
+        return _has_risen(losses, 1.0)
+
+    def sees_trouble(self, losses: Sequence[float]) -> bool:
+        """Whether the last steps could be a divergence's first: not finite, a spike, or half the way up to it."""
+        return self.nonfinite_in_a_row > 0 or self.is_spike(losses) or _has_risen(losses, TROUBLE_SHARE)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it has counted and told."""
+        return {"nonfinite_in_a_row": self.nonfinite_in_a_row, "stall_told": self.stall_told}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put that back."""
+        self.nonfinite_in_a_row, self.stall_told = state["nonfinite_in_a_row"], state["stall_told"]
 
     def is_spike(self, losses: Sequence[float]) -> bool:
         """Whether the last loss stands far above the median of those before it."""
@@ -73,3 +82,13 @@ class LossGuard:
             f"learning_rate={configured * 2:g} or lr_scheduler_type=cosine_with_restarts; if validation "
             "rises meanwhile, stop earlier with early_stopping_patience=2."
         )
+
+
+def _has_risen(losses: Sequence[float], share: float) -> bool:
+    """Whether the last losses have come ``share`` of the way from the best ones to a divergence."""
+    losses = [loss for loss in losses if math.isfinite(loss)]
+    if len(losses) < 2 * RECENT:
+        return False
+    best = min(fmean(losses[at : at + RECENT]) for at in range(0, len(losses) - RECENT, RECENT))
+    now = fmean(losses[-RECENT:])
+    return now > best * (1 + share * (DIVERGED_FACTOR - 1)) and now > best + share * DIVERGED_NATS

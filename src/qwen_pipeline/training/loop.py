@@ -17,7 +17,6 @@ from peft import PeftModel
 from rich.progress import Progress, TextColumn
 
 from qwen_pipeline.chat.packing import Row
-from qwen_pipeline.errors import TrainingDivergedError, TrainingInterruptedError
 from qwen_pipeline.memory.activations import apply_activation_policy
 from qwen_pipeline.memory.measure import MemoryMeter
 from qwen_pipeline.memory.monitor import MemoryMonitor
@@ -27,6 +26,7 @@ from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.tracking.reporter import Reporter
 from qwen_pipeline.training.cadence import Cadence
 from qwen_pipeline.training.checkpoint import Checkpoints
+from qwen_pipeline.training.endings import diverged, interrupted
 from qwen_pipeline.training.fetch import fetch_steps, require_rows, row_lengths, select_columns
 from qwen_pipeline.training.forecast import announce, tokens_left
 from qwen_pipeline.training.guards import LossGuard
@@ -37,6 +37,7 @@ from qwen_pipeline.training.planning import TrainingPlan
 from qwen_pipeline.training.precision import compute_dtype_for
 from qwen_pipeline.training.recorder import Recorder
 from qwen_pipeline.training.report import build_report
+from qwen_pipeline.training.safe_points import SafePoints
 from qwen_pipeline.training.schedule import RateSchedule
 from qwen_pipeline.training.snapshot import TrainedParts
 from qwen_pipeline.training.state import TrainingHistory
@@ -90,8 +91,8 @@ class Trainer:
         optimiser = build_optimiser(parameters, model)
         schedule = RateSchedule(parameters, optimiser, self.order.steps)
         scaler = torch.amp.GradScaler(self.device.type, enabled=self.compute_dtype == torch.float16)
-        self.parts = TrainedParts(model, optimiser, schedule, scaler)
         self.guard = LossGuard(self.order.steps)
+        self.parts = TrainedParts(model, optimiser, schedule, scaler, self.guard)
         self.meter = MemoryMeter(self.device)
         self.recorder = Recorder(
             TrainingHistory(mlflow_run_id=reporter.run_id), parameters, reporter, MemoryMonitor(self.meter),
@@ -107,7 +108,7 @@ class Trainer:
             max_grad_norm=parameters.max_grad_norm, max_rows=plan.max_rows, max_tokens=plan.max_tokens,
             on_event=self._note_memory, noise_alpha=parameters.neftune_noise_alpha,
         )  # fmt: skip
-        self._safe: dict[str, Any] = {}
+        self.safe_points = SafePoints()
 
     @property
     def history(self) -> TrainingHistory:
@@ -129,7 +130,6 @@ class Trainer:
         self._resume()
         self._announce()
         self.meter.reset_peak()
-        self._safe = self._state()
         with Interrupt() as interrupt, _progress() as bar:
             task = bar.add_task("train", total=self.order.steps, completed=self.history.step, loss="")
             while self.history.step < self.order.steps and not self._is_patient_out():
@@ -180,15 +180,16 @@ class Trainer:
             release_memory()
 
     def _validate_and_save(self) -> None:
+        """What follows on a good step; the state to go back to is taken before the checkpoint that holds it."""
         step, is_best = self.history.step, False
         if len(self.validation_rows) and self.cadence.validates(step):
             loss = self.stepper.validate(self.validation_rows)
             self.reporter.log_metrics({"validation_loss": loss}, step)
             self.parts.schedule.after_validation(loss, self.history.rate_factor)
-            if is_best := self.history.note_validation(loss):
-                self._safe = self._state()
-                if self.parameters.load_best_model_at_end:
-                    self.checkpoints.save_best(self.model)
+            is_best = self.history.note_validation(loss)
+            if is_best and self.parameters.load_best_model_at_end:
+                self.checkpoints.save_best(self.model)
+        self.safe_points.after_step(step, self.guard.sees_trouble(self.history.losses), self._capture)
         if self.cadence.saves(step, is_best):
             self._save()
 
@@ -197,6 +198,9 @@ class Trainer:
         return self.checkpoints.save(self.history.step, self.model, self._state())
 
     def _state(self) -> dict[str, Any]:
+        return {**self._capture(), "safe_points": self.safe_points.state_dict()}
+
+    def _capture(self) -> dict[str, Any]:
         return self.parts.capture(self.history)
 
     def _resume(self) -> None:
@@ -204,30 +208,28 @@ class Trainer:
         self.checkpoints.clear_leftovers()
         found = self.checkpoints.newest()
         if found is None:
+            self.safe_points.safe = self._capture()
             return
         folder, state = found
         run_id = self.history.mlflow_run_id
         self.recorder.history = self.parts.restore(state)
+        self.safe_points.load_state_dict(state["safe_points"])
         self.history.mlflow_run_id = run_id or self.history.mlflow_run_id
         self.history.event("resumed", checkpoint=folder.name)
         logger.info("Going on from %s, after %d of %d steps.", folder, self.history.step, self.order.steps)
 
     def _roll_back(self) -> None:
-        """Go back to the last good state at a lower learning rate, within limits."""
+        """Go back to the newest state from well before the trouble, at a lower learning rate, within limits."""
         history = self.history
         if history.rollbacks >= self.parameters.max_rollbacks:
-            raise TrainingDivergedError(
-                f"The training diverged at step {history.step} (loss {history.losses[-1]:.3g}) after "
-                f"{history.rollbacks} rollbacks; lower learning_rate={self.parameters.learning_rate:g} or "
-                f"max_grad_norm={self.parameters.max_grad_norm:g}, and look at the rows of the skipped steps."
-            )
-        restored = self.parts.restore(self._safe)
-        self.checkpoints.drop_after(restored.step)
-        restored.events = history.events
-        restored.rollbacks, restored.rate_factor = history.rollbacks + 1, history.rate_factor * ROLLBACK_RATE
+            raise diverged(history, self.parameters)
+        restored = self.parts.restore(self.safe_points.go_back())
+        restored.follow_rollback(history, ROLLBACK_RATE)
         self.recorder.rolled_back(restored, diverged_at=history.step, loss=history.losses[-1])
         self.parts.schedule.apply(self.history.rate_factor)
-        self.guard.nonfinite_in_a_row = 0
+        if self.parameters.save_strategy != "no":
+            self._save()
+        self.checkpoints.drop_after(restored.step)
         self._rolled_back = True
 
     def _note_memory(self, event: OutOfMemoryEvent) -> None:
@@ -242,11 +244,7 @@ class Trainer:
         return patience is not None and self.history.validations_without_gain >= patience
 
     def _stop(self, signal_name: str) -> None:
-        path = self._save()
-        raise TrainingInterruptedError(
-            f"Stopped by {signal_name} after step {self.history.step} of {self.order.steps}; {path.name} is saved. "
-            "Run the same command again to go on from there."
-        )
+        raise interrupted(signal_name, self.history.step, self.order.steps, self._save())
 
     def _finish(self) -> dict[str, Any]:
         if self.parameters.load_best_model_at_end and self.checkpoints.load_best(self.model):

@@ -86,6 +86,7 @@ class Recorder:
         self.history = history
         history.event("rollback", diverged_at=diverged_at, loss=str(loss), rate_factor=history.rate_factor)
         self.reporter.event("rollback", step=history.step, diverged_at=diverged_at)
+        self.reporter.go_back(history.step)
         logger.warning(
             "The training diverged at step %d; it goes back to step %d at %g of its learning rate.",
             diverged_at,

@@ -27,6 +27,7 @@ from qwen_pipeline.training.loop import Trainer
 from qwen_pipeline.training.planning import TrainingPlan, plan_training
 from qwen_pipeline.training.precision import compute_dtype_for
 from qwen_pipeline.training.ranks import require_one_process
+from qwen_pipeline.training.state import TrainingHistory
 
 logger = logging.getLogger(__name__)
 
@@ -63,14 +64,15 @@ def train_tracked(
     config = _config(base_model)
     plan = plan_training(parameters, config, row_lengths(rows), cap, device)
     resumed = _checkpoints(checkpoint_folder).newest()
-    run_id = resumed[1]["history"]["mlflow_run_id"] if resumed else None
+    history = TrainingHistory.from_dict(resumed[1]["history"]) if resumed else TrainingHistory()
     with (
         threads_for(config.hidden_size),
         open_training_run(
             name=_run_name(base_model, parameters),
             parameters=parameters.model_dump(mode="json"),
             tags={"base_model": base_model.name, "fingerprint": checkpoint_folder.name},
-            resume_run_id=run_id,
+            resume_run_id=history.mlflow_run_id,
+            undone_ms=history.rolled_back_ms or 0,
         ) as reporter,
     ):
         for name, digest in digests.items():

@@ -7,6 +7,7 @@ import torch
 from peft import PeftModel
 
 from qwen_pipeline.training.checkpoint import adapter_weights, load_adapter_weights
+from qwen_pipeline.training.guards import LossGuard
 from qwen_pipeline.training.schedule import RateSchedule
 from qwen_pipeline.training.state import TrainingHistory, random_states, restore_random_states
 
@@ -20,12 +21,14 @@ class TrainedParts:
         optimiser: Its moments.
         schedule: Its place.
         scaler: Its loss scale.
+        guard: What it has counted.
     """
 
     model: PeftModel
     optimiser: torch.optim.Optimizer
     schedule: RateSchedule
     scaler: torch.amp.GradScaler
+    guard: LossGuard
 
     def capture(self, history: TrainingHistory) -> dict[str, Any]:
         """All that is needed to go on: on the host, independent of what is trained next."""
@@ -34,6 +37,7 @@ class TrainedParts:
             "optimiser": copy_to_host(self.optimiser.state_dict()),
             "scheduler": copy_to_host(self.schedule.state_dict()),
             "scaler": self.scaler.state_dict(),
+            "guard": self.guard.state_dict(),
             "random": random_states(),
             "history": copy_to_host(history.as_dict()),
         }
@@ -48,6 +52,7 @@ class TrainedParts:
         self.optimiser.load_state_dict(copy_to_host(state["optimiser"]))
         self.schedule.load_state_dict(copy_to_host(state["scheduler"]))
         self.scaler.load_state_dict(state["scaler"])
+        self.guard.load_state_dict(state["guard"])
         restore_random_states(state["random"])
         history = TrainingHistory.from_dict(copy_to_host(state["history"]))
         self.schedule.apply(history.rate_factor)

@@ -1,6 +1,7 @@
 """What a training has done so far, and what it needs to go on as if nothing had happened."""
 
 import random
+import time
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
@@ -26,6 +27,7 @@ class TrainingHistory:
     rollbacks: int = 0
     rate_factor: float = 1.0
     mlflow_run_id: str | None = None
+    rolled_back_ms: int | None = None  # since 1970: what was told before it of later steps is undone
 
     @property
     def tokens_per_second(self) -> float:
@@ -45,6 +47,17 @@ class TrainingHistory:
         else:
             self.validations_without_gain += 1
         return is_best
+
+    def follow_rollback(self, undone: Self, rate: float) -> None:
+        """Take over what a rollback does not undo.
+
+        Args:
+            undone: The history that ended in a divergence. The best adapter is kept whenever it was found.
+            rate: The learning rate from now on, relative to the one that diverged.
+        """
+        self.events, self.best_loss, self.best_step = undone.events, undone.best_loss, undone.best_step
+        self.rollbacks, self.rate_factor = undone.rollbacks + 1, undone.rate_factor * rate
+        self.rolled_back_ms = int(time.time() * 1000)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data."""

@@ -1,0 +1,36 @@
+"""How a training ends before its last step, told with what to do next."""
+
+from pathlib import Path
+
+from qwen_pipeline.errors import TrainingDivergedError, TrainingInterruptedError
+from qwen_pipeline.params.train import TrainParameters
+from qwen_pipeline.training.state import TrainingHistory
+
+
+def diverged(history: TrainingHistory, parameters: TrainParameters) -> TrainingDivergedError:
+    """No rollback is left.
+
+    Args:
+        history: Up to the step at which it diverged.
+        parameters: Whose rate and clipping were too high.
+    """
+    return TrainingDivergedError(
+        f"The training diverged at step {history.step} (loss {history.losses[-1]:.3g}) after "
+        f"{history.rollbacks} rollbacks; lower learning_rate={parameters.learning_rate:g} or "
+        f"max_grad_norm={parameters.max_grad_norm:g}, and look at the rows of the skipped steps."
+    )
+
+
+def interrupted(signal_name: str, step: int, steps: int, saved: Path) -> TrainingInterruptedError:
+    """A signal came.
+
+    Args:
+        signal_name: As ``SIGINT``.
+        step: The last that was taken.
+        steps: Of the whole training.
+        saved: The checkpoint of this step.
+    """
+    return TrainingInterruptedError(
+        f"Stopped by {signal_name} after step {step} of {steps}; {saved.name} is saved. "
+        "Run the same command again to go on from there."
+    )
