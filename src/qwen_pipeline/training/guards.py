@@ -30,8 +30,17 @@ class LossGuard:
     nonfinite_in_a_row: int = 0
     stall_told: bool = False
 
-    def is_finite(self, loss: float, norm: float) -> bool:
-        """Whether a step may be taken; counts those that may not."""
+    def is_finite(self, loss: float, norm: float, overflowed: bool = False) -> bool:
+        """Whether a step may be taken; counts those that may not.
+
+        Args:
+            loss: Of the step, nats.
+            norm: Of its gradient.
+            overflowed: The loss scale of float16 was too high. The step may not be taken, and says nothing of the
+                training: in the search for a scale many in a row are normal.
+        """
+        if overflowed:
+            return False
         finite = math.isfinite(loss) and math.isfinite(norm)
         self.nonfinite_in_a_row = 0 if finite else self.nonfinite_in_a_row + 1
         return finite

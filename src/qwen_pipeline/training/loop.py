@@ -41,7 +41,7 @@ from qwen_pipeline.training.safe_points import SafePoints
 from qwen_pipeline.training.schedule import RateSchedule
 from qwen_pipeline.training.snapshot import TrainedParts
 from qwen_pipeline.training.state import TrainingHistory
-from qwen_pipeline.training.step import Stepper
+from qwen_pipeline.training.step import Stepper, StepResult
 
 logger = logging.getLogger(__name__)
 
@@ -163,11 +163,11 @@ class Trainer:
         start = time.perf_counter()
         result = self.stepper.accumulate(rows)
         self.history.step += 1
-        if self.guard.is_finite(result.loss, result.norm):
+        if self.guard.is_finite(result.loss, result.norm, result.overflowed):
             self.stepper.update()
         else:
             self.stepper.discard()
-            self.recorder.skipped(rows, result)
+            self._note_left_out(rows, result)
         rate = float(self.parts.optimiser.param_groups[0]["lr"])
         self.parts.schedule.after_step(self.history.rate_factor)
         self.history.seconds += time.perf_counter() - start
@@ -178,6 +178,12 @@ class Trainer:
         self._validate_and_save()
         if self.parameters.empty_cache_steps and self.history.step % self.parameters.empty_cache_steps == 0:
             release_memory()
+
+    def _note_left_out(self, rows: list[Row], result: StepResult) -> None:
+        if result.overflowed:
+            self.recorder.overflowed(self.parts.scaler.get_scale())
+        else:
+            self.recorder.skipped(rows, result)
 
     def _validate_and_save(self) -> None:
         """What follows on a good step; the state to go back to is taken before the checkpoint that holds it."""

@@ -75,6 +75,11 @@ class Recorder:
             ", ".join(names),
         )
 
+    def overflowed(self, scale: float) -> None:
+        """A step was left out because the loss scale, now ``scale``, was too high for float16."""
+        self.history.event("loss_scale_lowered", scale=scale)
+        logger.info("Step %d overflowed float16; the loss scale falls to %g.", self.history.step, scale)
+
     def out_of_memory(self, event: OutOfMemoryEvent) -> None:
         """Running out of memory was recovered from."""
         self.history.event("out_of_memory", **asdict(event))

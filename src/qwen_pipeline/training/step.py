@@ -1,5 +1,6 @@
 """One optimiser step: micro-batches that may run out of memory, one gradient, one update."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from qwen_pipeline.training.state import random_states, restore_random_states
 
 OnEvent = Callable[[OutOfMemoryEvent], None]
 MOST_FRUGAL = ActivationPolicy(0, offload=True)
+LOWEST_SCALE = 1.0  # an overflow above it says that the loss scale is too high, and nothing of the training
 
 
 def last_hidden_states(model: PeftModel, batch: PackedBatch) -> Tensor:
@@ -47,12 +49,14 @@ class StepResult:
         norm: Norm of the gradient before clipping.
         trained_tokens: Labels that were trained.
         tokens: Tokens that went through the model.
+        overflowed: The gradient overflowed float16 by the loss scale, which falls; the step is left out.
     """
 
     loss: float
     norm: float
     trained_tokens: int
     tokens: int
+    overflowed: bool = False
 
 
 @dataclass
@@ -117,16 +121,21 @@ class Stepper:
             [total / max(trained_tokens, 1), norm.float()]
         ).tolist()  # one wait for the device
         tokens = sum(len(row["input_ids"]) for row in rows)
-        return StepResult(figures[0], figures[1], trained_tokens, tokens)
+        return StepResult(figures[0], figures[1], trained_tokens, tokens, self._overflows(*figures))
+
+    def _overflows(self, loss: float, norm: float) -> bool:
+        """Whether a gradient is not finite because of the loss scale, as far as one can tell."""
+        return math.isfinite(loss) and not math.isfinite(norm) and self.scaler.get_scale() > LOWEST_SCALE
 
     def time_micro_batch(self, rows: Sequence[Row]) -> float:
         """Seconds a token that the first micro-batch of ``rows`` takes; leaves no gradient and no trace."""
         part = next(split_rows(rows, self.max_rows, self.max_tokens))
-        states, start = random_states(), time.perf_counter()
+        states, scaling, start = random_states(), self.scaler.state_dict(), time.perf_counter()
         self.accumulate(part)
         seconds = time.perf_counter() - start
         self.optimiser.zero_grad(set_to_none=True)
-        self.scaler.update()
+        self.scaler.update()  # forgets that the gradient was unscaled; what else it notes is put back
+        self.scaler.load_state_dict(scaling)
         restore_random_states(states)
         return seconds / sum(len(row["input_ids"]) for row in part)
 
@@ -140,7 +149,7 @@ class Stepper:
         self.optimiser.zero_grad(set_to_none=True)
 
     def discard(self) -> None:
-        """Forget the accumulated gradient."""
+        """Forget the accumulated gradient; a loss scale that was too high falls."""
         self.scaler.update()
         self.optimiser.zero_grad(set_to_none=True)
 
