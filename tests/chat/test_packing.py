@@ -1,10 +1,19 @@
 """Rows end to end: what is packed can be taken apart again, and nothing is trained that was not."""
 
+import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qwen_pipeline.chat.packing import CPU_MULTIPLE, IGNORE_INDEX, count_trained_tokens, pack, split_rows
+from qwen_pipeline.chat.packing import (
+    CPU_MULTIPLE,
+    IGNORE_INDEX,
+    PackedBatch,
+    count_trained_tokens,
+    pack,
+    split_rows,
+)
 
 tokens = st.integers(0, 50)
 row = st.lists(st.tuples(tokens, st.one_of(tokens, st.just(IGNORE_INDEX))), min_size=1, max_size=40).map(
@@ -36,6 +45,45 @@ def test_on_a_cpu_a_filler_without_labels_rounds_the_tokens_up(rows: list[dict[s
 def test_on_another_device_nothing_is_filled() -> None:
     batch = pack([{"input_ids": [1, 2, 3], "labels": [IGNORE_INDEX, 2, 3]}], torch.device("meta"))
     assert (batch.input_ids.numel(), batch.row_lengths) == (3, (3,))
+
+
+class NotOneByOne(np.ndarray):
+    """An array whose elements nobody may walk over."""
+
+    def __iter__(self):
+        raise AssertionError("walked over element by element")
+
+
+def same_batches(one: PackedBatch, other: PackedBatch) -> bool:
+    pairs = [(getattr(one, name), getattr(other, name)) for name in vars(one)]
+    return all(
+        a.dtype == b.dtype and torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b for a, b in pairs
+    )
+
+
+@given(st.lists(row, min_size=1, max_size=5), st.sampled_from([np.int32, np.int64]))
+def test_arrays_and_tensors_give_the_batch_of_lists_without_a_walk_over_elements(
+    rows: list[dict[str, list[int]]], dtype: type
+) -> None:
+    arrays = [{name: np.array(ids, dtype).view(NotOneByOne) for name, ids in row.items()} for row in rows]
+    tensors = [{name: torch.tensor(ids) for name, ids in row.items()} for row in rows]
+    assert same_batches(pack(rows, "cpu"), pack(arrays, "cpu"))
+    assert same_batches(pack(rows, "cpu"), pack(tensors, "cpu"))
+    assert count_trained_tokens(rows) == count_trained_tokens(arrays) == count_trained_tokens(tensors)
+
+
+@pytest.mark.parametrize(("device", "rows_pinned", "pinned"), [
+    ("meta", True, 5), ("meta", False, 0), ("cpu", True, 0),
+])  # fmt: skip
+def test_a_batch_for_a_card_is_pinned_where_its_rows_are(
+    device: str, rows_pinned: bool, pinned: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[torch.Size] = []
+    monkeypatch.setattr(torch.Tensor, "is_pinned", lambda tensor: rows_pinned)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: asked.append(tensor.shape) or tensor)
+    ids = torch.tensor([1, 2, 3])
+    pack([{"input_ids": ids, "labels": ids}], device)
+    assert len(asked) == pinned
 
 
 @given(st.lists(row, min_size=1, max_size=9), st.integers(1, 4), st.integers(1, 60))

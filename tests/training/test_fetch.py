@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from datasets import Dataset
 from qwen_pipeline.errors import NoExamplesError
 from qwen_pipeline.params.train import TrainParameters
-from qwen_pipeline.training.fetch import require_rows, row_lengths
+from qwen_pipeline.training.fetch import fetch_steps, require_rows, row_lengths
+from qwen_pipeline.training.order import StepOrder
 from training.tiny_training import make_rows, make_trainer
 
 
@@ -68,3 +70,57 @@ def test_what_follows_the_validation_loss_needs_validation_rows(values: dict[str
         require_rows(make_rows(1), [], parameters)
     require_rows(make_rows(1), make_rows(1), parameters)
     require_rows(make_rows(1), [], TrainParameters())
+
+
+def fetched(rows: Any, on_cuda: bool = False, **settings: Any) -> list[list[dict[str, Any]]]:
+    parameters = TrainParameters.model_validate(settings)
+    order = StepOrder(len(rows), 4, 1, None, seed=3)
+    return [[dict(row) for row in step] for step in fetch_steps(rows, order, 1, parameters, on_cuda)]
+
+
+def as_lists(steps: list[list[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
+    return [
+        [row | {name: row[name].tolist() for name in ("input_ids", "labels")} for row in step]
+        for step in steps
+    ]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_rows_of_a_step_are_tensors_of_the_same_tokens_however_they_are_kept(workers: int) -> None:
+    rows = make_rows(11)
+    order = StepOrder(11, 4, 1, None, seed=3)
+    expected = [[rows[number] for number in order.rows_of(step)] for step in (2, 3)]
+    for kept in (rows, Dataset.from_list(rows), Dataset.from_list([*rows, *rows]).select(range(11))):
+        steps = fetched(kept, dataloader_num_workers=workers)
+        assert as_lists(steps) == expected
+        assert {row[name].dtype for step in steps for row in step for name in ("input_ids", "labels")} == {
+            torch.int64
+        }
+
+
+@pytest.mark.parametrize("as_table", [False, True])
+def test_unused_columns_stay_where_they_are_wanted(as_table: bool) -> None:
+    rows = [{**row, "note": f"on {row['example_id']}"} for row in make_rows(8)]
+    (step,) = fetched(Dataset.from_list(rows) if as_table else rows, remove_unused_columns=False)
+    assert [row["note"] for row in step] == [f"on {row['example_id']}" for row in step]
+    (bare,) = fetched(Dataset.from_list(rows))
+    assert not [row for row in bare if "note" in row]
+
+
+@pytest.mark.parametrize(
+    ("on_cuda", "wanted", "pinned"), [(True, True, 2), (True, False, 0), (False, True, 0)]
+)
+def test_a_step_is_pinned_as_a_whole_where_it_is_wanted(
+    on_cuda: bool, wanted: bool, pinned: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def pin(tensor: torch.Tensor) -> torch.Tensor:
+        asked.append(tensor.numel())
+        return tensor.clone()
+
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    (step,) = fetched(make_rows(8), on_cuda, dataloader_pin_memory=wanted)
+    tokens = sum(len(row["input_ids"]) for row in step)
+    assert asked == [tokens] * pinned

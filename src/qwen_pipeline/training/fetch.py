@@ -12,6 +12,7 @@ from qwen_pipeline.chat.packing import Row
 from qwen_pipeline.errors import NoExamplesError
 from qwen_pipeline.params.train import VALIDATION_SCHEDULERS, TrainParameters
 from qwen_pipeline.training.order import StepOrder
+from qwen_pipeline.training.step_rows import RowTable, StepRows
 
 ROWS_A_BATCH = 10_000  # of an Arrow table, looked at together
 TRAINED_COLUMNS = ("input_ids", "labels", "example_id")
@@ -32,27 +33,29 @@ class _Steps(Sampler[list[int]]):
 
 def fetch_steps(
     rows: Sequence[Row], order: StepOrder, done: int, parameters: TrainParameters, on_cuda: bool
-) -> "DataLoader[list[Row]]":
-    """A loader that yields the rows of each optimiser step after ``done``.
+) -> Iterator[list[Row]]:
+    """The rows of each optimiser step after ``done``, their tokens as int64 tensors.
 
     Args:
         rows: All training rows.
         order: Which rows belong to which step.
         done: Steps already trained.
         parameters: ``dataloader_*`` and ``remove_unused_columns``.
-        on_cuda: Pinning only helps there.
+        on_cuda: Pinning only helps there; a micro-batch packed of pinned rows is pinned too.
     """
     workers = parameters.dataloader_num_workers
-    return DataLoader(
-        select_columns(rows) if parameters.remove_unused_columns else rows,  # type: ignore[arg-type]
+    loader: DataLoader[StepRows] = DataLoader(
+        RowTable(select_columns(rows) if parameters.remove_unused_columns else rows),  # type: ignore[arg-type]
         batch_sampler=_Steps(order, done),
-        collate_fn=_as_is,
+        collate_fn=_as_is,  # type: ignore[arg-type]  # the table gives a whole step at once
         num_workers=workers,
         pin_memory=parameters.dataloader_pin_memory and on_cuda,
         prefetch_factor=parameters.dataloader_prefetch_factor if workers else None,
         persistent_workers=workers > 0,
         generator=torch.Generator(),  # else every new loader draws from the generator that dropout draws from
     )
+    for step in loader:
+        yield step.rows()
 
 
 def select_columns(rows: Any) -> Any:
@@ -103,5 +106,5 @@ def _what_follows_validation(parameters: TrainParameters) -> tuple[str, str] | N
     return None
 
 
-def _as_is(rows: list[Row]) -> list[Row]:
-    return rows
+def _as_is(step: StepRows) -> StepRows:
+    return step
