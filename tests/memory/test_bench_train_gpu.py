@@ -160,6 +160,48 @@ def test_this_project_never_runs_without_the_cap(benchmarks, monkeypatch):
     assert taken == [None, None]
 
 
+def test_what_runs_cold_is_not_timed(benchmarks, monkeypatch):
+    import gpu_throughput
+
+    run, policy = [], ActivationPolicy(0)
+    modes = {
+        name: gpu_throughput.Mode(policy, lambda name=name: run.append(name), capped=name != "peer")
+        for name in ("ours", "peer", "other")
+    }
+    monkeypatch.setattr(gpu_throughput, "apply_activation_policy", lambda model, policy: None)
+    model, cpu = torch.nn.Linear(1, 1), torch.device("cpu")
+    gpu_throughput.time_in_turns(model, modes, cpu, 0.2, repeats=2, seconds_left=lambda: 1.0)
+    assert run == ["ours"] * 2 + ["peer"] * 2 + ["other"] * 2 + ["ours", "peer", "other", "other"]
+    assert [len(mode.seconds) for mode in modes.values()] == [2, 2, 2]
+
+
+def test_without_time_every_mode_is_timed_once(benchmarks, monkeypatch):
+    import gpu_throughput
+
+    modes = {name: gpu_throughput.Mode(ActivationPolicy(0), lambda: None) for name in ("ours", "plain")}
+    monkeypatch.setattr(gpu_throughput, "apply_activation_policy", lambda model, policy: None)
+    gpu_throughput.time_in_turns(
+        torch.nn.Linear(1, 1), modes, torch.device("cpu"), 0.2, repeats=9, seconds_left=lambda: -1.0
+    )
+    assert [len(mode.seconds) for mode in modes.values()] == [1, 1]
+
+
+def test_a_peers_process_tries_again_without_the_cap(benchmarks, monkeypatch):
+    import gpu_peer
+
+    attempts = []
+
+    def train(*arguments):
+        attempts.append(arguments[0])
+        if len(attempts) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return {"tokens_per_second": 3.0}
+
+    monkeypatch.setattr(gpu_peer, "train", train)
+    options = SimpleNamespace(system="transformers", cap=16.0, config=None, tiny=True)
+    assert gpu_peer.measure(options) == {"capped": False, "tokens_per_second": 3.0}
+
+
 def hold(monkeypatch, run, recoveries=()):
     import gpu_limits
 
