@@ -43,3 +43,23 @@ def test_right_text_stays_as_it_is(answer):
 )
 def test_leftovers_still_go(answer, wanted):
     assert cleaned(answer)[0] == wanted
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "字符 “\ufffd” 表示无法解码的字节。",
+        "You see \ufffd where bytes were lost.",
+        "`\ufffd\ufffd`：编码错了",
+    ],
+)
+def test_a_text_about_lost_characters_is_not_lost(answer):
+    assert cleaned(answer)[0] == answer
+
+
+@pytest.mark.parametrize(
+    "answer", ["先打\ufffd\ufffd检查点，再试。", "caf\ufffd is open", "\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd"]
+)
+def test_a_text_with_lost_characters_is_refused(answer):
+    row = clean_row([("user", "How?"), ("assistant", answer)], "rows.jsonl", CleanRules())
+    assert not isinstance(row, CleanRow)

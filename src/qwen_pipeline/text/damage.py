@@ -2,7 +2,10 @@
 
 import re
 
-_LOST = re.compile("\ufffd+")
+# Somebody writes about the character: it stands by itself between spaces, quotes or brackets.
+_MENTIONED = re.compile(
+    "(?:^|(?<=[\\s\"'`“”‘’「」『』《》()（）【】:：，,、]))\ufffd{1,3}(?=$|[\\s\"'`“”‘’「」『』《》()（）【】:：，,、。.?？!！])"
+)
 _CUT_AT_END = re.compile("\ufffd{1,3}\\s*$")
 _FROM_REPLACEMENT = re.compile("锟斤拷|锟斤|斤拷|烫烫烫|屯屯屯|锘挎")
 _LEADS = [bytes((lead, trail)) for lead in range(0xE3, 0xEA) for trail in range(0x80, 0xC0)]
@@ -46,8 +49,10 @@ def find_damage(text: str, is_suspect: bool = True) -> str | None:
         return None
     if not is_suspect:
         return "UTF-8 read as GBK" if _is_utf8_in_disguise(text) else None
-    if _LOST.search(text):
-        return "characters were lost (U+FFFD)"
+    if "\ufffd" in text:
+        rest = _MENTIONED.sub("", text)
+        if "\ufffd" in rest or not rest.strip():
+            return "characters were lost (U+FFFD)"
     sample = text[:_SAMPLE]
     replaced = sum(len(found) for found in _FROM_REPLACEMENT.findall(sample))
     wrong = len(_UTF8_AS_GBK.findall(sample))
