@@ -50,11 +50,13 @@ class OutOfMemoryEvent:
         message: First line of the error.
         action: ``split``, ``frugal`` or ``retry``.
         size: Length of the work that did not fit, as ``size_of`` gives it (tokens, rows), or None.
+        first: The work was whole: nothing of it had been split before. One failure has one such event.
     """
 
     message: str
     action: str
     size: int | None = None
+    first: bool = True
 
 
 def run_or_split(
@@ -103,10 +105,10 @@ def run_or_split(
         size = size_of(part) if size_of else None
         smaller = list(split(part))
         if len(smaller) > 1:
-            on_event(OutOfMemoryEvent(failure, "split", size))
+            on_event(OutOfMemoryEvent(failure, "split", size, first=part is batch))
             waiting.extend((piece, is_frugal) for piece in reversed(smaller))
         elif frugal and not is_frugal:
-            on_event(OutOfMemoryEvent(failure, "frugal", size))
+            on_event(OutOfMemoryEvent(failure, "frugal", size, first=part is batch))
             waiting.append((part, True))
         else:
             raise OutOfMemoryError(_explain(failure, size, remedy))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from qwen_pipeline.errors import TrainingDivergedError, TrainingInterruptedError
+from qwen_pipeline.errors import OutOfMemoryError, TrainingDivergedError, TrainingInterruptedError
 from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.training.state import TrainingHistory
 
@@ -33,4 +33,19 @@ def interrupted(signal_name: str, step: int, steps: int, saved: Path) -> Trainin
     return TrainingInterruptedError(
         f"Stopped by {signal_name} after step {step} of {steps}; {saved.name} is saved. "
         "Run the same command again to go on from there."
+    )
+
+
+def out_of_memory(failure: OutOfMemoryError, step: int, steps: int, saved: Path) -> OutOfMemoryError:
+    """Memory ran out for good.
+
+    Args:
+        failure: What did not fit.
+        step: The last that was taken.
+        steps: Of the whole training.
+        saved: The checkpoint of this step.
+    """
+    return OutOfMemoryError(
+        f"{failure} {saved.name} is saved, after step {step} of {steps}: run again with more memory (a higher "
+        "max_memory_gb, other programs closed) to go on from there; a changed length or rank starts afresh."
     )

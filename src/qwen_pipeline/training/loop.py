@@ -17,6 +17,7 @@ from peft import PeftModel
 from rich.progress import Progress, TextColumn
 
 from qwen_pipeline.chat.packing import Row
+from qwen_pipeline.errors import OutOfMemoryError
 from qwen_pipeline.memory.activations import apply_activation_policy
 from qwen_pipeline.memory.measure import MemoryMeter
 from qwen_pipeline.memory.monitor import MemoryMonitor
@@ -26,7 +27,7 @@ from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.tracking.reporter import Reporter
 from qwen_pipeline.training.cadence import Cadence
 from qwen_pipeline.training.checkpoint import Checkpoints
-from qwen_pipeline.training.endings import diverged, interrupted
+from qwen_pipeline.training.endings import diverged, interrupted, out_of_memory
 from qwen_pipeline.training.fetch import fetch_steps, require_rows, row_lengths, select_columns
 from qwen_pipeline.training.forecast import announce, tokens_left
 from qwen_pipeline.training.guards import LossGuard
@@ -109,6 +110,7 @@ class Trainer:
             on_event=self._note_memory, noise_alpha=parameters.neftune_noise_alpha,
         )  # fmt: skip
         self.safe_points = SafePoints()
+        self._lowered_tokens: int | None = None
 
     @property
     def history(self) -> TrainingHistory:
@@ -124,12 +126,23 @@ class Trainer:
         Raises:
             TrainingInterruptedError: SIGINT or SIGTERM came; a checkpoint is saved.
             TrainingDivergedError: The training diverged more often than ``max_rollbacks`` allows.
-            OutOfMemoryError: A single row does not fit, not even in the most frugal way.
+            OutOfMemoryError: A single row does not fit, not even in the most frugal way; a checkpoint is saved, unless
+                ``save_strategy`` is ``no``.
         """
         torch.manual_seed(self.parameters.seed)
         self._resume()
+        try:
+            self._train()
+        except OutOfMemoryError as failure:
+            self._stop_without_memory(failure)
+            raise
+        return self._finish()
+
+    def _train(self) -> None:
         self._announce()
         self.meter.reset_peak()
+        if self._owes_validation():
+            self._validate_and_save()
         with Interrupt() as interrupt, _progress() as bar:
             task = bar.add_task("train", total=self.order.steps, completed=self.history.step, loss="")
             while self.history.step < self.order.steps and not self._is_patient_out():
@@ -140,7 +153,6 @@ class Trainer:
                         self._stop(interrupt.asked)
                     if self._rolled_back or self._is_patient_out():
                         break
-        return self._finish()
 
     def _announce(self) -> None:
         """Check the disk before the first step, and say what the run will take."""
@@ -161,13 +173,14 @@ class Trainer:
 
     def _train_step(self, rows: list[Row]) -> None:
         start = time.perf_counter()
-        result = self.stepper.accumulate(rows)
-        self.history.step += 1
-        if self.guard.is_finite(result.loss, result.norm, result.overflowed):
-            self.stepper.update()
-        else:
-            self.stepper.discard()
-            self._note_left_out(rows, result)
+        with self.stepper.undone_on_failure():
+            result = self.stepper.accumulate(rows)
+            self.history.step += 1
+            if self.guard.is_finite(result.loss, result.norm, result.overflowed):
+                self.stepper.update()
+            else:
+                self.stepper.discard()
+                self._note_left_out(rows, result)
         rate = float(self.parts.optimiser.param_groups[0]["lr"])
         self.parts.schedule.after_step(self.history.rate_factor)
         self.history.seconds += time.perf_counter() - start
@@ -188,7 +201,7 @@ class Trainer:
     def _validate_and_save(self) -> None:
         """What follows on a good step; the state to go back to is taken before the checkpoint that holds it."""
         step, is_best = self.history.step, False
-        if len(self.validation_rows) and self.cadence.validates(step):
+        if self._validates(step):
             loss = self.stepper.validate(self.validation_rows)
             self.reporter.log_metrics({"validation_loss": loss}, step)
             self.parts.schedule.after_validation(loss, self.history.rate_factor)
@@ -199,12 +212,24 @@ class Trainer:
         if self.cadence.saves(step, is_best):
             self._save()
 
+    def _validates(self, step: int) -> bool:
+        return len(self.validation_rows) > 0 and self.cadence.validates(step)
+
+    def _owes_validation(self) -> bool:
+        """Whether the run before ran out of memory in the validation after its last step."""
+        step, done = self.history.step, self.history.validation
+        return step > 0 and self._validates(step) and (not done or done[-1]["step"] != step)
+
     def _save(self) -> Path:
         self.reporter.flush()
         return self.checkpoints.save(self.history.step, self.model, self._state())
 
     def _state(self) -> dict[str, Any]:
-        return {**self._capture(), "safe_points": self.safe_points.state_dict()}
+        return {
+            **self._capture(),
+            "safe_points": self.safe_points.state_dict(),
+            "lowered_tokens": self._lowered_tokens,
+        }
 
     def _capture(self) -> dict[str, Any]:
         return self.parts.capture(self.history)
@@ -220,6 +245,7 @@ class Trainer:
         run_id = self.history.mlflow_run_id
         self.recorder.history = self.parts.restore(state)
         self.safe_points.load_state_dict(state["safe_points"])
+        self._lower_tokens(state["lowered_tokens"])
         self.history.mlflow_run_id = run_id or self.history.mlflow_run_id
         self.history.event("resumed", checkpoint=folder.name)
         logger.info("Going on from %s, after %d of %d steps.", folder, self.history.step, self.order.steps)
@@ -239,11 +265,16 @@ class Trainer:
         self._rolled_back = True
 
     def _note_memory(self, event: OutOfMemoryEvent) -> None:
-        """Keep a recovery, and plan smaller micro-batches from now on."""
+        """Keep a recovery; a micro-batch that did not fit halves those to come, however often it was split itself."""
         self.recorder.out_of_memory(event)
-        if event.action == "split" and event.size:
-            half = -(-event.size // 2)
-            self.stepper.max_tokens = min(self.stepper.max_tokens or half, half)
+        if event.action == "split" and event.first and event.size:
+            self._lower_tokens(-(-event.size // 2))
+
+    def _lower_tokens(self, tokens: int | None) -> None:
+        """Keep micro-batches to ``tokens`` from now on, ``None`` for no more than they are."""
+        if tokens is not None:
+            self._lowered_tokens = tokens
+            self.stepper.max_tokens = min(self.stepper.max_tokens or tokens, tokens)
 
     def _is_patient_out(self) -> bool:
         patience = self.parameters.early_stopping_patience
@@ -251,6 +282,12 @@ class Trainer:
 
     def _stop(self, signal_name: str) -> None:
         raise interrupted(signal_name, self.history.step, self.order.steps, self._save())
+
+    def _stop_without_memory(self, failure: OutOfMemoryError) -> None:
+        """Save what there is after the last whole step; the failure has left it as it was."""
+        self.history.step = len(self.history.losses)
+        if self.history.step and self.parameters.save_strategy != "no":
+            raise out_of_memory(failure, self.history.step, self.order.steps, self._save()) from failure
 
     def _finish(self) -> dict[str, Any]:
         if self.parameters.load_best_model_at_end and self.checkpoints.load_best(self.model):

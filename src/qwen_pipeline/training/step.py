@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -10,6 +11,7 @@ from peft import PeftModel
 from torch import Tensor
 
 from qwen_pipeline.chat.packing import PackedBatch, Row, count_trained_tokens, halves, pack, split_rows
+from qwen_pipeline.errors import OutOfMemoryError
 from qwen_pipeline.memory.activations import ActivationPolicy, temporary_policy
 from qwen_pipeline.memory.chunked_loss import linear_cross_entropy, score_tokens
 from qwen_pipeline.memory.recovery import OutOfMemoryEvent, run_or_retry, run_or_split
@@ -128,16 +130,39 @@ class Stepper:
         return math.isfinite(loss) and not math.isfinite(norm) and self.scaler.get_scale() > LOWEST_SCALE
 
     def time_micro_batch(self, rows: Sequence[Row]) -> float:
-        """Seconds a token that the first micro-batch of ``rows`` takes; leaves no gradient and no trace."""
+        """Seconds a token that the first micro-batch of ``rows`` takes; leaves no gradient and no trace.
+
+        Nobody is told of running out of memory: if it does so again, it will be in the step.
+        """
         part = next(split_rows(rows, self.max_rows, self.max_tokens))
-        states, scaling, start = random_states(), self.scaler.state_dict(), time.perf_counter()
-        self.accumulate(part)
-        seconds = time.perf_counter() - start
+        scaling, on_event, start = self.scaler.state_dict(), self.on_event, time.perf_counter()
+        self.on_event = lambda event: None
+        try:
+            with self.undone_on_failure():
+                states = random_states()
+                self.accumulate(part)
+                seconds = time.perf_counter() - start
+        finally:
+            self.on_event = on_event
         self.optimiser.zero_grad(set_to_none=True)
         self.scaler.update()  # forgets that the gradient was unscaled; what else it notes is put back
         self.scaler.load_state_dict(scaling)
         restore_random_states(states)
         return seconds / sum(len(row["input_ids"]) for row in part)
+
+    @contextmanager
+    def undone_on_failure(self) -> Iterator[None]:
+        """Where memory runs out for good inside this block, leave all as before the step.
+
+        Weights and optimiser are kept by their transactions; gradient and random numbers are put back here.
+        """
+        states = random_states()
+        try:
+            yield
+        except OutOfMemoryError:
+            self.optimiser.zero_grad(set_to_none=True)
+            restore_random_states(states)
+            raise
 
     def update(self) -> None:
         """Let the optimiser take the accumulated gradient, and forget it."""

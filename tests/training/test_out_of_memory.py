@@ -1,0 +1,149 @@
+"""Running out of memory costs a halving at most, is remembered in checkpoints, and never costs trained steps."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from qwen_pipeline.errors import OutOfMemoryError, TrainingInterruptedError
+from qwen_pipeline.training.loop import Trainer
+from training.tiny_training import adapter_bytes, make_rows, make_trainer
+
+ROWS = [{**row, "input_ids": [7] * 16, "labels": [-100] * 8 + [9] * 8} for row in make_rows(16)]
+SETTINGS: dict[str, Any] = {
+    "batch_size": 8,
+    "gradient_accumulation_steps": 1,
+    "lora_dropout": 0.1,
+    "neftune_noise_alpha": 1.0,
+}
+
+
+def trainer_of(tiny: Path, folder: Path, **settings: Any) -> Trainer:
+    return make_trainer(tiny, folder, ROWS, make_rows(4, seed=2), **{**SETTINGS, **settings})
+
+
+def fail(patch: pytest.MonkeyPatch, trainer: Trainer, when: Callable[[int], bool]) -> list[int]:
+    """Let every forward of a training step fail for which ``when`` says so of its tokens; returns all their tokens."""
+    sizes: list[int] = []
+    real = trainer.stepper._micro_step
+
+    def tight(rows: Any, trained_tokens: int) -> torch.Tensor:
+        sizes.append(sum(len(row["input_ids"]) for row in rows))
+        if when(sizes[-1]):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1.00 GiB")
+        return real(rows, trained_tokens)
+
+    patch.setattr(trainer.stepper, "_micro_step", tight)
+    return sizes
+
+
+def test_one_failure_halves_the_micro_batches_once_however_often_it_is_split(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = trainer_of(tiny, tmp_path)
+    fail(monkeypatch, trainer, lambda tokens: tokens > 16)
+    trainer.stepper.accumulate(ROWS[:8])
+    assert [event["size"] for event in trainer.history.events][:3] == [128, 64, 32]
+    assert trainer.stepper.max_tokens == 64
+    trainer.stepper.accumulate(ROWS[:8])
+    assert trainer.stepper.max_tokens == 32
+
+
+def test_the_first_micro_batch_that_only_takes_the_time_lowers_nothing(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = trainer_of(tiny, tmp_path)
+    with monkeypatch.context() as patch:
+        fail(patch, trainer, lambda tokens: tokens > 16)
+        assert trainer.stepper.time_micro_batch(ROWS[:8]) > 0
+    assert trainer.stepper.max_tokens is None
+    assert trainer.history.events == []
+    with monkeypatch.context() as patch:
+        fail(patch, trainer, lambda tokens: tokens > 16)
+        trainer.stepper.accumulate(ROWS[:8])
+    assert trainer.stepper.max_tokens == 64
+
+
+def test_a_resumed_training_splits_as_the_stopped_one_had_learnt(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tight(tokens: int) -> bool:
+        return tokens > 64
+
+    with monkeypatch.context() as patch:
+        undisturbed = trainer_of(tiny, tmp_path / "a")
+        fail(patch, undisturbed, tight)
+        undisturbed.run()
+    stopped = trainer_of(tiny, tmp_path / "b")
+    real = stopped.stepper.update
+
+    def update() -> None:
+        real()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    stopped.stepper.update = update  # type: ignore[method-assign]
+    with monkeypatch.context() as patch, pytest.raises(TrainingInterruptedError):
+        fail(patch, stopped, tight)
+        stopped.run()
+    resumed = trainer_of(tiny, tmp_path / "b")
+    with monkeypatch.context() as patch:
+        sizes = fail(patch, resumed, tight)
+        report = resumed.run()
+    assert max(sizes) == 64
+    assert [event["kind"] for event in report["events"]] == ["out_of_memory", "resumed"]
+    assert adapter_bytes(resumed) == adapter_bytes(undisturbed)
+
+
+@pytest.mark.parametrize("place", ["micro-batch", "optimiser", "validation"])
+def test_steps_taken_before_memory_runs_out_for_good_are_saved_and_gone_on_from(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    settings: dict[str, Any] = {"save_strategy": "epoch", "eval_strategy": "steps", "eval_steps": 3}
+    undisturbed = trainer_of(tiny, tmp_path / "a", **settings)
+    report = undisturbed.run()
+    short = trainer_of(tiny, tmp_path / "b", **settings)
+
+    def is_time(*ignored: object) -> bool:
+        return len(short.history.losses) == 3
+
+    def fails(*arguments: object) -> None:
+        raise torch.OutOfMemoryError("out of memory")
+
+    with monkeypatch.context() as patch, pytest.raises(OutOfMemoryError) as told:
+        if place == "micro-batch":
+            fail(patch, short, is_time)
+        elif place == "optimiser":
+            real = short.parts.optimiser.step
+            patch.setattr(short.parts.optimiser, "step", lambda *a: fails() if is_time() else real(*a))
+        else:
+            patch.setattr(short.stepper, "_score", fails)
+        short.run()
+    assert "checkpoint-3 is saved, after step 3 of 4" in str(told.value)
+    assert "max_memory_gb" in str(told.value)
+
+    resumed = trainer_of(tiny, tmp_path / "b", **settings)
+    again = resumed.run()
+    assert again["losses"] == pytest.approx(report["losses"], rel=1e-3)
+    assert [entry["step"] for entry in again["validation"]] == [3, 4]
+    assert [entry["loss"] for entry in again["validation"]] == pytest.approx(
+        [entry["loss"] for entry in report["validation"]], rel=1e-3
+    )
+    if place != "micro-batch":  # whose rows are run in smaller parts from now on, with a dropout of their own
+        assert adapter_bytes(resumed) == adapter_bytes(undisturbed)
+
+
+@pytest.mark.parametrize("settings", [{"save_strategy": "no"}, {"max_steps": 1, "save_strategy": "epoch"}])
+def test_nothing_is_saved_where_nothing_was_trained_or_asked_for(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
+) -> None:
+    trainer = trainer_of(tiny, tmp_path, **settings)
+    steps = 2 if settings["save_strategy"] == "no" else 0
+    fail(monkeypatch, trainer, lambda tokens: len(trainer.history.losses) == steps)
+    with pytest.raises(OutOfMemoryError) as told:
+        trainer.run()
+    assert "saved" not in str(told.value)
+    assert not list(tmp_path.glob("checkpoint-*"))
