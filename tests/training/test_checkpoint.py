@@ -10,6 +10,7 @@ from qwen_pipeline.errors import CheckpointError, DiskSpaceError
 from qwen_pipeline.training import checkpoint as checkpoint_module
 from qwen_pipeline.training.checkpoint import ADAPTER, STATE, Checkpoints
 from qwen_pipeline.training.loop import Trainer
+from qwen_pipeline.training.safe_points import SafePoints
 from training.tiny_training import make_rows, make_trainer
 
 GIB = 2**30
@@ -98,8 +99,9 @@ def test_the_space_asked_for_is_for_all_that_the_run_keeps(
 def test_a_checkpoint_takes_what_is_said(trainer: Trainer, tmp_path: Path) -> None:
     trainer.stepper.accumulate(make_rows(2))
     trainer.stepper.update()
-    trainer.safe_points.load_state_dict({"safe": trainer._capture(), "candidate": trainer._capture()})
-    folder = checkpoints(tmp_path).save(1, trainer.model, trainer._state())
+    capture = trainer.parts.capture
+    trainer.continuation.safe_points = SafePoints(capture(trainer.history), capture(trainer.history))
+    folder = checkpoints(tmp_path).save(1, trainer.model, trainer.continuation.state(trainer.history))
     size = sum(path.stat().st_size for path in folder.iterdir())
     assert 0.9 * size <= checkpoint_module.checkpoint_bytes(trainer.model) + 120_000  # names and headers
     assert checkpoint_module.checkpoint_bytes(trainer.model) <= size

@@ -27,6 +27,7 @@ from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.tracking.reporter import Reporter
 from qwen_pipeline.training.cadence import Cadence
 from qwen_pipeline.training.checkpoint import Checkpoints
+from qwen_pipeline.training.continuation import Continuation
 from qwen_pipeline.training.endings import diverged, interrupted, out_of_memory
 from qwen_pipeline.training.fetch import fetch_steps, require_rows, row_lengths, select_columns
 from qwen_pipeline.training.forecast import announce, tokens_left
@@ -38,15 +39,12 @@ from qwen_pipeline.training.planning import TrainingPlan
 from qwen_pipeline.training.precision import compute_dtype_for
 from qwen_pipeline.training.recorder import Recorder
 from qwen_pipeline.training.report import build_report
-from qwen_pipeline.training.safe_points import SafePoints
 from qwen_pipeline.training.schedule import RateSchedule
 from qwen_pipeline.training.snapshot import TrainedParts
 from qwen_pipeline.training.state import TrainingHistory
-from qwen_pipeline.training.step import Stepper, StepResult
+from qwen_pipeline.training.step import Stepper
 
 logger = logging.getLogger(__name__)
-
-ROLLBACK_RATE = 0.5  # the learning rate after a rollback, relative to the one before
 
 
 class Trainer:
@@ -109,8 +107,7 @@ class Trainer:
             max_grad_norm=parameters.max_grad_norm, max_rows=plan.max_rows, max_tokens=plan.max_tokens,
             on_event=self._note_memory, noise_alpha=parameters.neftune_noise_alpha,
         )  # fmt: skip
-        self.safe_points = SafePoints()
-        self._lowered_tokens: int | None = None
+        self.continuation = Continuation(self.parts, self.stepper, self.checkpoints)
 
     @property
     def history(self) -> TrainingHistory:
@@ -130,7 +127,7 @@ class Trainer:
                 ``save_strategy`` is ``no``.
         """
         torch.manual_seed(self.parameters.seed)
-        self._resume()
+        self.recorder.history = self.continuation.resume(self.history)
         try:
             self._train()
         except OutOfMemoryError as failure:
@@ -180,7 +177,7 @@ class Trainer:
                 self.stepper.update()
             else:
                 self.stepper.discard()
-                self._note_left_out(rows, result)
+                self.recorder.left_out(rows, result, self.parts.scaler.get_scale())
         rate = float(self.parts.optimiser.param_groups[0]["lr"])
         self.parts.schedule.after_step(self.history.rate_factor)
         self.history.seconds += time.perf_counter() - start
@@ -192,12 +189,6 @@ class Trainer:
         if self.parameters.empty_cache_steps and self.history.step % self.parameters.empty_cache_steps == 0:
             release_memory()
 
-    def _note_left_out(self, rows: list[Row], result: StepResult) -> None:
-        if result.overflowed:
-            self.recorder.overflowed(self.parts.scaler.get_scale())
-        else:
-            self.recorder.skipped(rows, result)
-
     def _validate_and_save(self) -> None:
         """What follows on a good step; the state to go back to is taken before the checkpoint that holds it."""
         step, is_best = self.history.step, False
@@ -208,7 +199,7 @@ class Trainer:
             is_best = self.history.note_validation(loss)
             if is_best and self.parameters.load_best_model_at_end:
                 self.checkpoints.save_best(self.model)
-        self.safe_points.after_step(step, self.guard.sees_trouble(self.history.losses), self._capture)
+        self.continuation.note_step(self.history)
         if self.cadence.saves(step, is_best):
             self._save()
 
@@ -222,43 +213,15 @@ class Trainer:
 
     def _save(self) -> Path:
         self.reporter.flush()
-        return self.checkpoints.save(self.history.step, self.model, self._state())
-
-    def _state(self) -> dict[str, Any]:
-        return {
-            **self._capture(),
-            "safe_points": self.safe_points.state_dict(),
-            "lowered_tokens": self._lowered_tokens,
-        }
-
-    def _capture(self) -> dict[str, Any]:
-        return self.parts.capture(self.history)
-
-    def _resume(self) -> None:
-        """Go on from the newest checkpoint of the same training, if it was interrupted."""
-        self.checkpoints.clear_leftovers()
-        found = self.checkpoints.newest()
-        if found is None:
-            self.safe_points.safe = self._capture()
-            return
-        folder, state = found
-        run_id = self.history.mlflow_run_id
-        self.recorder.history = self.parts.restore(state)
-        self.safe_points.load_state_dict(state["safe_points"])
-        self._lower_tokens(state["lowered_tokens"])
-        self.history.mlflow_run_id = run_id or self.history.mlflow_run_id
-        self.history.event("resumed", checkpoint=folder.name)
-        logger.info("Going on from %s, after %d of %d steps.", folder, self.history.step, self.order.steps)
+        return self.continuation.save(self.history)
 
     def _roll_back(self) -> None:
         """Go back to the newest state from well before the trouble, at a lower learning rate, within limits."""
         history = self.history
         if history.rollbacks >= self.parameters.max_rollbacks:
             raise diverged(history, self.parameters)
-        restored = self.parts.restore(self.safe_points.go_back())
-        restored.follow_rollback(history, ROLLBACK_RATE)
+        restored = self.continuation.go_back(history)
         self.recorder.rolled_back(restored, diverged_at=history.step, loss=history.losses[-1])
-        self.parts.schedule.apply(self.history.rate_factor)
         if self.parameters.save_strategy != "no":
             self._save()
         self.checkpoints.drop_after(restored.step)
@@ -268,13 +231,7 @@ class Trainer:
         """Keep a recovery; a micro-batch that did not fit halves those to come, however often it was split itself."""
         self.recorder.out_of_memory(event)
         if event.action == "split" and event.first and event.size:
-            self._lower_tokens(-(-event.size // 2))
-
-    def _lower_tokens(self, tokens: int | None) -> None:
-        """Keep micro-batches to ``tokens`` from now on, ``None`` for no more than they are."""
-        if tokens is not None:
-            self._lowered_tokens = tokens
-            self.stepper.max_tokens = min(self.stepper.max_tokens or tokens, tokens)
+            self.continuation.lower_tokens(-(-event.size // 2))
 
     def _is_patient_out(self) -> bool:
         patience = self.parameters.early_stopping_patience

@@ -64,8 +64,18 @@ class Recorder:
             self._report(result, rate)
         self._line(result)
 
-    def skipped(self, rows: Sequence[Row], result: StepResult) -> None:
-        """A step was left out because its loss or gradient is not finite: name its rows."""
+    def left_out(self, rows: Sequence[Row], result: StepResult, scale: float) -> None:
+        """A step was left out because its loss or gradient is not finite.
+
+        Args:
+            rows: The step's, which are named unless only the loss scale of float16 was too high.
+            result: What the step gave.
+            scale: The loss scale from now on.
+        """
+        if result.overflowed:
+            self.history.event("loss_scale_lowered", scale=scale)
+            logger.info("Step %d overflowed float16; the loss scale falls to %g.", self.history.step, scale)
+            return
         names = [str(row["example_id"]) for row in rows]
         self.history.event("skipped_step", loss=str(result.loss), norm=str(result.norm), example_ids=names)
         self.reporter.event("skipped_step", step=self.history.step, example_ids=names)
@@ -74,11 +84,6 @@ class Recorder:
             self.history.step,
             ", ".join(names),
         )
-
-    def overflowed(self, scale: float) -> None:
-        """A step was left out because the loss scale, now ``scale``, was too high for float16."""
-        self.history.event("loss_scale_lowered", scale=scale)
-        logger.info("Step %d overflowed float16; the loss scale falls to %g.", self.history.step, scale)
 
     def out_of_memory(self, event: OutOfMemoryEvent) -> None:
         """Running out of memory was recovered from."""
