@@ -56,6 +56,8 @@ def normalise(text: str, composes: bool = True, is_odd: bool = True) -> tuple[st
 def _without_edges(text: str) -> str:
     """The text without white space at its ends, but with its first line's indent where other lines are indented too."""
     kept = text.strip(_EDGES)
+    if len(kept) == len(text):
+        return text
     start = text.find(kept[:1]) if kept else 0
     indent = text[text.rfind("\n", 0, start) + 1 : start]
     if indent and "\n" in kept and set(indent) <= {" ", "\t"} and f"\n{indent}" in kept:
