@@ -50,7 +50,7 @@ def pack(rows: Sequence[Row], device: torch.device | str) -> PackedBatch:
     on_cpu = torch.device(device).type == "cpu"
     lengths = [len(row["input_ids"]) for row in rows]
     filler = -sum(lengths) % CPU_MULTIPLE if on_cpu else 0
-    ids, labels = (_end_to_end(rows, name) for name in ("input_ids", "labels"))
+    ids, labels = (end_to_end([row[name] for row in rows]) for name in ("input_ids", "labels"))
     if filler:
         lengths.append(filler)
         ids, labels = np.pad(ids, (0, filler)), np.pad(labels, (0, filler), constant_values=IGNORE_INDEX)
@@ -84,8 +84,9 @@ def count_trained_tokens(rows: Sequence[Row]) -> int:
     return sum(int(np.count_nonzero(np.asarray(row["labels"])[1:] != IGNORE_INDEX)) for row in rows)
 
 
-def _end_to_end(rows: Sequence[Row], name: str) -> NDArray[np.int64]:
-    return np.concatenate([np.asarray(row[name], np.int64) for row in rows])
+def end_to_end(parts: Sequence[Any]) -> NDArray[np.int64]:
+    """Token ids or labels of some rows, as lists, arrays or tensors on the host, in one array ``[tokens]``."""
+    return np.concatenate([np.asarray(part, np.int64) for part in parts])
 
 
 def split_rows(rows: Sequence[Row], max_rows: int, max_tokens: int | None = None) -> Iterator[list[Row]]:

@@ -5,8 +5,6 @@ import os
 import sys
 from collections.abc import Mapping
 
-import torch
-
 logger = logging.getLogger(__name__)
 
 VARIABLES = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
@@ -29,6 +27,8 @@ def use_expandable_segments(environment: Mapping[str, str] = os.environ) -> bool
     """
     if sys.platform == "win32" or any(environment.get(name) for name in VARIABLES):
         return False
+    import torch  # here, so that the doctor knows the variables without it
+
     # The function's older name, deprecated since PyTorch 2.11, serves where the new one is missing.
     apply = getattr(torch._C, "_accelerator_setAllocatorSettings", None)
     (apply or torch.cuda.memory._set_allocator_settings)(EXPANDABLE_SEGMENTS)

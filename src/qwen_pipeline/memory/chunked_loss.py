@@ -110,9 +110,10 @@ def score_tokens(
     rows_N = _rows(labels_T, labelled_rows_N, ignore_index)
     loss_N = torch.empty(rows_N.numel(), dtype=torch.float32, device=hidden_TD.device)
     correct_N = torch.empty(rows_N.numel(), dtype=torch.bool, device=hidden_TD.device)
+    blocks = _blocks(head_VD)
     for part, hidden_CD, labels_C in _chunks(hidden_TD, head_VD, labels_T, rows_N, chunk_tokens):
         seen = _SoftmaxSoFar(labels_C, wants_best=True)
-        for head_BD in _blocks(head_VD):
+        for head_BD in blocks:
             seen.add(hidden_CD @ head_BD.t())
         loss_N[part] = seen.loss()
         correct_N[part] = seen.best_C1.squeeze(1) == labels_C

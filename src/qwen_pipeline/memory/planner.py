@@ -103,16 +103,16 @@ class Planner:
         return (3 - kept / self.layers) / 2 * (1 + DEQUANTISE_TOKENS / tokens)
 
     def _trace(self, tokens: int, policy: ActivationPolicy) -> StepTrace:
-        kept = self._kept(policy)
+        kept, shape = self._kept(policy), self._shape(tokens)
         # A step of one micro-batch holds no earlier gradients.
         is_whole_step = tokens >= self.request.worst_tokens(self.request.examples_per_step)
         recipe = replace(self.request.recipe, accumulates=not is_whole_step)
         if not StepModel.can_step(self.layers, kept):
             exact = ActivationPolicy(kept, policy.offload)
-            return trace_step(self.request.config, recipe, self._shape(tokens), exact)
-        key = (tokens, len(self._shape(tokens).row_lengths), policy.offload, recipe.accumulates)
+            return trace_step(self.request.config, recipe, shape, exact)
+        key = (tokens, len(shape.row_lengths), policy.offload, recipe.accumulates)
         if key not in self._traced:
-            self._traced[key] = StepModel(self.request.config, recipe, self._shape(tokens), policy.offload)
+            self._traced[key] = StepModel(self.request.config, recipe, shape, policy.offload)
         return self._traced[key].step(self.layers, kept)
 
     def _shape(self, tokens: int) -> MicroBatchShape:

@@ -125,7 +125,8 @@ def _unknown(content: Content) -> Refused:
 def read_file(file: RawFile, options: ReadOptions, part: Path) -> FileAccount:
     """Read one file into the Arrow parts ``part.examples`` and ``part.rejects``."""
     content = Content(file, options.encoding, options.column_map, options.speakers, options.tool_turns)
-    account = FileAccount(_storable(file.name), file.size)
+    name = _storable(file.name)
+    account = FileAccount(name, file.size)
     with (
         _Part(part.with_suffix(".examples"), EXAMPLE_SCHEMA) as examples,
         _Part(part.with_suffix(".rejects"), REJECT_SCHEMA) as rejects,
@@ -133,14 +134,14 @@ def read_file(file: RawFile, options: ReadOptions, part: Path) -> FileAccount:
         for index, row in enumerate(read_rows(content)):
             if isinstance(row, Refused):
                 account.rejected[row.reason.value] += 1
-                rejects.write(_reject(file.name, row))
+                rejects.write(_reject(name, row))
                 continue
             encoding, confidence = content.encoding_at(row.offset)
             account.kept += 1
             account.encodings[encoding] += 1
             account.notes.update(row.notes)
             examples.write(
-                _example(file.name, index, row, encoding, confidence),
+                _example(name, index, row, encoding, confidence),
                 sum(len(text) for _, text in row.messages),
             )
     return account
@@ -154,7 +155,7 @@ def _example(name: str, index: int, row: Found, encoding: str, confidence: float
     return {
         "example_id": digest.hexdigest(),
         "messages": messages,
-        "source_file": _storable(name),
+        "source_file": name,
         "source_line": row.line,
         "encoding": encoding,
         "encoding_confidence": confidence,
@@ -163,7 +164,7 @@ def _example(name: str, index: int, row: Found, encoding: str, confidence: float
 
 def _reject(name: str, row: Refused) -> dict[str, Any]:
     return {
-        "source_file": _storable(name),
+        "source_file": name,
         "source_line": row.line,
         "stage": STAGE,
         "reason": row.reason.value,

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from qwen_pipeline.chat.packing import Row
+from qwen_pipeline.chat.packing import Row, end_to_end
 
 TOKENS = ("input_ids", "labels")
 
@@ -63,7 +62,7 @@ class RowTable:
 
     def _read_mappings(self, numbers: list[int]) -> StepRows:
         rows = [self._rows[number] for number in numbers]
-        ids, labels = (_end_to_end([row[name] for row in rows]) for name in TOKENS)
+        ids, labels = (torch.from_numpy(end_to_end([row[name] for row in rows])) for name in TOKENS)
         others = [{name: value for name, value in row.items() if name not in TOKENS} for row in rows]
         return StepRows(ids, labels, [len(row["input_ids"]) for row in rows], others)
 
@@ -71,10 +70,7 @@ class RowTable:
         import pyarrow.compute
 
         table = self._rows[numbers]
-        ids, labels = (_end_to_end([pyarrow.compute.list_flatten(table[name]).to_numpy()]) for name in TOKENS)
+        flat = (pyarrow.compute.list_flatten(table[name]).to_numpy() for name in TOKENS)
+        ids, labels = (torch.from_numpy(end_to_end([column])) for column in flat)
         lengths = pyarrow.compute.list_value_length(table["input_ids"]).to_pylist()
         return StepRows(ids, labels, lengths, table.drop_columns(list(TOKENS)).to_pylist())
-
-
-def _end_to_end(parts: Sequence[Any]) -> Tensor:
-    return torch.from_numpy(np.concatenate([np.asarray(part, np.int64) for part in parts]))

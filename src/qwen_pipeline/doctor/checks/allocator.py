@@ -4,9 +4,9 @@ import os
 from collections.abc import Iterator
 
 from qwen_pipeline.doctor.finding import Finding, Inspection, ok, warning
+from qwen_pipeline.memory.allocator import VARIABLES
 
 ORDER = 90
-VARIABLES = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
 KNOWN = frozenset(
     {
         "backend", "expandable_segments", "garbage_collection_threshold", "max_split_size_mb",

@@ -66,13 +66,11 @@ def _choose_reader(
     quoted_questions, quoted_answers = count_markers(open_head)
     if quoted_questions and quoted_answers:
         return lambda lines: read_marked(unquoted(lines), open_head, has_answer_marks=True)
-    level = question_level(head, content.file.name) if not content.speakers else 0
-    if level:
-        return lambda lines: read_headings(lines, level)
-    speakers = dialogue_speakers(head, content.speakers)
+    level = question_level(head, content.file.name)
+    named = bool(content.speakers)  # speakers that the user names come before headings, known ones after
+    speakers = dialogue_speakers(head, content.speakers) if named or not level else {}
     if speakers:
         return lambda lines: read_dialogue(lines, speakers)
-    level = question_level(head, content.file.name)
     if level:
         return lambda lines: read_headings(lines, level)
     if are_folded_answers(head):
