@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qwen_pipeline.kernels.fused import planned_on
 from qwen_pipeline.memory import chunked_loss
 from qwen_pipeline.memory.chunked_loss import IGNORE_INDEX, linear_cross_entropy, score_tokens
 from qwen_pipeline.memory.live_bytes import LiveBytes
@@ -208,5 +209,5 @@ def test_a_plan_for_a_card_cuts_the_vocabulary_as_the_card_does(small_blocks, mo
     monkeypatch.setitem(chunked_loss.BLOCK_TOKENS, "cuda", 60)
     head_VD = torch.zeros(100, 4)
     assert [len(block) for block in chunked_loss._blocks(head_VD)] == [30, 30, 30, 10]
-    with chunked_loss.planned_on("cuda"):
+    with planned_on("cuda"):
         assert [len(block) for block in chunked_loss._blocks(head_VD)] == [60, 40]

@@ -10,8 +10,6 @@ V vocabulary.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,13 +18,15 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import is_fake
 from torch.autograd.function import once_differentiable
 
+from qwen_pipeline.kernels import fused
+from qwen_pipeline.kernels.fused import device_type_of, kernels_run
+
 IGNORE_INDEX = -100
 # Logits of one chunk, were they float32. Fewer rows re-read the head too often, more only cost memory: see
 # benchmarks/bench_loss.py and docs/memory.md.
 CHUNK_BYTES = 160 * 2**20
 # Tokens of a block: few enough for a processor's cache, many enough for a card to be busy.
 BLOCK_TOKENS = {"cpu": 8192, "cuda": 32768}
-_planned_device: ContextVar[str | None] = ContextVar("planned_device", default=None)
 
 
 @dataclass(frozen=True)
@@ -125,16 +125,6 @@ def default_chunk_tokens(head_VD: Tensor) -> int:
     return max(64, min(4096, CHUNK_BYTES // (4 * head_VD.shape[0]) // 32 * 32))
 
 
-@contextmanager
-def planned_on(device_type: str) -> Iterator[None]:
-    """Cut the vocabulary as on that device while the block runs: a plan's tensors lie on no card."""
-    token = _planned_device.set(device_type)
-    try:
-        yield
-    finally:
-        _planned_device.reset(token)
-
-
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -144,6 +134,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
         loss = torch.zeros((), dtype=torch.float32, device=hidden_TD.device)
         grad_ND = hidden_TD.new_empty(rows_N.numel() if wants_gradient else 0, hidden_TD.shape[1])
         for part, hidden_CD, labels_C in _chunks(hidden_TD, head_VD, labels_T, rows_N, chunk):
+            if wants_gradient and kernels_run(hidden_CD):
+                logits_CV = hidden_CD @ head_VD.t()
+                loss += fused.softmax_loss(logits_CV, labels_C).sum()
+                grad_ND[part] = logits_CV @ head_VD
+                continue
             seen, logits = _SoftmaxSoFar(labels_C), list[Tensor]()
             for head_BD in blocks:
                 logits_CB = hidden_CD @ head_BD.t()
@@ -181,8 +176,7 @@ def _chunks(
 
 
 def _blocks(head_VD: Tensor) -> tuple[Tensor, ...]:
-    device_type = _planned_device.get() or head_VD.device.type
-    return torch.split(head_VD, BLOCK_TOKENS.get(device_type, BLOCK_TOKENS["cuda"]))
+    return torch.split(head_VD, BLOCK_TOKENS.get(device_type_of(head_VD), BLOCK_TOKENS["cuda"]))
 
 
 class _SoftmaxSoFar:

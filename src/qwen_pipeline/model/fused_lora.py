@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import silu
 
+from qwen_pipeline.kernels import fused
+from qwen_pipeline.kernels.fused import kernels_run
 from qwen_pipeline.model.dora import FusedDora, dora_scale
 
 silu_backward = torch.ops.aten.silu_backward
@@ -110,7 +112,7 @@ class _FusedLora(torch.autograd.Function):
     ) -> Tensor:  # fmt: skip
         x_TI = x.reshape(-1, x.shape[-1])
         gate_TI = None if gate is None else gate.reshape(-1, x.shape[-1])
-        seen_TI = x_TI if gate_TI is None else silu(gate_TI).mul_(x_TI)
+        seen_TI = x_TI if gate_TI is None else _gated(gate_TI, x_TI)
         down_Tr = seen_TI @ down_rI.t()
         out_TO: Tensor = bnb.matmul_4bit(seen_TI, weight.t(), quant_state=state)
         out_TO.addmm_(down_Tr, up_Or.t(), alpha=scaling)
@@ -125,16 +127,26 @@ class _FusedLora(torch.autograd.Function):
         grad_TO = grad_out.reshape(-1, grad_out.shape[-1])
         grad_up_Or = (grad_TO.t() @ down_Tr).mul_(ctx.scaling)
         grad_Tr = (grad_TO @ up_Or).mul_(ctx.scaling)
-        open_TI = None if gate_TI is None else silu(gate_TI)
-        grad_down_rI = grad_Tr.t() @ (x_TI if open_TI is None else open_TI * x_TI)
+        grad_down_rI = grad_Tr.t() @ (x_TI if gate_TI is None else _gated(gate_TI, x_TI))
         if not ctx.needs_input_grad[0]:
             return None, None, grad_down_rI, grad_up_Or, None, None, None
         weight_OI = bnb.functional.dequantize_4bit(ctx.weight, ctx.state).to(grad_TO.dtype)
         grad_TI = (grad_TO @ weight_OI).addmm_(grad_Tr, down_rI)
         del weight_OI
         grad_gate = None
-        if open_TI is not None:
-            grad_x_TI = open_TI.mul_(grad_TI)
-            grad_gate = silu_backward(grad_TI.mul_(x_TI), gate_TI).view(ctx.shape)
-            grad_TI = grad_x_TI
+        if gate_TI is not None:
+            grad_gate_TI, grad_TI = _gated_backward(grad_TI, gate_TI, x_TI)
+            grad_gate = grad_gate_TI.view(ctx.shape)
         return grad_TI.view(ctx.shape), grad_gate, grad_down_rI, grad_up_Or, None, None, None
+
+
+def _gated(gate: Tensor, x: Tensor) -> Tensor:
+    return fused.gated(gate, x) if kernels_run(x) else silu(gate).mul_(x)
+
+
+def _gated_backward(grad: Tensor, gate: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradients for gate and ``x``; ``grad`` is used up."""
+    if kernels_run(x):
+        return fused.gated_backward(grad, gate, x)
+    grad_x = silu(gate).mul_(grad)
+    return silu_backward(grad.mul_(x), gate), grad_x

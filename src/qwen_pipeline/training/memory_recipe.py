@@ -8,7 +8,7 @@ from peft import PeftModel
 from torch import nn
 
 from qwen_pipeline.chat.packing import PackedBatch
-from qwen_pipeline.memory.chunked_loss import planned_on
+from qwen_pipeline.kernels.fused import planned_on
 from qwen_pipeline.memory.planned_attention import register_planned_attention
 from qwen_pipeline.memory.trace import MicroBatchShape, StepRecipe
 from qwen_pipeline.memory.transaction import GradientTransaction
@@ -72,7 +72,7 @@ def run_micro_step(
         shape: The micro-batch.
         compute_dtype: Dtype of the products.
         noise_alpha: NEFTune's, ``None`` for no noise.
-        on_gpu: Take the head as a card does.
+        on_gpu: Compute as a card does.
     """
     tokens, lengths = shape.tokens, shape.row_lengths
     batch = PackedBatch(
@@ -87,7 +87,8 @@ def run_micro_step(
     transaction = GradientTransaction(p for p in model.parameters() if p.requires_grad)
     transaction.begin()
     noise = noisy_embeddings(model, lengths, range(len(lengths)), noise_alpha)
-    with autocast(torch.device("cpu"), compute_dtype), noise, planned_on("cuda" if on_gpu else "cpu"):
-        loss = packed_loss(model, batch)
-    (loss / tokens).backward()  # type: ignore[no-untyped-call]
+    with planned_on("cuda" if on_gpu else "cpu"):
+        with autocast(torch.device("cpu"), compute_dtype), noise:
+            loss = packed_loss(model, batch)
+        (loss / tokens).backward()  # type: ignore[no-untyped-call]
     transaction.commit()

@@ -1,0 +1,132 @@
+"""Norm, rotary position, SwiGLU and softmax in one pass over memory each, where the device has the kernels.
+
+A card reaches its matrix rate in the products alone; what lies between them is limited by memory, and plain PyTorch goes through memory
+once for each operation. `kernels_run` says whether the kernels take a tensor; the callers keep their formulas in PyTorch beside them, for
+processors and for cards without Triton. In a memory plan the functions here allocate what they would and compute nothing.
+
+Shapes: R rows, W their width; T tokens, H heads, D head width; C rows of logits, V vocabulary.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import is_fake
+
+logger = logging.getLogger(__name__)
+
+_planned_device: ContextVar[str | None] = ContextVar("planned_device", default=None)
+
+
+@contextmanager
+def planned_on(device_type: str) -> Iterator[None]:
+    """Compute as on that device while the block runs: a plan's tensors lie on no card."""
+    token = _planned_device.set(device_type)
+    try:
+        yield
+    finally:
+        _planned_device.reset(token)
+
+
+def device_type_of(tensor: Tensor) -> str:
+    """Where a tensor lies, or would lie, in a memory plan."""
+    return _planned_device.get() or tensor.device.type
+
+
+def kernels_run(tensor: Tensor) -> bool:
+    """Whether the kernels take a tensor: it is on a card with Triton, or planned on one."""
+    if device_type_of(tensor) != "cuda":
+        return False
+    return is_fake(tensor) or _kernels_work(tensor.device)
+
+
+@cache
+def _kernels_work(device: torch.device) -> bool:
+    """Try one of them: Triton may be missing, or the C compiler that it needs."""
+    try:
+        x, weight = (torch.ones(shape, device=device) for shape in ((2, 16), (16,)))
+        norm(x, weight, 1e-6)
+    except Exception as error:  # whatever it is, training goes on without them
+        first = (str(error).splitlines() or [""])[0]
+        logger.warning(
+            "Triton's kernels do not run here (%s: %s); training uses PyTorch's own operations and takes longer. "
+            "They need the package triton, a C compiler and Python's headers (on Debian gcc and python3-dev).",
+            type(error).__name__,
+            first,
+        )
+        return False
+    return True
+
+
+def norm(x: Tensor, weight_W: Tensor, eps: float, rotation: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+    """RMSNorm over the last dimension, then the rotation of a rotary position.
+
+    Args:
+        x: ``[..., W]``; with a rotation ``[B, T, H, D]``.
+        weight_W: The norm's weight.
+        eps: The norm's epsilon.
+        rotation: Cosines and sines, ``[B or 1, T, D]`` each.
+
+    Returns:
+        The output, of the shape and dtype of ``x``, and ``1 / rms`` of each row, ``[R]`` float32.
+    """
+    x = x.contiguous()
+    out, inverse_R = torch.empty_like(x), x.new_empty(x.numel() // x.shape[-1], dtype=torch.float32)
+    if not is_fake(x):
+        _triton().launch_norm(x, weight_W, eps, _by_token(x, rotation), out, inverse_R)
+    return out, inverse_R
+
+
+def norm_backward(
+    grad_out: Tensor, x: Tensor, weight_W: Tensor, inverse_R: Tensor, rotation: tuple[Tensor, Tensor] | None = None
+) -> Tensor:
+    """The gradient of `norm` for its input."""
+    x, grad_out = x.contiguous(), grad_out.contiguous()
+    grad = torch.empty_like(x)
+    if not is_fake(x):
+        _triton().launch_norm_backward(grad_out, x, weight_W, inverse_R, _by_token(x, rotation), grad)
+    return grad
+
+
+def gated(gate: Tensor, x: Tensor) -> Tensor:
+    """``silu(gate) * x``, elementwise."""
+    out = torch.empty_like(x)
+    if not is_fake(x):
+        _triton().launch_gated(gate, x, out)
+    return out
+
+
+def gated_backward(grad: Tensor, gate: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradients of `gated` for gate and ``x``; the second takes the place of ``grad``."""
+    grad_gate = torch.empty_like(gate)
+    if not is_fake(x):
+        _triton().launch_gated_backward(grad, gate, x, grad_gate)
+    return grad_gate, grad
+
+
+def softmax_loss(logits_CV: Tensor, labels_C: Tensor) -> Tensor:
+    """Negative log-likelihoods of the labels, ``[C]`` float32; the logits become their gradient for the logits."""
+    loss_C = logits_CV.new_empty(logits_CV.shape[0], dtype=torch.float32)
+    if not is_fake(logits_CV):
+        _triton().launch_softmax_loss(logits_CV, labels_C, loss_C)
+    return loss_C
+
+
+def _by_token(x: Tensor, rotation: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor] | None:
+    """Cosines and sines of every token of every batch, end to end."""
+    if rotation is None:
+        return None
+    cos, sin = (part.expand(x.shape[0], -1, -1).contiguous() for part in rotation)
+    return cos, sin
+
+
+def _triton() -> Any:
+    """The module that needs Triton."""
+    from qwen_pipeline.kernels import triton_kernels
+
+    return triton_kernels
