@@ -26,7 +26,7 @@ from gpu_source import find_package
 find_package()
 
 import torch  # noqa: E402
-from gpu_grid import FULL, SMALL, check_plan  # noqa: E402
+from gpu_grid import FULL, SMALL, Grid, Traces, check_plan  # noqa: E402
 from gpu_limits import check_limits  # noqa: E402
 from gpu_model import QWEN3_4B, TINY  # noqa: E402
 from gpu_parity import check_parity  # noqa: E402
@@ -53,12 +53,15 @@ def main() -> None:
         "budget_seconds": options.budget_seconds,
     }
     report = Part(figures, lambda: write_whole(figures, options.output), options.budget_seconds)
+    grid = SMALL if options.tiny else FULL
+    traces = Traces(config, grid, device.type == "cuda")
     try:
-        for name, check in list_checks(options, config, device).items():
+        for name, check in list_checks(options, config, device, grid, traces).items():
             report.attempt(name, partial(run_afresh, check=check), SHARES[name])
         ours = figures["throughput"].get("median", {}).get("ours")
         report.note(ours_beside_peers=compare(ours, figures["peers"]))
     finally:
+        traces.close()
         report.note(seconds=time.perf_counter() - start)
         print(json.dumps(figures, indent=1))
 
@@ -75,7 +78,9 @@ def read_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def list_checks(options: argparse.Namespace, config: Any, device: torch.device) -> dict[str, Check]:
+def list_checks(
+    options: argparse.Namespace, config: Any, device: torch.device, grid: Grid, traces: Traces
+) -> dict[str, Check]:
     """The parts in the order in which they run: the grid comes last, since it can use any time that is left."""
     settings = [
         *(["--tiny"] if options.tiny else []),
@@ -88,7 +93,7 @@ def list_checks(options: argparse.Namespace, config: Any, device: torch.device) 
             measure_throughput, config=config, device=device, tiny=options.tiny, repeats=options.repeats
         ),
         "peers": partial(measure_peers, settings=settings, tiny=options.tiny, cap_gb=CAP_GB),
-        "plan": partial(check_plan, config=config, device=device, grid=SMALL if options.tiny else FULL),
+        "plan": partial(check_plan, config=config, device=device, grid=grid, traces=traces),
     }  # fmt: skip
 
 

@@ -4,13 +4,17 @@ A run that the plan lets through and that does not fit is a failure. Those that 
 the plan shows there. What the time does not suffice for is counted.
 """
 
+import os
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from typing import Any
 
 import torch
 from gpu_model import build_model, make_rows, measured_peak, our_step
 from gpu_report import Part, describe
 from torch import nn
+from transformers import Qwen3Config
 
 from qwen_pipeline.errors import MemoryPlanError
 from qwen_pipeline.memory.activations import ActivationPolicy, apply_activation_policy
@@ -54,23 +58,63 @@ class Case:
     plan: MemoryPlan
 
 
-def check_plan(part: Part, config: Any, device: torch.device, grid: Grid) -> None:
+class Traces:
+    """The steps that plans are made of, traced by other processes while the parts before the grid run."""
+
+    def __init__(self, config: Any, grid: Grid, on_gpu: bool) -> None:
+        """Begin to trace; `of` waits for what it needs."""
+        self._pool = ProcessPoolExecutor(max_workers=max(1, min(8, (os.cpu_count() or 1) - 2)), mp_context=get_context("spawn"))
+        self._found = {
+            rank: [self._pool.submit(trace, config.to_dict(), grid, on_gpu, rank, tokens) for tokens in grid.lengths]
+            for rank in grid.ranks
+        }
+
+    def of(self, rank: int) -> TracedSteps:
+        """All steps of a rank."""
+        return {key: step for future in self._found[rank] for key, step in future.result().items()}
+
+    def close(self) -> None:
+        """End the processes."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+def trace(settings: dict[str, Any], grid: Grid, on_gpu: bool, rank: int, tokens: int) -> TracedSteps:
+    """The steps of one rank and length under all policies."""
+    traced: TracedSteps = {}
+    for policy in grid.policies:
+        cap = MemoryCap(1.0, 0.0, enforced=False)  # of no consequence for a trace
+        plan_request(Qwen3Config(**settings), rank, tokens, policy, cap, on_gpu, traced)
+    return traced
+
+
+def plan_request(
+    config: Any, rank: int, tokens: int, policy: ActivationPolicy, cap: MemoryCap, on_gpu: bool, traced: TracedSteps
+) -> MemoryPlan:
+    """The plan of one configuration under a cap; new traces are added."""
+    recipe = step_recipe(lora_r=rank, lora_alpha=2 * rank, on_gpu=on_gpu)
+    request = PlanRequest(config, recipe, [tokens], 1, cap, policy=policy, optim="sgd", on_gpu=on_gpu)
+    return Planner(request, traced).plan(tokens, policy, 1)
+
+
+def check_plan(part: Part, config: Any, device: torch.device, grid: Grid, traces: Traces) -> None:
     """Run the grid, half of the time for each rank, and sum it up."""
     for number, rank in enumerate(grid.ranks):
         share = 1 / (len(grid.ranks) - number)
         part.attempt(
-            f"rank {rank}", lambda inner, rank=rank: check_rank(inner, config, device, grid, rank), share
+            f"rank {rank}", lambda inner, rank=rank: check_rank(inner, config, device, grid, rank, traces.of(rank)), share
         )
     part.note(**sum_up(part.figures, grid))
 
 
-def check_rank(part: Part, config: Any, device: torch.device, grid: Grid, rank: int) -> None:
+def check_rank(
+    part: Part, config: Any, device: torch.device, grid: Grid, rank: int, traced: TracedSteps
+) -> None:
     """All cases of one rank, the tightest first, as long as there is time."""
     model = build_model(config, device, torch.bfloat16, rank)
     cases: list[dict[str, Any]] = []
     part.note(cases=cases)
     try:
-        planned, refused = plan_cases(config, device, grid, rank)
+        planned, refused = plan_cases(config, device, grid, rank, traced)
         cases += refused
         for case in sorted(
             planned, key=lambda case: case.plan.needs_gib / case.plan.cap.usable_gib, reverse=True
@@ -85,12 +129,10 @@ def check_rank(part: Part, config: Any, device: torch.device, grid: Grid, rank: 
 
 
 def plan_cases(
-    config: Any, device: torch.device, grid: Grid, rank: int
+    config: Any, device: torch.device, grid: Grid, rank: int, traced: TracedSteps
 ) -> tuple[list[Case], list[dict[str, Any]]]:
     """The plans of one rank; a cap that leaves nothing is a record of its own for each configuration."""
     on_gpu = device.type == "cuda"
-    recipe = step_recipe(lora_r=rank, lora_alpha=2 * rank, on_gpu=on_gpu)
-    traced: TracedSteps = {}
     settings = [(tokens, policy) for tokens in grid.lengths for policy in grid.policies]
     planned: list[Case] = []
     refused: list[dict[str, Any]] = []
@@ -103,8 +145,8 @@ def plan_cases(
             )
             continue
         for tokens, policy in settings:
-            request = PlanRequest(config, recipe, [tokens], 1, cap, policy=policy, optim="sgd", on_gpu=on_gpu)
-            planned.append(Case(rank, cap_gb, fraction, Planner(request, traced).plan(tokens, policy, 1)))
+            plan = plan_request(config, rank, tokens, policy, cap, on_gpu, traced)
+            planned.append(Case(rank, cap_gb, fraction, plan))
     return planned, refused
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from gpu_source import find_package
 
-STEPS, ROWS_A_MICRO_BATCH = 5, 4
+STEPS, ROWS_A_MICRO_BATCH = 4, 4
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import is_fake
+from torch._subclasses.fake_tensor import FakeTensor
 
 logger = logging.getLogger(__name__)
 
@@ -40,9 +40,9 @@ def device_type_of(tensor: Tensor) -> str:
 
 def kernels_run(tensor: Tensor) -> bool:
     """Whether the kernels take a tensor: it is on a card with Triton, or planned on one."""
-    if device_type_of(tensor) != "cuda":
-        return False
-    return is_fake(tensor) or _kernels_work(tensor.device)
+    if tensor.is_cuda:
+        return _kernels_work(tensor.device)
+    return isinstance(tensor, FakeTensor) and _planned_device.get() == "cuda"
 
 
 @cache
@@ -77,7 +77,7 @@ def norm(x: Tensor, weight_W: Tensor, eps: float, rotation: tuple[Tensor, Tensor
     """
     x = x.contiguous()
     out, inverse_R = torch.empty_like(x), x.new_empty(x.numel() // x.shape[-1], dtype=torch.float32)
-    if not is_fake(x):
+    if not isinstance(x, FakeTensor):
         _triton().launch_norm(x, weight_W, eps, _by_token(x, rotation), out, inverse_R)
     return out, inverse_R
 
@@ -88,7 +88,7 @@ def norm_backward(
     """The gradient of `norm` for its input."""
     x, grad_out = x.contiguous(), grad_out.contiguous()
     grad = torch.empty_like(x)
-    if not is_fake(x):
+    if not isinstance(x, FakeTensor):
         _triton().launch_norm_backward(grad_out, x, weight_W, inverse_R, _by_token(x, rotation), grad)
     return grad
 
@@ -96,7 +96,7 @@ def norm_backward(
 def gated(gate: Tensor, x: Tensor) -> Tensor:
     """``silu(gate) * x``, elementwise."""
     out = torch.empty_like(x)
-    if not is_fake(x):
+    if not isinstance(x, FakeTensor):
         _triton().launch_gated(gate, x, out)
     return out
 
@@ -104,15 +104,29 @@ def gated(gate: Tensor, x: Tensor) -> Tensor:
 def gated_backward(grad: Tensor, gate: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     """The gradients of `gated` for gate and ``x``; the second takes the place of ``grad``."""
     grad_gate = torch.empty_like(gate)
-    if not is_fake(x):
+    if not isinstance(x, FakeTensor):
         _triton().launch_gated_backward(grad, gate, x, grad_gate)
     return grad_gate, grad
+
+
+def dequantize(packed: Tensor, state: Any, dtype: torch.dtype) -> Tensor:
+    """4-bit weights as bitsandbytes packs them, ``[O, I]`` in ``dtype``: scales of scales included, in one pass.
+
+    Args:
+        packed: Two weights a byte.
+        state: bitsandbytes' ``QuantState`` of a matrix.
+        dtype: Of the result.
+    """
+    out = torch.empty(state.shape, dtype=dtype, device=packed.device)
+    if not isinstance(packed, FakeTensor):
+        _triton().launch_dequantize(packed, state, out)
+    return out
 
 
 def softmax_loss(logits_CV: Tensor, labels_C: Tensor) -> Tensor:
     """Negative log-likelihoods of the labels, ``[C]`` float32; the logits become their gradient for the logits."""
     loss_C = logits_CV.new_empty(logits_CV.shape[0], dtype=torch.float32)
-    if not is_fake(logits_CV):
+    if not isinstance(logits_CV, FakeTensor):
         _triton().launch_softmax_loss(logits_CV, labels_C, loss_C)
     return loss_C
 

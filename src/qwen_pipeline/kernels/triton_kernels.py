@@ -6,13 +6,18 @@ All compute in float32 and round where transformers' own operations round, but f
 # Triton reads the annotation `constexpr` and compiles what it decorates: neither is typed.
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, misc"
 
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
 NORM_ELEMENTS = 4096  # of a program that takes several narrow rows
+_NOTHING = nullcontext()
 GATED_ELEMENTS = 2048
+PACKED_BYTES = 1024  # of 4-bit weights
 LOGITS = 4096  # of a row that a program has in hand at a time
 
 
@@ -103,6 +108,28 @@ def _gated_backward(grad_ptr, gate_ptr, x_ptr, grad_gate_ptr, elements, BLOCK: t
 
 
 @triton.jit
+def _dequantize(
+    packed_ptr, code_ptr, scale_ptr, scale_code_ptr, scale_scale_ptr, offset_ptr, out_ptr, bytes_in_all,
+    BYTES_A_SCALE: tl.constexpr, SCALES_A_SCALE: tl.constexpr, NESTED: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    place = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    mask = place < bytes_in_all
+    packed = tl.load(packed_ptr + place, mask=mask, other=0).to(tl.int32)
+    block = place // BYTES_A_SCALE
+    if NESTED:
+        step = tl.load(scale_ptr + block, mask=mask, other=0).to(tl.int32)
+        scale = tl.load(scale_code_ptr + step) * tl.load(scale_scale_ptr + block // SCALES_A_SCALE, mask=mask, other=0.0)
+        scale += tl.load(offset_ptr)
+    else:
+        scale = tl.load(scale_ptr + block, mask=mask, other=0.0)
+    first = tl.load(code_ptr + (packed >> 4)) * scale
+    second = tl.load(code_ptr + (packed & 15)) * scale
+    out = tl.interleave(first, second).to(out_ptr.dtype.element_ty)
+    both = tl.program_id(0).to(tl.int64) * BLOCK * 2 + tl.arange(0, BLOCK * 2)
+    tl.store(out_ptr + both, out, mask=both < bytes_in_all * 2)
+
+
+@triton.jit
 def _softmax_loss(logits_ptr, labels_ptr, loss_ptr, vocabulary, BLOCK: tl.constexpr):
     row = tl.program_id(0).to(tl.int64)
     logits_ptr += row * vocabulary
@@ -136,7 +163,7 @@ def launch_norm(
     """Fill ``out`` and ``inverse_R``; see `fused.norm`."""
     rows, heads, shape = _norm_shape(x, rotation)
     cos, sin = rotation or (x, x)
-    with torch.cuda.device_of(x):
+    with _on_device_of(x):
         _norm[(triton.cdiv(rows, shape["ROWS"]),)](x, weight_W, cos, sin, out, inverse_R, rows, heads, eps, **shape)
 
 
@@ -146,7 +173,7 @@ def launch_norm_backward(
     """Fill ``grad``; see `fused.norm_backward`."""
     rows, heads, shape = _norm_shape(x, rotation)
     cos, sin = rotation or (x, x)
-    with torch.cuda.device_of(x):
+    with _on_device_of(x):
         _norm_backward[(triton.cdiv(rows, shape["ROWS"]),)](
             grad_out, x, weight_W, cos, sin, inverse_R, grad, rows, heads, **shape
         )
@@ -154,22 +181,33 @@ def launch_norm_backward(
 
 def launch_gated(gate: Tensor, x: Tensor, out: Tensor) -> None:
     """Fill ``out``; see `fused.gated`."""
-    with torch.cuda.device_of(x):
+    with _on_device_of(x):
         _gated[(triton.cdiv(x.numel(), GATED_ELEMENTS),)](gate, x, out, x.numel(), BLOCK=GATED_ELEMENTS, num_warps=8)
 
 
 def launch_gated_backward(grad: Tensor, gate: Tensor, x: Tensor, grad_gate: Tensor) -> None:
     """Fill ``grad_gate`` and change ``grad``; see `fused.gated_backward`."""
-    with torch.cuda.device_of(x):
+    with _on_device_of(x):
         _gated_backward[(triton.cdiv(x.numel(), GATED_ELEMENTS),)](
             grad, gate, x, grad_gate, x.numel(), BLOCK=GATED_ELEMENTS, num_warps=8
         )
 
 
+def launch_dequantize(packed: Tensor, state: Any, out: Tensor) -> None:
+    """Fill ``out``; see `fused.dequantize`."""
+    nested = state.state2 if state.nested else None
+    scales = (state.absmax, nested.code, nested.absmax, state.offset) if nested else (state.absmax,) * 4
+    with _on_device_of(packed):
+        _dequantize[(triton.cdiv(packed.numel(), PACKED_BYTES),)](
+            packed, state.code, *scales, out, packed.numel(), BYTES_A_SCALE=state.blocksize // 2,
+            SCALES_A_SCALE=nested.blocksize if nested else 1, NESTED=nested is not None, BLOCK=PACKED_BYTES, num_warps=4,
+        )  # fmt: skip
+
+
 def launch_softmax_loss(logits_CV: Tensor, labels_C: Tensor, loss_C: Tensor) -> None:
     """Fill ``loss_C`` and change ``logits_CV``; see `fused.softmax_loss`."""
     rows, vocabulary = logits_CV.shape
-    with torch.cuda.device_of(logits_CV):
+    with _on_device_of(logits_CV):
         _softmax_loss[(rows,)](logits_CV, labels_C, loss_C, vocabulary, BLOCK=LOGITS, num_warps=16)
 
 
@@ -179,3 +217,9 @@ def _norm_shape(x: Tensor, rotation: tuple[Tensor, Tensor] | None) -> tuple[int,
     block = triton.next_power_of_2(width)
     shape = {"WIDTH": width, "BLOCK": block, "ROWS": max(1, NORM_ELEMENTS // block), "ROTATES": rotation is not None}
     return x.numel() // width, x.shape[-2] if rotation is not None else 1, {**shape, "num_warps": 8}
+
+
+def _on_device_of(tensor: Tensor) -> AbstractContextManager[object]:
+    """Triton launches on the current device; changing it takes longer than a launch."""
+    same = tensor.device.type != "cuda" or tensor.device.index == torch.cuda.current_device()
+    return _NOTHING if same else torch.cuda.device_of(tensor)

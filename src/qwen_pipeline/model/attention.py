@@ -7,6 +7,7 @@ Shapes: T tokens of all rows together, H query heads, K key and value heads, D h
 """
 
 import inspect
+from functools import cache
 from typing import Any, cast
 
 import torch
@@ -104,15 +105,18 @@ def _varlen(
 ) -> Tensor:
     from torch.nn.attention.varlen import varlen_attn
 
-    grouped = (
-        "enable_gqa" in inspect.signature(varlen_attn).parameters
-    )  # else the kernel takes them as they are
     query_THD, key_TKD, value_TKD = (tensor.transpose(1, 2).squeeze(0) for tensor in (query, key, value))
     options: dict[str, Any] = {"scale": scaling, "window_size": (-1, 0)} | (
-        {"enable_gqa": True} if grouped else {}
+        {"enable_gqa": True} if _wants_grouped(varlen_attn) else {}
     )
     out = varlen_attn(query_THD, key_TKD, value_TKD, cu_seqlens, cu_seqlens, longest, longest, **options)
     return cast(Tensor, out)
+
+
+@cache
+def _wants_grouped(varlen_attn: Any) -> bool:
+    """Whether the kernel must be told of grouped heads; else it takes them as they are."""
+    return "enable_gqa" in inspect.signature(varlen_attn).parameters
 
 
 def packed_hidden_states(

@@ -26,6 +26,7 @@ from qwen_pipeline.kernels.fused import kernels_run
 from qwen_pipeline.model.dora import FusedDora, dora_scale
 
 silu_backward = torch.ops.aten.silu_backward
+FEW_ROWS = 256
 
 
 class FusedLora4bit(Linear4bit):  # type: ignore[misc]
@@ -61,7 +62,7 @@ class FusedLora4bit(Linear4bit):  # type: ignore[misc]
         return FusedDora() if isinstance(variant, DoraLinearVariant) else variant
 
     def _product(self, adapter: str, x: Tensor, gate: Tensor | None) -> Tensor:
-        down_rI, up_Or = self.lora_A[adapter].weight.to(x.dtype), self.lora_B[adapter].weight.to(x.dtype)
+        down_rI, up_Or = self.lora_A[adapter].weight, self.lora_B[adapter].weight
         weight = self.base_layer.weight
         out: Tensor = _FusedLora.apply(
             x, gate, down_rI, up_Or, weight, weight.quant_state, self.scaling[adapter]
@@ -103,7 +104,11 @@ def _product_dtype(x: Tensor) -> torch.dtype:
 
 
 class _FusedLora(torch.autograd.Function):
-    """Base product and adapter; with a gate the input is ``silu(gate) * x``."""
+    """Base product and adapter; with a gate the input is ``silu(gate) * x``.
+
+    The adapter comes in its own dtype, float32, and is rounded here: that spares a step of autograd for each tensor, and on a card its
+    gradients leave the matrix units in float32.
+    """
 
     @staticmethod
     def forward(
@@ -113,31 +118,57 @@ class _FusedLora(torch.autograd.Function):
         x_TI = x.reshape(-1, x.shape[-1])
         gate_TI = None if gate is None else gate.reshape(-1, x.shape[-1])
         seen_TI = x_TI if gate_TI is None else _gated(gate_TI, x_TI)
-        down_Tr = seen_TI @ down_rI.t()
-        out_TO: Tensor = bnb.matmul_4bit(seen_TI, weight.t(), quant_state=state)
-        out_TO.addmm_(down_Tr, up_Or.t(), alpha=scaling)
-        ctx.save_for_backward(x_TI, gate_TI, down_Tr, down_rI, up_Or)
-        ctx.weight, ctx.state, ctx.scaling, ctx.shape = weight, state, scaling, x.shape
+        scaled_rI = torch.mul(down_rI, scaling, out=torch.empty_like(down_rI, dtype=x.dtype))
+        rounded_Or = up_Or.to(x.dtype)
+        down_Tr = seen_TI @ scaled_rI.t()
+        out_TO = _base_product(seen_TI, weight, state)
+        out_TO.addmm_(down_Tr, rounded_Or.t())
+        ctx.save_for_backward(x_TI, gate_TI, down_Tr, scaled_rI, rounded_Or)
+        ctx.weight, ctx.state, ctx.scaling, ctx.shape, ctx.dtype = weight, state, scaling, x.shape, up_Or.dtype
         return out_TO.view(*x.shape[:-1], out_TO.shape[-1])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, ...]:
-        x_TI, gate_TI, down_Tr, down_rI, up_Or = ctx.saved_tensors
+        x_TI, gate_TI, down_Tr, scaled_rI, rounded_Or = ctx.saved_tensors
         grad_TO = grad_out.reshape(-1, grad_out.shape[-1])
-        grad_up_Or = (grad_TO.t() @ down_Tr).mul_(ctx.scaling)
-        grad_Tr = (grad_TO @ up_Or).mul_(ctx.scaling)
-        grad_down_rI = grad_Tr.t() @ (x_TI if gate_TI is None else _gated(gate_TI, x_TI))
+        grad_up_Or = _weight_gradient(grad_TO, down_Tr, ctx.dtype)
+        grad_Tr = grad_TO @ rounded_Or
+        seen_TI = x_TI if gate_TI is None else _gated(gate_TI, x_TI)
+        grad_down_rI = _weight_gradient(grad_Tr, seen_TI, ctx.dtype).mul_(ctx.scaling)
+        del seen_TI
         if not ctx.needs_input_grad[0]:
             return None, None, grad_down_rI, grad_up_Or, None, None, None
-        weight_OI = bnb.functional.dequantize_4bit(ctx.weight, ctx.state).to(grad_TO.dtype)
-        grad_TI = (grad_TO @ weight_OI).addmm_(grad_Tr, down_rI)
+        weight_OI = _dequantised(ctx.weight, ctx.state, grad_TO)
+        grad_TI = (grad_TO @ weight_OI).addmm_(grad_Tr, scaled_rI)
         del weight_OI
         grad_gate = None
         if gate_TI is not None:
             grad_gate_TI, grad_TI = _gated_backward(grad_TI, gate_TI, x_TI)
             grad_gate = grad_gate_TI.view(ctx.shape)
         return grad_TI.view(ctx.shape), grad_gate, grad_down_rI, grad_up_Or, None, None, None
+
+
+def _base_product(x_TI: Tensor, weight: Tensor, state: Any) -> Tensor:
+    """The frozen layer's output; few rows, as in generation, go through bitsandbytes' own product of packed weights."""
+    if len(x_TI) > FEW_ROWS and kernels_run(x_TI):
+        return x_TI @ fused.dequantize(weight, state, x_TI.dtype).t()
+    out_TO: Tensor = bnb.matmul_4bit(x_TI, weight.t(), quant_state=state)
+    return out_TO
+
+
+def _dequantised(weight: Tensor, state: Any, like: Tensor) -> Tensor:
+    if kernels_run(like):
+        return fused.dequantize(weight, state, like.dtype)
+    weight_OI: Tensor = bnb.functional.dequantize_4bit(weight, state).to(like.dtype)
+    return weight_OI
+
+
+def _weight_gradient(grad_TO: Tensor, x_TI: Tensor, dtype: torch.dtype) -> Tensor:
+    """``gradᵀ x``, ``[O, I]``; a card adds up in float32 and need not round."""
+    if dtype == torch.float32 and grad_TO.dtype != dtype and kernels_run(grad_TO):
+        return torch.mm(grad_TO.t(), x_TI, out_dtype=dtype)
+    return (grad_TO.t() @ x_TI).to(dtype)
 
 
 def _gated(gate: Tensor, x: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from qwen_pipeline.memory.transaction import GradientTransaction, OptimizerTrans
 from qwen_pipeline.model.attention import packed_hidden_states
 from qwen_pipeline.model.device import autocast
 from qwen_pipeline.model.dropout import without_dropout
+from qwen_pipeline.training.flat_parameters import FlatParameters, flatten_parameters
 from qwen_pipeline.training.noise import draw_step_seed, noisy_embeddings, row_seeds
 from qwen_pipeline.training.ranks import own_share, sum_gradients, sum_over_ranks
 from qwen_pipeline.training.state import random_states, restore_random_states
@@ -89,10 +90,12 @@ class Stepper:
     on_event: OnEvent
     noise_alpha: float | None = None
     trained: list[Tensor] = field(default_factory=list)
+    _flat: list[FlatParameters] = field(default_factory=list)
     _noise_seed: int = 0
 
     def __post_init__(self) -> None:
         self.trained = [p for p in self.model.parameters() if p.requires_grad]
+        self._flat = flatten_parameters(self.optimiser)
         self._transaction = GradientTransaction(self.trained, self.device)
 
     def accumulate(self, rows: Sequence[Row]) -> StepResult:
@@ -102,6 +105,7 @@ class Stepper:
             rows: The whole step's; with several processes each takes its share, and all get the same result.
         """
         trained_tokens = count_trained_tokens(rows)
+        self._forget_gradients()
         if self.noise_alpha is not None:
             self._noise_seed = draw_step_seed()
         losses = [torch.zeros((), device=self.device)]
@@ -115,9 +119,10 @@ class Stepper:
                 size_of=lambda piece: sum(len(row["input_ids"]) for row in piece),
                 on_event=self.on_event,
             )
-        sum_gradients(self.trained)
+        flat = [part.gather_gradients() for part in self._flat]
+        sum_gradients(flat)
         self.scaler.unscale_(self.optimiser)
-        norm = torch.nn.utils.clip_grad_norm_(self.trained, self.max_grad_norm)
+        norm = torch.nn.utils.clip_grad_norm_(flat, self.max_grad_norm)
         total = sum_over_ranks(torch.stack(losses).sum())
         figures = torch.stack(
             [total / max(trained_tokens, 1), norm.float()]
@@ -144,7 +149,7 @@ class Stepper:
                 seconds = time.perf_counter() - start
         finally:
             self.on_event = on_event
-        self.optimiser.zero_grad(set_to_none=True)
+        self._forget_gradients()
         self.scaler.update()  # forgets that the gradient was unscaled; what else it notes is put back
         self.scaler.load_state_dict(scaling)
         restore_random_states(states)
@@ -160,7 +165,7 @@ class Stepper:
         try:
             yield
         except OutOfMemoryError:
-            self.optimiser.zero_grad(set_to_none=True)
+            self._forget_gradients()
             restore_random_states(states)
             raise
 
@@ -171,12 +176,16 @@ class Stepper:
             lambda: self.scaler.step(self.optimiser), transaction=transaction, on_event=self.on_event
         )
         self.scaler.update()
-        self.optimiser.zero_grad(set_to_none=True)
+        self._forget_gradients()
 
     def discard(self) -> None:
         """Forget the accumulated gradient; a loss scale that was too high falls."""
         self.scaler.update()
-        self.optimiser.zero_grad(set_to_none=True)
+        self._forget_gradients()
+
+    def _forget_gradients(self) -> None:
+        for part in self._flat:
+            part.forget_gradients()
 
     def _micro_step(self, rows: list[Row], trained_tokens: int) -> Tensor:
         batch = pack(rows, self.device)
