@@ -15,6 +15,7 @@ from torch import nn
 from qwen_pipeline.memory.activations import ActivationPolicy, apply_activation_policy
 from qwen_pipeline.memory.cap import MemoryCap
 from qwen_pipeline.memory.choice import make_plan
+from qwen_pipeline.memory.pace import measure_host_tokens
 from qwen_pipeline.memory.plan import PlanRequest
 from qwen_pipeline.memory.recovery import OutOfMemoryEvent, release_memory
 from qwen_pipeline.model.attention import register_packed_attention
@@ -79,7 +80,8 @@ def plan_limits(
     on_gpu = device.type == "cuda"
     recipe = step_recipe(lora_r=16, lora_alpha=32, on_gpu=on_gpu)
     lengths = [len(row["input_ids"]) for row in rows]
-    plan = make_plan(PlanRequest(config, recipe, lengths, len(rows), cap, on_gpu=on_gpu))
+    host_tokens = measure_host_tokens(config, device)
+    plan = make_plan(PlanRequest(config, recipe, lengths, len(rows), cap, on_gpu=on_gpu, host_tokens=host_tokens))
     return plan.max_rows, plan.max_tokens, plan.policy
 
 

@@ -264,6 +264,7 @@ def run_grid(monkeypatch, report, seconds_of_a_case):
     grid = gpu_grid.Grid(ranks=(8,), lengths=(1, 2, 3, 4), caps=(4,), policies=(ActivationPolicy(0),))
     plans = [plan_of(1, 3.5, 1.0), plan_of(2, 3.5, 3.4), plan_of(3, 3.5, 4.0), plan_of(4, 3.5, 2.0)]
     cases = [gpu_grid.Case(8, 4, 0.1, plan) for plan in plans]
+    traces = SimpleNamespace(of=lambda rank: {})
 
     def run_case(model, config, case, device):
         run.append(case.plan.max_tokens)
@@ -274,7 +275,7 @@ def run_grid(monkeypatch, report, seconds_of_a_case):
     monkeypatch.setattr(gpu_grid, "plan_cases", lambda *arguments: (cases, []))
     monkeypatch.setattr(gpu_grid, "run_case", run_case)
     monkeypatch.setattr("gpu_report.time.perf_counter", lambda: clock[0])
-    report.attempt("plan", lambda part: gpu_grid.check_plan(part, None, torch.device("cpu"), grid))
+    report.attempt("plan", lambda part: gpu_grid.check_plan(part, None, torch.device("cpu"), grid, traces))
     return run, report.figures["plan"]
 
 

@@ -71,10 +71,10 @@ def test_a_norm_has_the_values_and_gradients_of_transformers(dtype: torch.dtype,
         assert kept_bytes(ours, x) < 0.6 * kept_bytes(theirs, x)
 
 
-def adapted_feed_forward(
+def adapted_model(
     tiny_model: Path, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch, lean: bool, **variant: Any
-) -> nn.Module:
-    """The first feed-forward layer of a 4-bit model with adapters that do something."""
+) -> Any:
+    """A 4-bit model with adapters that do something."""
     with monkeypatch.context() as patch:
         if not lean:
             patch.setattr("qwen_pipeline.model.lean_layers.use_lean_layers", lambda model: None)
@@ -82,14 +82,21 @@ def adapted_feed_forward(
             load_quantized_model(ModelSource(str(tiny_model)), compute_dtype=dtype), r=4, alpha=8, **variant
         )
     generator = torch.Generator().manual_seed(1)
-    kind = LeanFeedForward if lean else Qwen3MLP
-    layer = next(module for module in model.modules() if isinstance(module, kind))
-    for name, parameter in layer.named_parameters():
+    for name, parameter in model.named_parameters():
         if "lora_B" in name:
             nn.init.normal_(parameter, generator=generator)
         elif "magnitude" in name:
             nn.init.uniform_(parameter, 0.5, 2.0, generator=generator)
-    return layer
+    return model
+
+
+def adapted_feed_forward(
+    tiny_model: Path, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch, lean: bool, **variant: Any
+) -> nn.Module:
+    """The first feed-forward layer of such a model."""
+    model = adapted_model(tiny_model, dtype, monkeypatch, lean, **variant)
+    kind = LeanFeedForward if lean else Qwen3MLP
+    return next(module for module in model.modules() if isinstance(module, kind))
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
@@ -104,14 +111,44 @@ def test_a_feed_forward_layer_has_the_values_and_gradients_of_transformers(
     ours = adapted_feed_forward(tiny_model, dtype, monkeypatch, True, **variant)
     theirs = adapted_feed_forward(tiny_model, dtype, monkeypatch, False, **variant)
     assert [name for name, _ in ours.named_parameters()] == [name for name, _ in theirs.named_parameters()]
+    norm = ours.norm_before[0]
+    assert norm is not None and norm.is_left_to_others
+    behind_a_norm = nn.Sequential(LeanRMSNorm(norm.weight, norm.eps), theirs)
     x = random(2, 5, 64, dtype=dtype, seed=2)
     results = []
-    for layer in (ours, theirs):
+    for layer in (ours, behind_a_norm):
         torch.manual_seed(0)
         results.append(answer_and_gradients(layer, x))
     assert_close(*results, tolerance)
     if not variant:
-        assert kept_bytes(ours, x.float()) < 0.7 * kept_bytes(theirs, x.float())
+        assert kept_bytes(ours, x.float()) < 0.65 * kept_bytes(behind_a_norm, x.float())
+
+
+@DTYPES
+def test_a_whole_layer_of_qwen3_has_the_values_and_gradients_of_transformers_and_keeps_less(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, tolerance: float
+) -> None:
+    models = [adapted_model(tiny_model, dtype, monkeypatch, lean).get_base_model() for lean in (True, False)]
+    position_ids = torch.arange(7)[None].expand(2, -1)
+    layers = []
+    for model in models:
+        rotation = model.model.rotary_emb(random(2, 7, 64, dtype=dtype, seed=3), position_ids)
+        layers.append(Partial(model.model.layers[0], position_embeddings=rotation, attention_mask=None))
+    x = random(2, 7, 64, dtype=dtype, seed=2)
+    assert_close(*(answer_and_gradients(layer, x) for layer in layers), tolerance)
+    ours, theirs = (kept_bytes(layer, x) for layer in layers)
+    assert ours < 0.92 * theirs
+
+
+class Partial(nn.Module):
+    """A layer with some of its arguments."""
+
+    def __init__(self, layer: nn.Module, **arguments: Any) -> None:
+        super().__init__()
+        self.layer, self.arguments = layer, arguments
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x, **self.arguments)
 
 
 @pytest.mark.parametrize(("config_class", "model_class"), [(Qwen2Config, Qwen2ForCausalLM), (LlamaConfig, LlamaForCausalLM)])  # fmt: skip

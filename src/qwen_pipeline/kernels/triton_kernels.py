@@ -108,7 +108,7 @@ def _gated_backward(grad_ptr, gate_ptr, x_ptr, grad_gate_ptr, elements, BLOCK: t
 
 
 @triton.jit
-def _dequantize(
+def _dequantise(
     packed_ptr, code_ptr, scale_ptr, scale_code_ptr, scale_scale_ptr, offset_ptr, out_ptr, bytes_in_all,
     BYTES_A_SCALE: tl.constexpr, SCALES_A_SCALE: tl.constexpr, NESTED: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
@@ -193,12 +193,12 @@ def launch_gated_backward(grad: Tensor, gate: Tensor, x: Tensor, grad_gate: Tens
         )
 
 
-def launch_dequantize(packed: Tensor, state: Any, out: Tensor) -> None:
-    """Fill ``out``; see `fused.dequantize`."""
+def launch_dequantise(packed: Tensor, state: Any, out: Tensor) -> None:
+    """Fill ``out``; see `fused.dequantise`."""
     nested = state.state2 if state.nested else None
     scales = (state.absmax, nested.code, nested.absmax, state.offset) if nested else (state.absmax,) * 4
     with _on_device_of(packed):
-        _dequantize[(triton.cdiv(packed.numel(), PACKED_BYTES),)](
+        _dequantise[(triton.cdiv(packed.numel(), PACKED_BYTES),)](
             packed, state.code, *scales, out, packed.numel(), BYTES_A_SCALE=state.blocksize // 2,
             SCALES_A_SCALE=nested.blocksize if nested else 1, NESTED=nested is not None, BLOCK=PACKED_BYTES, num_warps=4,
         )  # fmt: skip

@@ -138,6 +138,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 logits_CV = hidden_CD @ head_VD.t()
                 loss += fused.softmax_loss(logits_CV, labels_C).sum()
                 grad_ND[part] = logits_CV @ head_VD
+                del logits_CV  # before the next chunk's are made
                 continue
             seen, logits = _SoftmaxSoFar(labels_C), list[Tensor]()
             for head_BD in blocks:

@@ -12,8 +12,8 @@ from qwen_pipeline.memory.segments import StepTrace
 # larger.
 CUBLAS_WORKSPACE = 32 * 2**20
 # Reserved beyond allocated, with expandable segments (pages of 2 MiB, two pools), which `allocator.use_expandable_segments`
-# asks for. Not measured here yet: benchmarks/bench_train_gpu.py measures it on a card.
-FRAGMENTATION = 0.02
+# asks for. Measured on an H200 where the cap is tight: 2 to 4 % (benchmarks/results, train_gpu).
+FRAGMENTATION = 0.03
 PAGED_ELEMENTS = 100_000  # Smaller states are not paged. Source: bitsandbytes optim/optimizer.py.
 QUANTISED_ELEMENTS = 4096  # Smaller states stay in float32. Source: bitsandbytes, min_8bit_size.
 

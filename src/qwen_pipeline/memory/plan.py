@@ -32,6 +32,7 @@ class PlanRequest:
         optim: transformers' name of the optimiser.
         labelled_share: Share of the tokens that carry a label; 1.0 is safe.
         on_gpu: Plan for a card, else for this machine's memory.
+        host_tokens: Tokens of a micro-batch below which the card waits for the host, see `pace`.
     """
 
     config: Any
@@ -44,6 +45,7 @@ class PlanRequest:
     optim: str = "paged_adamw_8bit"
     labelled_share: float = 1.0
     on_gpu: bool = True
+    host_tokens: float = 0.0
 
     @cached_property
     def longest(self) -> int:

@@ -2,8 +2,8 @@
 
 Two things can be chosen: how many tokens a micro-batch has, and how many layers keep their activations. Every
 pass over the model (forward, recompute, backward) dequantises all weights once, whatever the size, so
-    time per token ~ (3 - kept / layers) * (1 + DEQUANTISE_TOKENS / tokens)
-and the plan takes the pair with the lowest value whose peak fits.
+    time per token ~ (3 - kept / layers) * max(1 + DEQUANTISE_TOKENS / tokens, host tokens / tokens)
+and the plan takes the pair with the lowest value whose peak fits. Below the host tokens (`pace`) the card waits for the host.
 """
 
 from collections.abc import Sequence
@@ -100,7 +100,8 @@ class Planner:
         return self.layers if policy.kept_layers is None else min(policy.kept_layers, self.layers)
 
     def _relative_time(self, tokens: int, kept: int) -> float:
-        return (3 - kept / self.layers) / 2 * (1 + DEQUANTISE_TOKENS / tokens)
+        a_pass = max(1 + DEQUANTISE_TOKENS / tokens, self.request.host_tokens / tokens)
+        return (3 - kept / self.layers) / 2 * a_pass
 
     def _trace(self, tokens: int, policy: ActivationPolicy) -> StepTrace:
         kept, shape = self._kept(policy), self._shape(tokens)

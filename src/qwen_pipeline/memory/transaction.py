@@ -123,14 +123,9 @@ class OptimizerTransaction:
         if parameter not in self._optimizer.state or not self._optimizer.state[parameter]:
             return None
         return {
-            name: _copy(value, parameter.device) if isinstance(value, Tensor) else value
+            name: value.clone() if isinstance(value, Tensor) else value
             for name, value in self._optimizer.state[parameter].items()
         }
-
-
-def _copy(value: Tensor, device: torch.device) -> Tensor:
-    """A copy; of bitsandbytes' paged state, which says that it lies on the host, one on the device, so that its pages stay there."""
-    return value.to(device if getattr(value, "is_paged", False) else value.device, copy=True)
 
 
 def _put_back(state: dict[str, object], before: dict[str, object]) -> None:

@@ -1,7 +1,7 @@
 """Settings of a training from the memory plan: micro-batch, activations, cap."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from qwen_pipeline.memory.activations import ActivationPolicy
 from qwen_pipeline.memory.cap import MemoryCap
 from qwen_pipeline.memory.choice import make_plan
 from qwen_pipeline.memory.measure import GIB
+from qwen_pipeline.memory.pace import measure_host_tokens
 from qwen_pipeline.memory.plan import MemoryPlan, PlanRequest, RowLengths
 from qwen_pipeline.memory.plan_table import describe_settings
 from qwen_pipeline.params.train import TrainParameters
@@ -85,7 +86,8 @@ def plan_training(
     Raises:
         MemoryPlanError: Nothing fits; the message says what would.
     """
-    plan = make_plan(plan_request(parameters, config, lengths, cap, device.type == "cuda"))
+    request = plan_request(parameters, config, lengths, cap, device.type == "cuda")
+    plan = make_plan(replace(request, host_tokens=measure_host_tokens(config, device)))
     logger.info(
         "Memory plan: %.2f of max_memory_gb=%g (%.2f for %s, %.2f for the training). %s",
         plan.parts.process / GIB,
