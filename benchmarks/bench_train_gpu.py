@@ -39,7 +39,7 @@ from qwen_pipeline.memory.recovery import release_memory  # noqa: E402
 
 Check = Callable[[Part], None]
 # Of the time that is left when a part begins; the grid takes all that remains.
-SHARES = {"parity": 0.1, "limits": 0.2, "throughput": 0.35, "peers": 0.45, "plan": 1.0}
+SHARES = {"parity": 0.1, "limits": 0.1, "throughput": 0.25, "peers": 0.62, "plan": 1.0}
 
 
 def main() -> None:

@@ -3,15 +3,17 @@
     python benchmarks/gpu_peer.py --system "trl, packed" --cap 16 [--tiny] [--config DIRECTORY]
 
 The model has random weights and PEFT's own adapters, not this project's fused layers. Rate and loss are those of the peer's own
-trainer, the first optimiser step left out.
+trainer, the first optimiser step left out. It trains once a line comes in.
 """
 
 import argparse
 import contextlib
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from gpu_source import find_package
@@ -29,7 +31,7 @@ def main() -> None:
     find_package()
     if options.system == "unsloth":
         import unsloth  # noqa: F401  It changes the others, so it comes before them.
-    print("RESULT " + json.dumps(measure(options)))
+    print("RESULT " + json.dumps(measure(options)), flush=True)
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -73,6 +75,7 @@ def train(system: str, config: Any, rows: Any, device: Any, folder: str) -> dict
     clock.ends = []
     trainer = build_trainer(system, config, rows, device, folder)
     trainer.add_callback(clock)
+    wait_for_turn()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     trainer.train()
@@ -84,6 +87,13 @@ def train(system: str, config: Any, rows: Any, device: Any, folder: str) -> dict
         "losses": [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry],
         "peak_gib": torch.cuda.max_memory_allocated() / 2**30 if device.type == "cuda" else None,
     }
+
+
+@cache
+def wait_for_turn() -> None:
+    """Say that all is ready and wait for a line, once."""
+    print("READY", flush=True)
+    sys.stdin.readline()
 
 
 def build_trainer(system: str, config: Any, rows: Any, device: Any, folder: str) -> Any:

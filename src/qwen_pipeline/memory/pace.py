@@ -27,7 +27,7 @@ def measure_host_tokens(config: Any, device: torch.device) -> float:
     Returns:
         A power of two, so that two measurements of one machine make the same plan.
     """
-    if device.type != "cuda":
+    if device.type != "cuda" or not torch.cuda.is_available():
         return 0.0
     operations = 2.0 * linear_elements_a_layer(config)
     tokens = CALLS_A_LAYER * _seconds_a_call(device) * SHARE_OF_RATE * _matrix_rate(device) / operations

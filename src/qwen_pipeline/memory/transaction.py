@@ -123,9 +123,29 @@ class OptimizerTransaction:
         if parameter not in self._optimizer.state or not self._optimizer.state[parameter]:
             return None
         return {
-            name: value.clone() if isinstance(value, Tensor) else value
+            name: _copy(value, parameter.device) if isinstance(value, Tensor) else value
             for name, value in self._optimizer.state[parameter].items()
         }
+
+
+class _OnCard:
+    """Managed memory, which bitsandbytes hands out as a tensor of the host, for `torch.as_tensor` as one of the card."""
+
+    def __init__(self, paged: Tensor) -> None:
+        self.__cuda_array_interface__ = {
+            "shape": (paged.nbytes,), "typestr": "|u1", "data": (paged.data_ptr(), False), "version": 3,
+        }  # fmt: skip
+
+
+def _copy(value: Tensor, device: torch.device) -> Tensor:
+    """A copy; paged state is read by a kernel, so that its pages stay on the card: copied by the host they would go there and back."""
+    if not getattr(value, "is_paged", False):
+        return value.clone()
+    try:
+        copy = torch.as_tensor(_OnCard(value), device=device).bitwise_or(0)
+    except (RuntimeError, TypeError, ValueError):
+        return value.clone()
+    return copy.view(value.dtype).view(value.shape)
 
 
 def _put_back(state: dict[str, object], before: dict[str, object]) -> None:
