@@ -49,7 +49,6 @@ class RejectReason(StrEnum):
     BINARY_FILE = "binary_file"
     UNKNOWN_FORMAT = "unknown_format"
     UNREADABLE_FILE = "unreadable_file"
-    UNDECODABLE = "undecodable"
     NO_PAIRS = "no_pairs"
     MALFORMED_ROW = "malformed_row"
     UNKNOWN_FIELDS = "unknown_fields"

@@ -139,3 +139,21 @@ def test_no_bytes_break_any_parser(tmp_path_factory, data, name):
 )
 def test_no_text_breaks_any_parser(tmp_path_factory, text, name):
     assert read(tmp_path_factory.mktemp("fuzz"), text, name)
+
+
+@pytest.mark.parametrize("ascii", [True, False])
+def test_rows_inside_of_an_object_have_their_own_lines(tmp_path, ascii):
+    data = {"name": "some rows", "train": ROWS, "by number": {"1": {"question": "丙？", "answer": "三\n。"}}}
+    text = json.dumps(data, ensure_ascii=ascii, indent=1)
+    rows = read(tmp_path, text)
+    lines = text.split("\n")
+    assert [json.loads("{" + lines[row.line - 1].strip().rstrip(",") + "}")["question"] for row in rows] == [
+        "甲？",
+        "乙？",
+        "丙？",
+    ]
+
+
+def test_transcripts_and_rules_of_tables_take_time_as_their_length(tmp_path):
+    assert not messages(read(tmp_path, json.dumps({"text": "[INST] x " * 200_000})))
+    assert not messages(read(tmp_path, "| a |\n" + " " * 400_000 + "x\n", "rows.md"))

@@ -1,6 +1,7 @@
 """Quotes in the wrong places of a table, and values without an end: one row is lost at most, and said to be."""
 
 import gzip
+import json
 
 import pytest
 
@@ -97,3 +98,14 @@ def test_an_array_that_is_never_closed_is_one_refusal(tmp_path, short_limits):
     rows = rows_of(tmp_path, "t.json", "[" + LAST + ',{"question": "q", "answer": "' + "never closed " * 999)
     assert pairs_of(rows) == [("q", "a")]
     assert len(rows) <= 3
+
+
+def test_an_object_too_long_to_be_held_gives_the_rows_of_its_lists(tmp_path, short_limits):
+    one, two = ([{"question": f"{name}{n}?", "answer": f"answer {n}"} for n in range(200)] for name in "ab")
+    text = json.dumps({"version": "1.0", "train": one, "about": {"by": "us"}, "test": two}, indent=1)
+    rows = rows_of(tmp_path, "t.json", text)
+    wanted = [(row["question"], row["answer"]) for row in one + two]
+    assert [pair for pair in pairs_of(rows) if pair in wanted] == wanted[: len(one)] + wanted[len(one) :]
+    lines = text.split("\n")
+    found = [row for row in rows if isinstance(row, Found)]
+    assert all(f'"question": "{row.messages[0][1]}"' in lines[row.line - 1 : row.line + 1][-1] for row in found)

@@ -116,10 +116,6 @@ class Content:
                 return decoded.encoding_at(min(offset - start, max(len(decoded.text) - 1, 0)))
         return "utf-8", 1.0
 
-    def undecodable(self) -> int:
-        """How many stretches of the text read last could not be decoded."""
-        return sum(len(decoded.undecodable) for _, decoded in self._decoded)
-
     def _pieces(self) -> Iterator[str]:
         self._decoded, self.pieces_read, offset = [], 0, 0
         with self.open() as stream:

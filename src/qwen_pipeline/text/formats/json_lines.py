@@ -14,6 +14,7 @@ from qwen_pipeline.text.formats.row import Row, refuse
 from qwen_pipeline.text.formats.value_rows import is_one_row, rows_of_columns, rows_of_value
 from qwen_pipeline.text.schema import RejectReason
 
+LONGEST_TO_PARSE_TWICE = 20_000
 _OPENING = re.compile(r"\s*(?:(?://|#)[^\n]*\n\s*)*(?:\{\s*[\"'}]|\{\s*$|\[\s*[\[{\"\]]|\[\s*$)")
 
 
@@ -105,6 +106,35 @@ def _rows_of_value(value: Value, content: Content) -> Iterator[Row]:
     is_object = isinstance(value.value, dict)
     columns = rows_of_columns(value.value, value.line, value.offset, content) if is_object else None
     if columns is None:
-        yield from rows_of_value(value.value, value.line, value.offset, content, value.text)
+        text = value.source if len(value.source) < LONGEST_TO_PARSE_TWICE else ""
+        line_of = LineFinder(value.source, value.line).line_of
+        yield from rows_of_value(value.value, value.line, value.offset, content, text, line_of)
     else:
         yield from columns
+
+
+class LineFinder:
+    """Where the rows inside of a JSON value begin: a parser does not tell, so their texts are looked for, in order."""
+
+    def __init__(self, source: str, line: int) -> None:
+        """Take the value as it is written and the line where it begins."""
+        self._source, self._at, self._line = source, 0, line
+
+    def line_of(self, row: Any) -> int:
+        """The line of the first text of a row that follows the rows asked for before; that of the last one if it is not found."""
+        text = _first_text(row)
+        for written in (json.dumps(text, ensure_ascii=False), json.dumps(text)) if text else ():
+            place = self._source.find(written, self._at)
+            if place >= 0:
+                self._line += self._source.count("\n", self._at, place)
+                self._at = place
+                break
+        return self._line
+
+
+def _first_text(value: Any) -> str:
+    """The first text that is not empty, however deep in lists and objects."""
+    if isinstance(value, str):
+        return value
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return next(filter(None, map(_first_text, children)), "")

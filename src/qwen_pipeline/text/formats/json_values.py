@@ -12,17 +12,20 @@ _NEXT_OBJECT = re.compile(r"\}\s*,?\s*(?=\{\s*[\"'])")
 _TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', re.DOTALL)
 _EXCERPT = 200
 _LONGEST_VALUE = 64 * 2**20
+_LIST_OF_OBJECTS = re.compile(r'"(?:[^"\\]|\\.)*"\s*:\s*\[\s*(?=\{)')
+_LONGEST_HEAD = 20_000  # characters that stand in an object before a list of rows
+_LONGEST_SOURCE = 16 * 2**20
 _LONGEST_SEAM = 64  # characters between two objects, where a piece of the text may end
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A JSON value; ``text`` is its source where that is short enough to look at twice."""
+    """A JSON value; ``source`` is how it is written, where that is short enough to look at twice."""
 
     value: Any
     line: int
     offset: int
-    text: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,8 @@ def drop_trailing_commas(text: str) -> str:
 def iterate_values(pieces: Iterator[str]) -> Iterator[Value | BadValue]:
     """The elements of a top-level array, or the top-level values one after another.
 
-    A trailing comma is forgiven; after a stretch that is no JSON, reading goes on at the next object.
+    A trailing comma is forgiven; after a stretch that is no JSON, reading goes on at the next object. Of an object that is too long to
+    be held the elements of the lists of objects under its keys come, one by one.
     """
     stream = _Stream(pieces)
     stream.skip_space()
@@ -56,6 +60,7 @@ def iterate_values(pieces: Iterator[str]) -> Iterator[Value | BadValue]:
             return
         if stream.in_array and stream.take("]"):
             stream.closed, stream.in_array = True, False
+            stream.leave_list()
             continue
         yield stream.next_value()
 
@@ -73,6 +78,7 @@ class _Stream:
         self.in_array = False
         self.closed = False
         self._drops_commas = False
+        self._in_object = False
 
     @property
     def ended(self) -> bool:
@@ -105,11 +111,36 @@ class _Stream:
             except (ValueError, RecursionError) as error:
                 if self._drop_commas(error) or (self._may_be_incomplete(error) and self._more()):
                     continue
+                if self._enter_long_object():
+                    return self.next_value()
                 return self._bad(error)
-            text = self._text[self._at : end] if end - self._at < 20_000 else ""
-            made = Value(value, self.line, self._offset + self._at, text)
+            source = self._text[self._at : end] if end - self._at < _LONGEST_SOURCE else ""
+            made = Value(value, self.line, self._offset + self._at, source)
             self._advance(end)
             return made
+
+    def leave_list(self) -> None:
+        """Behind a list in a long object: go to its next list, or past its end."""
+        if not self._in_object:
+            return
+        self.skip_space()
+        while len(self._text) - self._at < _LONGEST_HEAD and self._more():
+            pass
+        if found := _LIST_OF_OBJECTS.search(self._text, self._at, self._at + _LONGEST_HEAD):
+            self._advance(found.end())
+            self.in_array, self.closed = True, False
+        elif self.take("}"):
+            self._in_object = False
+
+    def _enter_long_object(self) -> bool:
+        """Where an object has no end within the text held: go to the first list of objects in its beginning."""
+        if self._in_object or len(self._text) - self._at < _LONGEST_VALUE or self._text[self._at] != "{":
+            return False
+        found = _LIST_OF_OBJECTS.search(self._text, self._at, self._at + _LONGEST_HEAD)
+        if found:
+            self._advance(found.end())
+            self.in_array = self._in_object = True
+        return found is not None
 
     def _may_be_incomplete(self, error: Exception) -> bool:
         return isinstance(error, ValueError) and len(self._text) - self._at < _LONGEST_VALUE

@@ -10,7 +10,7 @@ from qwen_pipeline.text.formats.row import Row, refuse
 from qwen_pipeline.text.schema import RejectReason
 
 _BAR = re.compile(r"(?<!\\)\|")
-_RULE = re.compile(r"\s*\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)*\|?\s*")
+_RULE = re.compile(r"\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)*\|?")
 
 
 def table_reader(
@@ -23,7 +23,7 @@ def table_reader(
 
 
 def _is_header(line: MarkedLine, below: MarkedLine, column_map: Mapping[str, str]) -> bool:
-    is_table = not line.fenced and "|" in line.text and _RULE.fullmatch(below.text) is not None
+    is_table = not line.fenced and "|" in line.text and _RULE.fullmatch(below.text.strip()) is not None
     return is_table and is_record(_cells(line.text), column_map)
 
 

@@ -3,9 +3,8 @@
 import re
 
 _CHATML = re.compile(r"<\|im_start\|>\s*(\w+)\s*\n(.*?)(?:<\|im_end\|>|\Z)", re.DOTALL)
-_INST = re.compile(
-    r"\[INST\]\s*(?:<<SYS>>(.*?)<</SYS>>)?(.*?)\[/INST\]\s*(.*?)(?=</s>|<s>|\[INST\]|\Z)", re.DOTALL
-)
+_INST_MARK = re.compile(r"(\[INST\])|(\[/INST\])|</?s>")
+_SYSTEM = re.compile(r"\s*<<SYS>>(.*?)<</SYS>>", re.DOTALL)
 _SPEAKER = re.compile(
     r"#{2,}\s*(Human|User|Assistant|System|Instruction|Input|Response|Output|Question|Answer|问题|指令|回答|输入)"
     r"\s*[:：]|(?:^|\n\n|\n)(Human|User|Assistant|用户|助手)\s*[:：]",
@@ -33,13 +32,21 @@ def _of_chatml(text: str) -> list[dict[str, str]]:
 
 
 def _of_instructions(text: str) -> list[dict[str, str]]:
-    turns = []
-    for system, asked, answered in _INST.findall(text):
-        if system.strip():
-            turns.append({"role": "system", "content": system.strip()})
-        turns.append({"role": "user", "content": asked.strip()})
-        turns.append({"role": "assistant", "content": answered.strip()})
-    return turns
+    turns: list[dict[str, str]] = []
+    marks = list(_INST_MARK.finditer(text))
+    ends = [*(mark.start() for mark in marks[1:]), len(text)][: len(marks)]
+    opened: int | None = None
+    for mark, end in zip(marks, ends, strict=True):
+        if mark[1] and opened is None:
+            opened = mark.end()
+        elif mark[2] and opened is not None:
+            asked, opened = text[opened : mark.start()], None
+            if system := _SYSTEM.match(asked):
+                turns.append({"role": "system", "content": system[1].strip()})
+                asked = asked[system.end() :]
+            turns.append({"role": "user", "content": asked.strip()})
+            turns.append({"role": "assistant", "content": text[mark.end() : end].strip()})
+    return [turn for turn in turns if turn["content"] or turn["role"] != "system"]
 
 
 def _of_speakers(text: str) -> list[dict[str, str]]:
