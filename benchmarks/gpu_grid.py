@@ -63,9 +63,14 @@ class Traces:
 
     def __init__(self, config: Any, grid: Grid, on_gpu: bool) -> None:
         """Begin to trace; `of` waits for what it needs."""
-        self._pool = ProcessPoolExecutor(max_workers=max(1, min(8, (os.cpu_count() or 1) - 2)), mp_context=get_context("spawn"))
+        self._pool = ProcessPoolExecutor(
+            max_workers=max(1, min(8, (os.cpu_count() or 1) - 2)), mp_context=get_context("spawn")
+        )
         self._found = {
-            rank: [self._pool.submit(trace, config.to_dict(), grid, on_gpu, rank, tokens) for tokens in grid.lengths]
+            rank: [
+                self._pool.submit(trace, config.to_dict(), grid, on_gpu, rank, tokens)
+                for tokens in grid.lengths
+            ]
             for rank in grid.ranks
         }
 
@@ -88,7 +93,13 @@ def trace(settings: dict[str, Any], grid: Grid, on_gpu: bool, rank: int, tokens:
 
 
 def plan_request(
-    config: Any, rank: int, tokens: int, policy: ActivationPolicy, cap: MemoryCap, on_gpu: bool, traced: TracedSteps
+    config: Any,
+    rank: int,
+    tokens: int,
+    policy: ActivationPolicy,
+    cap: MemoryCap,
+    on_gpu: bool,
+    traced: TracedSteps,
 ) -> MemoryPlan:
     """The plan of one configuration under a cap; new traces are added."""
     recipe = step_recipe(lora_r=rank, lora_alpha=2 * rank, on_gpu=on_gpu)
@@ -101,7 +112,9 @@ def check_plan(part: Part, config: Any, device: torch.device, grid: Grid, traces
     for number, rank in enumerate(grid.ranks):
         share = 1 / (len(grid.ranks) - number)
         part.attempt(
-            f"rank {rank}", lambda inner, rank=rank: check_rank(inner, config, device, grid, rank, traces.of(rank)), share
+            f"rank {rank}",
+            lambda inner, rank=rank: check_rank(inner, config, device, grid, rank, traces.of(rank)),
+            share,
         )
     part.note(**sum_up(part.figures, grid))
 

@@ -19,7 +19,6 @@ from qwen_pipeline.model.attention import register_packed_attention
 from qwen_pipeline.model.lora import ALL_LINEAR
 from qwen_pipeline.training.step import Stepper, packed_loss
 
-
 STEPS = 20
 
 
@@ -36,13 +35,15 @@ def compare_losses(device: torch.device, dtype: torch.dtype) -> float:
     config = Qwen3Config(**TINY)
     ours = build_model(config, device, dtype, 8)
     theirs = get_peft_model(
-        build_base(config, device, dtype), LoraConfig(r=8, lora_alpha=16, target_modules=list(ALL_LINEAR), task_type="CAUSAL_LM")
+        build_base(config, device, dtype),
+        LoraConfig(r=8, lora_alpha=16, target_modules=list(ALL_LINEAR), task_type="CAUSAL_LM"),
     ).train()
     set_peft_model_state_dict(theirs, get_peft_model_state_dict(ours))
     ours.get_base_model().set_attn_implementation(register_packed_attention())
     apply_activation_policy(ours, ActivationPolicy(0))
     optimisers = [
-        torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2) for model in (ours, theirs)
+        torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
+        for model in (ours, theirs)
     ]
     stepper = Stepper(
         model=ours, optimiser=optimisers[0], device=device, compute_dtype=dtype, max_grad_norm=1.0, max_rows=2, max_tokens=None,

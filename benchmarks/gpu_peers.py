@@ -86,7 +86,10 @@ class RunningPeer:
         end = time.perf_counter() + seconds
         with self._said:
             while (found := self._find(word)) is None and self._reader.is_alive():
-                if not self._said.wait(min(0.5, max(0.01, end - time.perf_counter()))) and time.perf_counter() >= end:
+                if (
+                    not self._said.wait(min(0.5, max(0.01, end - time.perf_counter())))
+                    and time.perf_counter() >= end
+                ):
                     break
         return found or self._find(word)
 

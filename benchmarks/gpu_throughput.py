@@ -81,7 +81,9 @@ def plan_limits(
     recipe = step_recipe(lora_r=16, lora_alpha=32, on_gpu=on_gpu)
     lengths = [len(row["input_ids"]) for row in rows]
     host_tokens = measure_host_tokens(config, device)
-    plan = make_plan(PlanRequest(config, recipe, lengths, len(rows), cap, on_gpu=on_gpu, host_tokens=host_tokens))
+    plan = make_plan(
+        PlanRequest(config, recipe, lengths, len(rows), cap, on_gpu=on_gpu, host_tokens=host_tokens)
+    )
     return plan.max_rows, plan.max_tokens, plan.policy
 
 

@@ -272,3 +272,20 @@ def test_a_rolled_back_state_stays_in_its_own_tensors():
     now = {id(value): value for state in optimizer.state.values() for value in state.values()}
     assert now.keys() == paged.keys()
     assert all(torch.equal(now[key], values[key]) for key in now)
+
+
+def test_paged_state_that_no_card_can_read_is_copied_by_the_host():
+    work = Work()
+    optimizer = torch.optim.AdamW(work.model.parameters(), lr=0.1)
+    work.run(work.rows)
+    optimizer.step()
+    states = [state["exp_avg"] for state in optimizer.state.values()]
+    for state in states:
+        state.is_paged = True
+    values = [state.clone() for state in states]
+    transaction = OptimizerTransaction(optimizer)
+    transaction.begin()
+    optimizer.step()
+    assert not any(map(torch.equal, states, values))
+    transaction.rollback()
+    assert all(map(torch.equal, states, values))

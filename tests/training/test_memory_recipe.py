@@ -71,3 +71,20 @@ def test_a_plan_for_a_card_is_found_without_one(config):
     recipe = step_recipe(lora_r=8, lora_alpha=16)
     plan = make_plan(PlanRequest(config, recipe, [200, 100], 2, MemoryCap(8.0, 0.5, False)))
     assert plan.fits and plan.max_tokens == 300
+
+
+def test_a_card_without_triton_is_planned_with_what_pytorchs_own_operations_take() -> None:
+    config = Qwen3Config(
+        vocab_size=4096, hidden_size=64, intermediate_size=512, num_hidden_layers=4, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=16,
+    )  # fmt: skip
+    peaks = [
+        trace_step(
+            config,
+            step_recipe(lora_r=4, lora_alpha=8, kernels=kernels),
+            MicroBatchShape((512,), 512),
+            ActivationPolicy(0),
+        ).peak_bytes
+        for kernels in (True, False)
+    ]
+    assert peaks[0] < peaks[1]

@@ -25,29 +25,36 @@ silu_backward = torch.ops.aten.silu_backward
 
 logger = logging.getLogger(__name__)
 
-_planned_device: ContextVar[str | None] = ContextVar("planned_device", default=None)
+# Where a memory plan's tensors would lie, and whether the kernels run there.
+_planned: ContextVar[tuple[str, bool] | None] = ContextVar("planned", default=None)
 
 
 @contextmanager
-def planned_on(device_type: str) -> Iterator[None]:
-    """Compute as on that device while the block runs: a plan's tensors lie on no card."""
-    token = _planned_device.set(device_type)
+def planned_on(device_type: str, kernels: bool = True) -> Iterator[None]:
+    """Compute as on that device while the block runs: a plan's tensors lie on no card.
+
+    Args:
+        device_type: ``cuda`` or ``cpu``.
+        kernels: Whether they run there, if it is a card.
+    """
+    token = _planned.set((device_type, kernels))
     try:
         yield
     finally:
-        _planned_device.reset(token)
+        _planned.reset(token)
 
 
 def device_type_of(tensor: Tensor) -> str:
     """Where a tensor lies, or would lie, in a memory plan."""
-    return _planned_device.get() or tensor.device.type
+    planned = _planned.get()
+    return planned[0] if planned else tensor.device.type
 
 
 def kernels_run(tensor: Tensor) -> bool:
     """Whether the kernels take a tensor: it is on a card with Triton, or planned on one."""
     if tensor.is_cuda:
         return _kernels_work(tensor.device)
-    return isinstance(tensor, FakeTensor) and _planned_device.get() == "cuda"
+    return isinstance(tensor, FakeTensor) and _planned.get() == ("cuda", True)
 
 
 @cache
@@ -95,7 +102,9 @@ def norm_backward(grad_out: Tensor, x: Tensor, weight_W: Tensor, inverse: Tensor
     return grad.mul_(inverse).addcmul_(wide, shared, value=-1).to(x.dtype)
 
 
-def norm_and_turn(x: Tensor, weight_D: Tensor, eps: float, rotation: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+def norm_and_turn(
+    x: Tensor, weight_D: Tensor, eps: float, rotation: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
     """`norm`, then the rotation of a rotary position; only where `kernels_run`.
 
     Args:

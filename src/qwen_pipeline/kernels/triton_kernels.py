@@ -68,7 +68,9 @@ def _norm_backward(
     if ROTATES:
         other = (column + WIDTH // 2) % WIDTH
         sign = tl.where(column < WIDTH // 2, 1.0, -1.0)
-        partner = tl.load(grad_out_ptr + row[:, None] * WIDTH + other[None, :], mask=mask, other=0.0).to(tl.float32)
+        partner = tl.load(grad_out_ptr + row[:, None] * WIDTH + other[None, :], mask=mask, other=0.0).to(
+            tl.float32
+        )
         token = (row // heads)[:, None] * WIDTH
         cos = tl.load(cos_ptr + token + column[None, :], mask=mask, other=0.0).to(tl.float32)
         sin = tl.load(sin_ptr + token + other[None, :], mask=mask, other=0.0).to(tl.float32)
@@ -118,7 +120,9 @@ def _dequantise(
     block = place // BYTES_A_SCALE
     if NESTED:
         step = tl.load(scale_ptr + block, mask=mask, other=0).to(tl.int32)
-        scale = tl.load(scale_code_ptr + step) * tl.load(scale_scale_ptr + block // SCALES_A_SCALE, mask=mask, other=0.0)
+        scale = tl.load(scale_code_ptr + step) * tl.load(
+            scale_scale_ptr + block // SCALES_A_SCALE, mask=mask, other=0.0
+        )
         scale += tl.load(offset_ptr)
     else:
         scale = tl.load(scale_ptr + block, mask=mask, other=0.0)
@@ -139,7 +143,9 @@ def _softmax_loss(logits_ptr, labels_ptr, loss_ptr, vocabulary, BLOCK: tl.conste
     highest = tl.full((BLOCK,), float("-inf"), tl.float32)
     total = tl.zeros((BLOCK,), tl.float32)
     for start in range(0, vocabulary, BLOCK):  # every lane has its own softmax so far
-        logits = tl.load(logits_ptr + start + column, mask=start + column < vocabulary, other=float("-inf")).to(tl.float32)
+        logits = tl.load(
+            logits_ptr + start + column, mask=start + column < vocabulary, other=float("-inf")
+        ).to(tl.float32)
         higher = tl.maximum(highest, logits)
         # A lane behind the vocabulary's end has seen nothing: its total stays 0 and not NaN.
         seen = tl.where(higher == float("-inf"), 0.0, higher)
@@ -158,17 +164,29 @@ def _softmax_loss(logits_ptr, labels_ptr, loss_ptr, vocabulary, BLOCK: tl.conste
 
 
 def launch_norm(
-    x: Tensor, weight_W: Tensor, eps: float, rotation: tuple[Tensor, Tensor] | None, out: Tensor, inverse_R: Tensor
+    x: Tensor,
+    weight_W: Tensor,
+    eps: float,
+    rotation: tuple[Tensor, Tensor] | None,
+    out: Tensor,
+    inverse_R: Tensor,
 ) -> None:
     """Fill ``out`` and ``inverse_R``; see `fused.norm`."""
     rows, heads, shape = _norm_shape(x, rotation)
     cos, sin = rotation or (x, x)
     with _on_device_of(x):
-        _norm[(triton.cdiv(rows, shape["ROWS"]),)](x, weight_W, cos, sin, out, inverse_R, rows, heads, eps, **shape)
+        _norm[(triton.cdiv(rows, shape["ROWS"]),)](
+            x, weight_W, cos, sin, out, inverse_R, rows, heads, eps, **shape
+        )
 
 
 def launch_norm_backward(
-    grad_out: Tensor, x: Tensor, weight_W: Tensor, inverse_R: Tensor, rotation: tuple[Tensor, Tensor] | None, grad: Tensor
+    grad_out: Tensor,
+    x: Tensor,
+    weight_W: Tensor,
+    inverse_R: Tensor,
+    rotation: tuple[Tensor, Tensor] | None,
+    grad: Tensor,
 ) -> None:
     """Fill ``grad``; see `fused.norm_backward`."""
     rows, heads, shape = _norm_shape(x, rotation)
@@ -182,7 +200,9 @@ def launch_norm_backward(
 def launch_gated(gate: Tensor, x: Tensor, out: Tensor) -> None:
     """Fill ``out``; see `fused.gated`."""
     with _on_device_of(x):
-        _gated[(triton.cdiv(x.numel(), GATED_ELEMENTS),)](gate, x, out, x.numel(), BLOCK=GATED_ELEMENTS, num_warps=8)
+        _gated[(triton.cdiv(x.numel(), GATED_ELEMENTS),)](
+            gate, x, out, x.numel(), BLOCK=GATED_ELEMENTS, num_warps=8
+        )
 
 
 def launch_gated_backward(grad: Tensor, gate: Tensor, x: Tensor, grad_gate: Tensor) -> None:
@@ -215,7 +235,12 @@ def _norm_shape(x: Tensor, rotation: tuple[Tensor, Tensor] | None) -> tuple[int,
     """Rows, heads of a token, and how a program is cut."""
     width = x.shape[-1]
     block = triton.next_power_of_2(width)
-    shape = {"WIDTH": width, "BLOCK": block, "ROWS": max(1, NORM_ELEMENTS // block), "ROTATES": rotation is not None}
+    shape = {
+        "WIDTH": width,
+        "BLOCK": block,
+        "ROWS": max(1, NORM_ELEMENTS // block),
+        "ROTATES": rotation is not None,
+    }
     return x.numel() // width, x.shape[-2] if rotation is not None else 1, {**shape, "num_warps": 8}
 
 

@@ -59,7 +59,9 @@ class FusedLora4bit(Linear4bit):  # type: ignore[misc]
         scale_O: Tensor = self.lora_magnitude_vector[adapter].weight * dora_scale(self, adapter)
         return (out * scale_O).to(out.dtype)  # in float32: a 16-bit scale would be off by up to 0.4 %
 
-    def fusable_adapter(self, x: Tensor, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] = MappingProxyType({})) -> str | None:
+    def fusable_adapter(
+        self, x: Tensor, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] = MappingProxyType({})
+    ) -> str | None:
         """The one active adapter, or None where peft's own forward is needed."""
         if args or kwargs or self.disable_adapters or self.merged or len(self.active_adapters) != 1:
             return None
@@ -74,7 +76,6 @@ class FusedLora4bit(Linear4bit):  # type: ignore[misc]
         if casts and not torch.is_autocast_enabled(x.device.type):
             return None
         return name if isinstance(self.lora_dropout[name], nn.Identity) else None
-
 
     def plain_adapter(self, x: Tensor) -> str | None:
         """`fusable_adapter`, if it has no dropout: it sees what the base sees."""
@@ -116,13 +117,19 @@ def use_fused_lora(config: LoraConfig) -> LoraConfig:
 
 
 def _outputs(
-    layers: Sequence[Any], adapters: Sequence[Any], x: Tensor, gate: Tensor | None = None, norm: Norm | None = None
+    layers: Sequence[Any],
+    adapters: Sequence[Any],
+    x: Tensor,
+    gate: Tensor | None = None,
+    norm: Norm | None = None,
 ) -> Sequence[Tensor]:
     dtype = _product_dtype(x)
     if gate is not None:
         gate, x = gate.to(dtype), x.to(dtype)
     projections = [layer.projection(name) for layer, name in zip(layers, adapters, strict=True)]
-    outputs = project(x, projections, dtype, gate=gate, norm=norm and (norm.weight, norm.eps))
+    outputs = project(
+        x, projections, dtype, gate=gate, norm=None if norm is None else (norm.weight, norm.eps)
+    )
     return [layer.scaled(out, name) for layer, out, name in zip(layers, outputs, adapters, strict=True)]
 
 

@@ -19,14 +19,20 @@ class LeanAttention(nn.Module):
     """transformers' `Qwen3Attention` under the same names.
 
     Attributes:
+        q_proj, k_proj, v_proj, o_proj: The projections.
+        q_norm, k_norm: Norms of the heads.
         norm_before: A norm that is left to this layer, in a list so that it is registered in one place alone.
     """
 
     def __init__(self, source: Any) -> None:
         """Take over what an attention layer of transformers holds."""
         super().__init__()
-        for name, part in source.named_children():
-            setattr(self, name, part)
+        self.q_proj: nn.Module = source.q_proj
+        self.k_proj: nn.Module = source.k_proj
+        self.v_proj: nn.Module = source.v_proj
+        self.o_proj: nn.Module = source.o_proj
+        self.q_norm: Any = source.q_norm
+        self.k_norm: Any = source.k_norm
         self.config, self.layer_idx, self.head_dim = source.config, source.layer_idx, source.head_dim
         self.scaling, self.sliding_window = source.scaling, source.sliding_window
         # Read by transformers' own attention functions.

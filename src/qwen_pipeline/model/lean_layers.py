@@ -72,7 +72,9 @@ def use_lean_layers(model: nn.Module) -> None:
     Args:
         model: A frozen decoder, before adapters are attached to it.
     """
-    for parent in reversed(list(model.modules())):  # an attention layer takes over norms that are replaced already
+    for parent in reversed(
+        list(model.modules())
+    ):  # an attention layer takes over norms that are replaced already
         for name, child in list(parent.named_children()):
             if type(child).__name__ in _NORMS:
                 setattr(parent, name, LeanRMSNorm(child.weight, child.variance_epsilon))  # type: ignore[arg-type]
@@ -85,7 +87,7 @@ def use_lean_layers(model: nn.Module) -> None:
             _leave_norm(parent.post_attention_layernorm, parent.mlp)
 
 
-def _leave_norm(norm: nn.Module, layer: nn.Module) -> None:
+def _leave_norm(norm: Any, layer: Any) -> None:
     """Let a layer take the norm before it over, if both are of this kind."""
     if isinstance(norm, LeanRMSNorm) and isinstance(layer, LeanAttention | LeanFeedForward):
         norm.is_left_to_others, layer.norm_before[0] = True, norm

@@ -31,15 +31,15 @@ class Projection:
     Attributes:
         weight: The frozen layer's packed weights.
         state: bitsandbytes' ``QuantState`` of them.
-        down_rI: The adapter's ``A``.
-        up_Or: The adapter's ``B``.
+        down: The adapter's ``A``, ``[r, I]``.
+        up: The adapter's ``B``, ``[O, r]``.
         scaling: The adapter's scale.
     """
 
     weight: Tensor
     state: Any
-    down_rI: Tensor
-    up_Or: Tensor
+    down: Tensor
+    up: Tensor
     scaling: float
 
 
@@ -63,7 +63,7 @@ def project(
     Returns:
         ``[..., O]`` of each layer.
     """
-    adapters = [weight for each in projections for weight in (each.down_rI, each.up_Or)]
+    adapters = [weight for each in projections for weight in (each.down, each.up)]
     outputs: tuple[Tensor, ...] = _Projections.apply(x, gate, norm, dtype, projections, *adapters)  # type: ignore[no-untyped-call]
     return outputs
 
@@ -77,14 +77,14 @@ class _Projections(torch.autograd.Function):
         x_TI = x.reshape(-1, x.shape[-1])
         gate_TI = None if gate is None else gate.reshape(-1, x.shape[-1])
         seen_TI, inverse = _seen(x_TI, gate_TI, norm, dtype)
-        ranks = [each.down_rI.shape[0] for each in projections]
+        ranks = [each.down.shape[0] for each in projections]
         scaled_RI = seen_TI.new_empty(sum(ranks), seen_TI.shape[1])
-        for each, scaled_rI in zip(projections, scaled_RI.split(ranks), strict=True):
-            torch.mul(each.down_rI, each.scaling, out=scaled_rI)
-        ups = [each.up_Or.to(dtype) for each in projections]
+        for each, scaled_rI in zip(projections, torch.split(scaled_RI, ranks), strict=True):
+            torch.mul(each.down, each.scaling, out=scaled_rI)
+        ups = [each.up.to(dtype) for each in projections]
         down_TR = seen_TI @ scaled_RI.t()
         outputs = []
-        for each, up_Or, down_Tr in zip(projections, ups, down_TR.split(ranks, dim=1), strict=True):
+        for each, up_Or, down_Tr in zip(projections, ups, torch.split(down_TR, ranks, dim=1), strict=True):
             out_TO = _base_product(seen_TI, each).addmm_(down_Tr, up_Or.t())
             outputs.append(out_TO.view(*x.shape[:-1], out_TO.shape[-1]))
         ctx.save_for_backward(x_TI, gate_TI, inverse, down_TR, scaled_RI, *ups)
@@ -98,7 +98,7 @@ class _Projections(torch.autograd.Function):
         grads = [grad.reshape(-1, grad.shape[-1]) for grad in grad_outputs]
         seen_TI, _ = _seen(x_TI, gate_TI, ctx.norm, ctx.dtype)
         grad_TR = torch.empty_like(down_TR)
-        for grad_TO, up_Or, grad_Tr in zip(grads, ups, grad_TR.split(ctx.ranks, dim=1), strict=True):
+        for grad_TO, up_Or, grad_Tr in zip(grads, ups, torch.split(grad_TR, ctx.ranks, dim=1), strict=True):
             torch.mm(grad_TO, up_Or, out=grad_Tr)
         adapters = _adapter_gradients(ctx, grads, grad_TR, seen_TI, down_TR)
         del seen_TI
@@ -138,10 +138,16 @@ def _adapter_gradients(
     ctx: Any, grads: Sequence[Tensor], grad_TR: Tensor, seen_TI: Tensor, down_TR: Tensor
 ) -> list[Tensor]:
     """Of ``A`` and ``B`` of each layer in turn."""
-    dtype = ctx.projections[0].down_rI.dtype
+    dtype = ctx.projections[0].down.dtype
     grad_RI = fused.weight_gradient(grad_TR, seen_TI, dtype)
     found: list[Tensor] = []
-    layers = zip(ctx.projections, grads, grad_RI.split(ctx.ranks), down_TR.split(ctx.ranks, dim=1), strict=True)
+    layers = zip(
+        ctx.projections,
+        grads,
+        torch.split(grad_RI, ctx.ranks),
+        torch.split(down_TR, ctx.ranks, dim=1),
+        strict=True,
+    )
     for each, grad_TO, grad_rI, down_Tr in layers:
         found += [grad_rI.mul_(each.scaling), fused.weight_gradient(grad_TO, down_Tr, dtype)]
     return found

@@ -161,13 +161,15 @@ def _equal_rows(index: RowIndex, read: ReadColumn) -> Iterator[list[int]]:
     partitions = max(1, -(-index.rows // _ROWS_PER_PARTITION))
     for partition in range(partitions):
         rows, values = _partition(index, read, partition, partitions)
-        order = np.argsort(values, kind="stable")
-        rows, values = rows[order], values[order]
+        order = np.argsort(
+            values
+        )  # not stable, and five times as fast as one that is; a group is put in order below
+        values = values[order]
         same = np.append(values[1:] == values[:-1], False)
         starts = np.flatnonzero(same & ~np.append(False, same[:-1]))
         ends = np.flatnonzero(~same & np.append(False, same[:-1])) + 1
         for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-            group = rows[start:end].tolist()
+            group = rows[np.sort(order[start:end])].tolist()
             yield [row for row in group if index.outcome[row] == KEPT]
 
 

@@ -1,6 +1,7 @@
 """Rows into a Parquet file in bounded batches."""
 
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +15,8 @@ BYTES_PER_BATCH = 8 * 2**20
 
 class TableWriter:
     """A Parquet file that grows row by row or batch by batch, while memory does not.
+
+    A row group is compressed and written by a thread of its own while the next one is collected.
 
     Args:
         path: The file to write.
@@ -29,6 +32,8 @@ class TableWriter:
         self._held: list[Mapping[str, Any]] = []
         self._waiting: list[pa.RecordBatch] = []
         self._writer = pq.ParquetWriter(path, schema, compression="zstd", compression_level=1)
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._writing: Future[None] | None = None
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Add one row."""
@@ -51,9 +56,13 @@ class TableWriter:
 
     def close(self) -> Path:
         """Write what is held and the footer; a table without rows is a valid file too."""
-        self._flush_rows()
-        self._flush_batches()
-        self._writer.close()
+        try:
+            self._flush_rows()
+            self._flush_batches()
+            self._wait()
+        finally:
+            self._thread.shutdown()
+            self._writer.close()
         return self.path
 
     def _flush_rows(self) -> None:
@@ -64,8 +73,18 @@ class TableWriter:
     def _flush_batches(self) -> None:
         if self._waiting:
             table = pa.Table.from_batches(self._waiting, self._schema)
-            self._writer.write_table(table, row_group_size=max(table.num_rows, 1))
             self._waiting = []
+            self._wait()
+            self._writing = self._thread.submit(self._write_table, table)
+
+    def _write_table(self, table: pa.Table) -> None:
+        self._writer.write_table(table, row_group_size=max(table.num_rows, 1))
+
+    def _wait(self) -> None:
+        """Until the row group before is written; raises what its writing raised."""
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            writing.result()
 
     def __enter__(self) -> Self:
         return self

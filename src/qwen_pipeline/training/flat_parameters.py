@@ -22,7 +22,7 @@ class FlatParameters:
         self._weights = list(weights)
         self._sizes = [weight.numel() for weight in self._weights]
         self.flat = nn.Parameter(torch.cat([weight.detach().reshape(-1) for weight in self._weights]))
-        for weight, part in zip(self._weights, self.flat.detach().split(self._sizes), strict=True):
+        for weight, part in zip(self._weights, torch.split(self.flat.detach(), self._sizes), strict=True):
             weight.data = part.view_as(weight)
 
     def gather_gradients(self) -> Tensor:
@@ -33,7 +33,7 @@ class FlatParameters:
         """
         gradients = [torch.zeros_like(w) if w.grad is None else w.grad for w in self._weights]
         self.flat.grad = torch.cat([gradient.reshape(-1) for gradient in gradients])
-        for weight, part in zip(self._weights, self.flat.grad.split(self._sizes), strict=True):
+        for weight, part in zip(self._weights, torch.split(self.flat.grad, self._sizes), strict=True):
             weight.grad = part.view_as(weight)
         return self.flat
 

@@ -26,6 +26,7 @@ def step_recipe(
     lora_dropout: float = 0.0,
     compute_dtype: torch.dtype = torch.bfloat16,
     on_gpu: bool = True,
+    kernels: bool = True,
     neftune_noise_alpha: float | None = None,
     **variant: Any,
 ) -> StepRecipe:
@@ -39,11 +40,16 @@ def step_recipe(
         neftune_noise_alpha: Noise on the embeddings; any makes its memory planned.
         **variant: ``use_dora`` and what else ``attach_lora`` takes.
         on_gpu: Plan attention as CUDA's varlen kernel takes it, else as this machine's fallback does.
+        kernels: Whether Triton's kernels run on that card.
     """
     return StepRecipe(
         attach_adapters=partial(attach_lora, r=lora_r, alpha=lora_alpha, dropout=lora_dropout, **variant),
         micro_step=partial(
-            run_micro_step, compute_dtype=compute_dtype, noise_alpha=neftune_noise_alpha, on_gpu=on_gpu
+            run_micro_step,
+            compute_dtype=compute_dtype,
+            noise_alpha=neftune_noise_alpha,
+            on_gpu=on_gpu,
+            kernels=kernels,
         ),
         attention=_attention(on_gpu, compute_dtype),
         compute_dtype=compute_dtype,
@@ -64,6 +70,7 @@ def run_micro_step(
     compute_dtype: torch.dtype,
     noise_alpha: float | None = None,
     on_gpu: bool = False,
+    kernels: bool = True,
 ) -> None:
     """Forward and backward of one micro-batch as the loop does them, in a transaction.
 
@@ -73,6 +80,7 @@ def run_micro_step(
         compute_dtype: Dtype of the products.
         noise_alpha: NEFTune's, ``None`` for no noise.
         on_gpu: Compute as a card does.
+        kernels: Whether Triton's kernels run on that card.
     """
     tokens, lengths = shape.tokens, shape.row_lengths
     batch = PackedBatch(
@@ -87,7 +95,7 @@ def run_micro_step(
     transaction = GradientTransaction(p for p in model.parameters() if p.requires_grad)
     transaction.begin()
     noise = noisy_embeddings(model, lengths, range(len(lengths)), noise_alpha)
-    with planned_on("cuda" if on_gpu else "cpu"):
+    with planned_on("cuda" if on_gpu else "cpu", kernels):
         with autocast(torch.device("cpu"), compute_dtype), noise:
             loss = packed_loss(model, batch)
         (loss / tokens).backward()  # type: ignore[no-untyped-call]

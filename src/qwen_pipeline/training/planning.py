@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from qwen_pipeline.kernels.fused import kernels_run
 from qwen_pipeline.memory.activations import ActivationPolicy
 from qwen_pipeline.memory.cap import MemoryCap
 from qwen_pipeline.memory.choice import make_plan
@@ -38,7 +39,12 @@ class TrainingPlan:
 
 
 def plan_request(
-    parameters: TrainParameters, config: Any, lengths: RowLengths, cap: MemoryCap, on_gpu: bool
+    parameters: TrainParameters,
+    config: Any,
+    lengths: RowLengths,
+    cap: MemoryCap,
+    on_gpu: bool,
+    kernels: bool = True,
 ) -> PlanRequest:
     """What the memory plan is asked.
 
@@ -48,6 +54,7 @@ def plan_request(
         lengths: Tokens of each training row.
         cap: The memory allowed.
         on_gpu: Plan for a card, else for this machine's memory.
+        kernels: Whether Triton's kernels run on that card.
     """
     checkpointing = parameters.gradient_checkpointing
     return PlanRequest(
@@ -59,6 +66,7 @@ def plan_request(
             neftune_noise_alpha=parameters.neftune_noise_alpha,
             compute_dtype=compute_dtype_for(parameters, torch.device("cuda" if on_gpu else "cpu")),
             on_gpu=on_gpu,
+            kernels=kernels,
             **parameters.lora_variant,
         ),
         row_lengths=lengths,
@@ -86,14 +94,16 @@ def plan_training(
     Raises:
         MemoryPlanError: Nothing fits; the message says what would.
     """
-    request = plan_request(parameters, config, lengths, cap, device.type == "cuda")
+    on_gpu = device.type == "cuda"
+    kernels = on_gpu and torch.cuda.is_available() and kernels_run(torch.empty(0, device=device))
+    request = plan_request(parameters, config, lengths, cap, on_gpu, kernels)
     plan = make_plan(replace(request, host_tokens=measure_host_tokens(config, device)))
     logger.info(
         "Memory plan: %.2f of max_memory_gb=%g (%.2f for %s, %.2f for the training). %s",
         plan.parts.process / GIB,
         cap.limit_gib,
         cap.context_gib,
-        "the CUDA context" if device.type == "cuda" else "libraries and their kernels",
+        "the CUDA context" if on_gpu else "libraries and their kernels",
         plan.needs_gib,
         describe_settings(plan),
     )

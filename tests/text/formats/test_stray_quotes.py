@@ -108,4 +108,6 @@ def test_an_object_too_long_to_be_held_gives_the_rows_of_its_lists(tmp_path, sho
     assert [pair for pair in pairs_of(rows) if pair in wanted] == wanted[: len(one)] + wanted[len(one) :]
     lines = text.split("\n")
     found = [row for row in rows if isinstance(row, Found)]
-    assert all(f'"question": "{row.messages[0][1]}"' in lines[row.line - 1 : row.line + 1][-1] for row in found)
+    assert all(
+        f'"question": "{row.messages[0][1]}"' in lines[row.line - 1 : row.line + 1][-1] for row in found
+    )
