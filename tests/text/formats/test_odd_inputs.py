@@ -170,3 +170,34 @@ def test_a_question_without_an_answer_and_an_answer_of_another_number(tmp_path):
     assert [row.notes for row in rows if isinstance(row, Found)] == [(), ("other_number",)]
     (refused,) = (row for row in rows if isinstance(row, Refused))
     assert (refused.line, refused.reason.value) == (1, "missing_answer")
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["1. {}", "**{}**", "**1. {}**", "1. **{}**", "（1）{}", "一、{}", "① {}"],
+    ids=lambda form: form.format("…"),
+)
+def test_numbered_or_bold_lines_that_ask_without_a_mark_are_questions(tmp_path, form):
+    asked = ["如何退货", "怎么换货", "为什么要寄回"]
+    text = "\n\n".join(form.format(question) + "\n请联系客服。\n第二行。" for question in asked)
+    assert pairs_of(tmp_path, "faq.md", text) == [(question, "请联系客服。\n第二行。") for question in asked]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1. 如何安装\n2. 如何使用\n3. 如何卸载\n",  # contents
+        "1. 打开设置\n在右上角。\n\n2. 如何保存\n点确定。\n\n3. 关闭窗口\n完成。\n",  # steps, one of which asks
+        "**注意**\n这是说明。\n\n**如何联系**\n打电话。\n",
+        "1. 如何安装\n\n说明文字。\n",  # one alone
+    ],
+)
+def test_contents_and_steps_are_no_questions(tmp_path, text):
+    assert pairs_of(tmp_path, "doc.md", text) == []
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.tsv"])
+def test_a_table_without_a_header_may_number_its_rows(tmp_path, name):
+    mark = "," if name.endswith("csv") else "\t"
+    rows = [("1", "什么是猫？", "猫是动物。"), ("2", "什么是狗", "狗是动物")]
+    assert pairs_of(tmp_path, name, "\n".join(map(mark.join, rows))) == [row[1:] for row in rows]

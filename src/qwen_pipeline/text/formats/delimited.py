@@ -11,7 +11,7 @@ from qwen_pipeline.text.formats.json_lines import begins_like_json
 from qwen_pipeline.text.formats.records import is_record, map_fields, row_of_record
 from qwen_pipeline.text.formats.registry import adapter
 from qwen_pipeline.text.formats.row import Row, refuse
-from qwen_pipeline.text.formats.table_header import MOST_ROWS_ABOVE, find_header, is_data
+from qwen_pipeline.text.formats.table_header import MOST_ROWS_ABOVE, find_header, names_without_header
 from qwen_pipeline.text.schema import RejectReason
 from qwen_pipeline.text.unreadable import looks_binary
 
@@ -109,7 +109,7 @@ def _layout(lines: list[str], delimiter: str, column_map: Mapping[str, str]) -> 
     at = find_header(rows, column_map)
     first = rows[0] if rows else []
     if at is None:
-        return _Layout(delimiter, first, 0, headed=not is_data(first))
+        return _Layout(delimiter, first, 0, headed=names_without_header(first) is None)
     return _Layout(delimiter, rows[at], at, headed=True)
 
 
@@ -140,7 +140,7 @@ def _read(content: Content, layout: _Layout) -> Iterator[Row]:
     starts = _Starts(content)
     reader = csv.reader(starts, **layout.dialect)
     header = layout.header
-    names = _distinct(header if layout.headed else ["question", "answer"])
+    names = _distinct(header) if layout.headed else names_without_header(header) or ["question", "answer"]
     notes = ("duplicate_column",) if len(set(header)) < len(header) and layout.headed else ()
     for _ in range(layout.above + layout.headed):
         starts.begin()

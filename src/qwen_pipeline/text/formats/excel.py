@@ -10,7 +10,7 @@ from qwen_pipeline.text.formats.content import Content
 from qwen_pipeline.text.formats.records import row_of_record
 from qwen_pipeline.text.formats.registry import adapter
 from qwen_pipeline.text.formats.row import Row, refuse
-from qwen_pipeline.text.formats.table_header import MOST_ROWS_ABOVE, find_header, is_data
+from qwen_pipeline.text.formats.table_header import MOST_ROWS_ABOVE, find_header, names_without_header
 from qwen_pipeline.text.schema import RejectReason
 from qwen_pipeline.text.unreadable import ZIP_FAULTS
 
@@ -64,8 +64,9 @@ def _read_sheet(sheet: list[list[Any]], content: Content) -> Iterator[Row]:
         return
     texts = [[str(_value(cell)).strip() for cell in row] for _, row in filled[:MOST_ROWS_ABOVE]]
     start = find_header(texts, content.column_map)
-    if start is None and is_data(texts[0]):
-        start, names = -1, ["question", "answer"]
+    names = names_without_header(texts[0]) if start is None else None
+    if names:
+        start = -1
     else:
         start = start or 0
         names = [name or f"column {at + 1}" for at, name in enumerate(texts[start])]

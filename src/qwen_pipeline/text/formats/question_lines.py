@@ -1,9 +1,11 @@
-"""Documents whose questions are bold, numbered or quoted lines that end with a question mark."""
+"""Documents whose questions are bold, numbered or quoted lines that end with a question mark, or ask without one."""
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from qwen_pipeline.text.formats.answer_text import ANSWER_MARK, tidy_answer, tidy_question
+from qwen_pipeline.text.formats.headings import looks_like_question
 from qwen_pipeline.text.formats.marked_lines import EDGES, INVISIBLE, MarkedLine
 from qwen_pipeline.text.formats.row import Found, Row, refuse
 from qwen_pipeline.text.schema import RejectReason
@@ -20,6 +22,12 @@ _STYLES = (
     re.compile(rf"[{EDGES}]*>[ \t]*(?:\*\*|__)?(?P<question>[^>\n]{{1,300}}?[?？])(?:\*\*|__)?\s*$"),
     re.compile(rf"{_ITEM}{_BOLD}[ \t]*[:：—–-]?[ \t]*(?P<rest>[^\n]*)$"),
 )
+# Without a mark: a line by itself, bold or numbered. A document has this style if nearly all such lines ask by their words.
+_BARE = re.compile(
+    rf"[{EDGES}]*(?:(?:{_NUMBER}\s*)?(?:\*\*|__)\s*(?:{_NUMBER}\s*)?(?P<question>[^*\n]{{1,80}})(?:\*\*|__)"
+    rf"|{_NUMBER}\s*(?P<plain>[^\n]{{1,80}}))\s*$"
+)
+_SHARE_THAT_ASKS = 0.8
 _LEAST_QUESTIONS = 2
 
 
@@ -27,7 +35,18 @@ def question_style(lines: Iterable[MarkedLine]) -> re.Pattern[str] | None:
     """The first style of which the document has at least two lines: bold or numbered, quoted, bold with the answer behind it."""
     lines = list(lines)
     counts = ((style, sum(_find(line, style) is not None for line in lines)) for style in _STYLES)
-    return next((style for style, count in counts if count >= _LEAST_QUESTIONS), None)
+    marked = next((style for style, count in counts if count >= _LEAST_QUESTIONS), None)
+    return marked or (_BARE if _ask_without_mark(lines) else None)
+
+
+def _ask_without_mark(lines: list[MarkedLine]) -> bool:
+    """Whether the bold or numbered lines of a document ask, each with something under it: else they are steps or contents."""
+    found = [_find(line, _BARE) for line in lines if not line.blank]
+    asked = [one for one in found if one]
+    asking = sum(looks_like_question(one["question"] or one["plain"]) for one in asked)
+    answered = sum(bool(one) and under is None for one, under in pairwise([*found, True]))
+    enough = max(_LEAST_QUESTIONS, _SHARE_THAT_ASKS * len(asked))
+    return asking >= enough and answered == len(asked)
 
 
 def read_question_lines(lines: Iterable[MarkedLine], style: re.Pattern[str]) -> Iterator[Row]:
@@ -56,7 +75,7 @@ def read_question_lines(lines: Iterable[MarkedLine], style: re.Pattern[str]) -> 
 
 
 def _find(line: MarkedLine, style: re.Pattern[str]) -> re.Match[str] | None:
-    if line.fenced or line.level or not ("?" in line.text or "？" in line.text):
+    if line.fenced or line.level or (style is not _BARE and "?" not in line.text and "？" not in line.text):
         return None
     return style.match(line.text.lstrip(INVISIBLE))
 

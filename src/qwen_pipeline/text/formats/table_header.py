@@ -16,6 +16,10 @@ def find_header(rows: Sequence[Sequence[str]], column_map: Mapping[str, str]) ->
     )
 
 
-def is_data(row: Sequence[str]) -> bool:
-    """Whether a row of two columns is itself a question and its answer, so that the table has no header."""
-    return len(row) == 2 and all(row) and bool(_SENTENCE.search(row[0] + row[1]))
+def names_without_header(row: Sequence[str]) -> list[str] | None:
+    """Names for the columns of a table whose first row is itself a question and its answer, behind a number or not; else None."""
+    numbered = len(row) == 3 and row[0].isdecimal()
+    texts = row[1:] if numbered else row
+    if len(texts) != 2 or not all(texts) or not _SENTENCE.search(texts[0] + texts[1]):
+        return None
+    return ["number", "question", "answer"] if numbered else ["question", "answer"]
