@@ -59,10 +59,12 @@ def kernels_run(tensor: Tensor) -> bool:
 
 @cache
 def _kernels_work(device: torch.device) -> bool:
-    """Try one of them: Triton may be missing, or the C compiler that it needs."""
+    """Try one of them, and a product in 16 bits that comes out in 32: Triton may be missing, or the C compiler that it needs."""
     try:
         x, weight = (torch.ones(shape, device=device) for shape in ((2, 16), (16,)))
         _norm(x, weight, 1e-6, None)
+        half = torch.ones(16, 16, device=device, dtype=torch.float16)
+        torch.mm(half, half, out_dtype=torch.float32)
     except Exception as error:  # whatever it is, training goes on without them
         first = (str(error).splitlines() or [""])[0]
         logger.warning(
