@@ -10,6 +10,7 @@ from qwen_pipeline.doctor.checks import (
     allocator,
     cuda,
     disk_space,
+    kernels,
     memory,
     packages,
     python_version,
@@ -232,3 +233,20 @@ def test_scarce_host_memory_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(memory, "LEAST_HOST_BYTES", 2**60)
     finding = next(iter(memory.check(Inspection(tmp_path))))
     assert finding.state is State.WARNING
+
+
+def test_what_the_kernels_of_a_card_lack_is_told_with_how_to_get_it() -> None:
+    assert kernels.judge([], "Linux").state is State.OK
+    finding = kernels.judge(["compiler", "headers"], "Linux")
+    assert finding.state is State.WARNING
+    assert finding.remedy == "sudo apt install gcc && sudo apt install python3-dev"
+    assert "triton-windows" in kernels.judge(["triton"], "Windows").remedy
+
+
+def test_without_a_card_nothing_is_said_of_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "read_torch_build", lambda: CUDA_BUILD)
+    monkeypatch.setattr(kernels, "read_driver", lambda: None)
+    assert not list(kernels.check(Inspection(tmp_path)))
+    monkeypatch.setattr(kernels, "read_driver", driver)
+    monkeypatch.setattr(kernels.shutil, "which", lambda name: None)
+    assert "compiler" in one(kernels.check(Inspection(tmp_path))).fact
