@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qwen_pipeline.text.formats import json_lines
 from qwen_pipeline.text.formats.content import Content
 from qwen_pipeline.text.formats.row import Found
 from qwen_pipeline.text.raw_file import RawFile
@@ -157,3 +158,13 @@ def test_rows_inside_of_an_object_have_their_own_lines(tmp_path, ascii):
 def test_transcripts_and_rules_of_tables_take_time_as_their_length(tmp_path):
     assert not messages(read(tmp_path, json.dumps({"text": "[INST] x " * 200_000})))
     assert not messages(read(tmp_path, "| a |\n" + " " * 400_000 + "x\n", "rows.md"))
+
+
+def test_rows_whose_texts_are_escaped_in_another_way_are_not_looked_for_again_and_again(
+    tmp_path, monkeypatch
+):
+    looked = []
+    monkeypatch.setattr(json_lines, "_first_text", lambda row: looked.append(row) or "not there")
+    rows = read(tmp_path, json.dumps({"data": [{"question": f"{n}?", "answer": "a"} for n in range(50)]}))
+    assert len(rows) == 50
+    assert len(looked) == json_lines.MOST_MISSES

@@ -15,6 +15,7 @@ from qwen_pipeline.text.formats.value_rows import is_one_row, rows_of_columns, r
 from qwen_pipeline.text.schema import RejectReason
 
 LONGEST_TO_PARSE_TWICE = 20_000
+MOST_MISSES = 8
 _OPENING = re.compile(r"\s*(?:(?://|#)[^\n]*\n\s*)*(?:\{\s*[\"'}]|\{\s*$|\[\s*[\[{\"\]]|\[\s*$)")
 
 
@@ -118,17 +119,23 @@ class LineFinder:
 
     def __init__(self, source: str, line: int) -> None:
         """Take the value as it is written and the line where it begins."""
-        self._source, self._at, self._line = source, 0, line
+        self._source, self._at, self._line, self._misses = source, 0, line, 0
 
     def line_of(self, row: Any) -> int:
-        """The line of the first text of a row that follows the rows asked for before; that of the last one if it is not found."""
-        text = _first_text(row)
-        for written in (json.dumps(text, ensure_ascii=False), json.dumps(text)) if text else ():
+        """The line of the first text of a row, behind those of the rows asked for before; that of the last one found where it is not.
+
+        After some that were not found (texts may be escaped in other ways) no more are looked for: each would cost the whole value.
+        """
+        text = _first_text(row) if self._misses < MOST_MISSES else ""
+        if not text:
+            return self._line
+        for written in (json.dumps(text, ensure_ascii=False), json.dumps(text)):
             place = self._source.find(written, self._at)
             if place >= 0:
                 self._line += self._source.count("\n", self._at, place)
-                self._at = place
-                break
+                self._at, self._misses = place, 0
+                return self._line
+        self._misses += 1
         return self._line
 
 
