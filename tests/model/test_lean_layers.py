@@ -8,9 +8,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
-from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
 from transformers.models.qwen3.modeling_qwen3 import Qwen3MLP, Qwen3RMSNorm
 
+from qwen_pipeline.model.lean_attention import LeanAttention
 from qwen_pipeline.model.lean_layers import LeanFeedForward, LeanRMSNorm, use_lean_layers
 from qwen_pipeline.model.load import load_quantized_model
 from qwen_pipeline.model.lora import attach_lora
@@ -173,3 +181,23 @@ def test_a_feed_forward_layer_with_another_activation_stays_as_it_is() -> None:
     model = LlamaForCausalLM(config)
     use_lean_layers(model)
     assert not any(isinstance(module, LeanFeedForward) for module in model.modules())
+
+
+@DTYPES
+def test_qwen3_answers_and_generates_to_the_bit_as_in_transformers(
+    dtype: torch.dtype, tolerance: float
+) -> None:
+    shape = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
+             "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 128}  # fmt: skip
+    theirs = Qwen3ForCausalLM(Qwen3Config(**shape)).to(dtype).requires_grad_(False)
+    ours = copy.deepcopy(theirs)
+    use_lean_layers(ours)
+    assert sum(isinstance(module, LeanAttention) for module in ours.modules()) == 2
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    ids = torch.arange(24).reshape(2, 12)
+    mask = torch.ones_like(ids)
+    mask[0, :3] = 0  # filled up on the left, as batched generation does
+    inputs = {"input_ids": ids, "attention_mask": mask}
+    assert torch.equal(ours(**inputs).logits, theirs(**inputs).logits)
+    told = [model.generate(**inputs, max_new_tokens=8, do_sample=False) for model in (ours, theirs)]
+    assert torch.equal(*told)

@@ -107,22 +107,31 @@ def norm_backward(grad_out: Tensor, x: Tensor, weight_W: Tensor, inverse: Tensor
 def norm_and_turn(
     x: Tensor, weight_D: Tensor, eps: float, rotation: tuple[Tensor, Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """`norm`, then the rotation of a rotary position; only where `kernels_run`.
+    """`norm`, then the rotation of a rotary position.
 
     Args:
         x: ``[B, T, H, D]``.
         weight_D: The norm's weight.
         eps: The norm's epsilon.
-        rotation: Cosines and sines, ``[B or 1, T, D]`` each.
+        rotation: Cosines and sines, ``[B or 1, T, D]`` each, the second half of D as the first.
     """
-    return _norm(x, weight_D, eps, rotation)
+    if kernels_run(x):
+        return _norm(x, weight_D, eps, rotation)
+    out, inverse = norm(x, weight_D, eps)
+    cos, sin = (part.unsqueeze(2) for part in rotation)
+    first, second = out.chunk(2, dim=-1)
+    return out * cos + torch.cat((-second, first), dim=-1) * sin, inverse
 
 
 def norm_and_turn_backward(
     grad_out: Tensor, x: Tensor, weight_D: Tensor, inverse: Tensor, rotation: tuple[Tensor, Tensor]
 ) -> Tensor:
     """The gradient of `norm_and_turn` for its input."""
-    return _norm_backward(grad_out, x, weight_D, inverse, rotation)
+    if kernels_run(x):
+        return _norm_backward(grad_out, x, weight_D, inverse, rotation)
+    cos, sin = (part.unsqueeze(2) for part in rotation)
+    first, second = (grad_out * sin).chunk(2, dim=-1)
+    return norm_backward(grad_out * cos + torch.cat((second, -first), dim=-1), x, weight_D, inverse)
 
 
 def gated(gate: Tensor, x: Tensor) -> Tensor:

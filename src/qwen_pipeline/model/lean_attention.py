@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-from transformers.models.qwen3.modeling_qwen3 import apply_rotary_pos_emb, eager_attention_forward
+from transformers.models.qwen3.modeling_qwen3 import eager_attention_forward
 
 from qwen_pipeline.kernels import fused
 from qwen_pipeline.model.fused_lora import Norm, project_together
@@ -61,8 +61,9 @@ class LeanAttention(nn.Module):
         projections = [self.q_proj, self.k_proj, self.v_proj]
         outputs = project_together(projections, hidden_states, norm=self.norm_before[0])
         query, key, value = (out.view(*shape, -1, self.head_dim) for out in outputs)
-        query, key = self._turn(query, key, position_embeddings)
-        value = value.transpose(1, 2)
+        query = _normed_and_turned(query, self.q_norm, position_embeddings)
+        key = _normed_and_turned(key, self.k_norm, position_embeddings)
+        query, key, value = (heads.transpose(1, 2) for heads in (query, key, value))
         if past_key_values is not None:
             key, value = past_key_values.update(key, value, self.layer_idx)
         attend = ALL_ATTENTION_FUNCTIONS.get_interface(
@@ -74,16 +75,9 @@ class LeanAttention(nn.Module):
         )  # fmt: skip
         return self.o_proj(out.reshape(*shape, -1).contiguous()), weights
 
-    def _turn(self, query: Tensor, key: Tensor, rotation: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Queries and keys normed and turned to their positions, ``[B, heads, T, D]``."""
-        if fused.kernels_run(query):
-            turned = (
-                _NormAndTurn.apply(x, norm.weight, norm.eps, *rotation).transpose(1, 2)  # type: ignore[no-untyped-call]
-                for x, norm in ((query, self.q_norm), (key, self.k_norm))
-            )
-            return cast(tuple[Tensor, Tensor], tuple(turned))
-        query, key = self.q_norm(query).transpose(1, 2), self.k_norm(key).transpose(1, 2)
-        return cast(tuple[Tensor, Tensor], apply_rotary_pos_emb(query, key, *rotation))
+
+def _normed_and_turned(x: Tensor, norm: Norm, rotation: tuple[Tensor, Tensor]) -> Tensor:
+    return cast(Tensor, _NormAndTurn.apply(x, norm.weight, norm.eps, *rotation))  # type: ignore[no-untyped-call]
 
 
 class _NormAndTurn(torch.autograd.Function):
