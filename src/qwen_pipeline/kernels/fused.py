@@ -163,7 +163,7 @@ def dequantise(packed: Tensor, state: Any, like: Tensor) -> Tensor:
         state: bitsandbytes' ``QuantState`` of a matrix.
         like: Its dtype is the result's, its device says who computes.
     """
-    if not kernels_run(like):
+    if packed.dtype != torch.uint8 or not kernels_run(like):
         weight_OI: Tensor = bnb.functional.dequantize_4bit(packed, state).to(like.dtype)
         return weight_OI
     out = torch.empty(state.shape, dtype=like.dtype, device=packed.device)
