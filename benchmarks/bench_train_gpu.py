@@ -1,4 +1,4 @@
-"""Training on a card: parity, limits, throughput, peers, plan against measured peaks. One command, under 10 minutes.
+"""Training on a card: parity, limits, throughput, profile, peers, plan against measured peaks. One command, under 10 minutes.
 
     python benchmarks/bench_train_gpu.py --output result.json [--budget-seconds 540] [--config DIRECTORY] [--tiny]
 
@@ -31,6 +31,7 @@ from gpu_limits import check_limits  # noqa: E402
 from gpu_model import QWEN3_4B, TINY  # noqa: E402
 from gpu_parity import check_parity  # noqa: E402
 from gpu_peers import compare, measure_peers  # noqa: E402
+from gpu_profile import profile_step  # noqa: E402
 from gpu_report import Part, write_whole  # noqa: E402
 from gpu_throughput import CAP_GB, measure_throughput  # noqa: E402
 from transformers import AutoConfig, Qwen3Config  # noqa: E402
@@ -39,7 +40,7 @@ from qwen_pipeline.memory.recovery import release_memory  # noqa: E402
 
 Check = Callable[[Part], None]
 # Of the time that is left when a part begins; the grid takes all that remains.
-SHARES = {"parity": 0.1, "limits": 0.1, "throughput": 0.25, "peers": 0.62, "plan": 1.0}
+SHARES = {"parity": 0.1, "limits": 0.1, "throughput": 0.25, "profile": 0.1, "peers": 0.62, "plan": 1.0}
 
 
 def main() -> None:
@@ -92,6 +93,7 @@ def list_checks(
         "throughput": partial(
             measure_throughput, config=config, device=device, tiny=options.tiny, repeats=options.repeats
         ),
+        "profile": partial(profile_step, config=config, device=device, tiny=options.tiny),
         "peers": partial(measure_peers, settings=settings, tiny=options.tiny, cap_gb=CAP_GB),
         "plan": partial(check_plan, config=config, device=device, grid=grid, traces=traces),
     }  # fmt: skip

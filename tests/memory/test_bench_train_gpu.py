@@ -81,6 +81,8 @@ def test_the_benchmark_runs_on_a_bare_machine_and_its_checks_hold(project_dir, t
     assert set(result["throughput"]["tokens_per_second"]) == {"ours", "plain", "plain, grouped, kept"}
     assert result["throughput"]["ratio"] > 0
     assert result["throughput"]["share_of_matrix_rate"] > 0
+    assert result["profile"]["kernels_ms"] > 0
+    assert result["profile"]["longest"]
     assert result["peers"]["not_installed"] == ["trl, padded", "trl, packed"]
     assert result["peers"]["transformers"]["capped"]
     assert result["ours_beside_peers"]["ratios"]["transformers"] > 0
