@@ -17,6 +17,7 @@ from qwen_pipeline.doctor.checks import (
     data_files,
     disk_space,
     hub,
+    kernels,
     lock,
     memory,
     model_files,
@@ -94,6 +95,13 @@ class Scene:
         found = driver and NvidiaDriver(driver, "RTX 4060", capability, 12 * 2**30, 11 * 2**30)
         self.patch.setattr("qwen_pipeline.doctor.checks.cuda.read_torch_build", lambda: build)
         self.patch.setattr("qwen_pipeline.doctor.checks.cuda.read_driver", lambda: found)
+
+    def kernels_lack(self, *names: str) -> None:
+        """A card whose kernels cannot be compiled."""
+        checks = "qwen_pipeline.doctor.checks.kernels"
+        self.patch.setattr(f"{checks}.read_torch_build", lambda: TorchBuild("2.13.0", (13, 0)))
+        self.patch.setattr(f"{checks}.read_driver", lambda: NvidiaDriver("580.95", "a card", (8, 9), 1, 1))
+        self.patch.setattr(f"{checks}.find_missing", lambda: list(names))
         self.patch.setattr("qwen_pipeline.doctor.checks.memory.read_driver", lambda: found)
 
     def remote(self, **variables: str) -> None:
@@ -141,6 +149,7 @@ FAULTS: list[tuple[str, Any, str, Plant]] = [
     ("old driver", cuda, "535.161", lambda s: s.card(driver="535.161.07")),
     ("CPU build beside a card", cuda, "CPU build", lambda s: s.card(cuda=None)),
     ("CUDA build without driver", cuda, "no NVIDIA driver", lambda s: s.card(driver=None)),
+    ("no C compiler for a card's kernels", kernels, "no compiler", lambda s: s.kernels_lack("compiler")),
     ("card too old", cuda, "below 7.5", lambda s: s.card(capability=(6, 1))),
     ("no bitsandbytes", quantization, "No module", lambda s: s.options.update(quantise=Quantised(failure="No module named 'bitsandbytes'"))),
     ("no kernel for the card", quantization, "no kernel", lambda s: s.options.update(quantise=Quantised(failure="no kernel image"))),
