@@ -95,6 +95,7 @@ class Scene:
         found = driver and NvidiaDriver(driver, "RTX 4060", capability, 12 * 2**30, 11 * 2**30)
         self.patch.setattr("qwen_pipeline.doctor.checks.cuda.read_torch_build", lambda: build)
         self.patch.setattr("qwen_pipeline.doctor.checks.cuda.read_driver", lambda: found)
+        self.patch.setattr("qwen_pipeline.doctor.checks.memory.read_driver", lambda: found)
 
     def kernels_lack(self, *names: str) -> None:
         """A card whose kernels cannot be compiled."""
@@ -102,7 +103,6 @@ class Scene:
         self.patch.setattr(f"{checks}.read_torch_build", lambda: TorchBuild("2.13.0", (13, 0)))
         self.patch.setattr(f"{checks}.read_driver", lambda: NvidiaDriver("580.95", "a card", (8, 9), 1, 1))
         self.patch.setattr(f"{checks}.find_missing", lambda: list(names))
-        self.patch.setattr("qwen_pipeline.doctor.checks.memory.read_driver", lambda: found)
 
     def remote(self, **variables: str) -> None:
         self.values["model_name"] = HUB_ID
