@@ -4,7 +4,6 @@ The step is the loop's own (`training.step.Stepper`) with a paged 8-bit optimise
 the counter of live tensor bytes in the place of the allocator's.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -24,19 +23,6 @@ from qwen_pipeline.model.attention import register_packed_attention
 from qwen_pipeline.training.step import Stepper
 
 STEP_PEAK_GIB, LONG_ROW_CAP_GB = 3.6, 8.0
-
-
-def matrix_rate(device: torch.device, size: int, repeats: int = 20) -> float:
-    """Operations a second of bfloat16 products of ``size`` squared matrices: the best of some."""
-    left, right = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
-    best = float("inf")
-    for _ in range(repeats):
-        start = time.perf_counter()
-        torch.mm(left, right)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        best = min(best, time.perf_counter() - start)
-    return 2 * size**3 / best
 
 
 def useful_operations(model: nn.Module, config: Any, rows: Rows) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from gpu_grid import measure_cap, set_fraction
-from gpu_limits import make_stepper, matrix_rate, useful_operations
+from gpu_limits import make_stepper, useful_operations
 from gpu_model import Rows, build_model, make_rows, peer_step, ran_out_of_memory
 from gpu_report import Part
 from torch import nn
@@ -15,7 +15,7 @@ from torch import nn
 from qwen_pipeline.memory.activations import ActivationPolicy, apply_activation_policy
 from qwen_pipeline.memory.cap import MemoryCap
 from qwen_pipeline.memory.choice import make_plan
-from qwen_pipeline.memory.pace import measure_host_tokens
+from qwen_pipeline.memory.pace import matrix_rate, measure_host_tokens
 from qwen_pipeline.memory.plan import PlanRequest
 from qwen_pipeline.memory.recovery import OutOfMemoryEvent, release_memory
 from qwen_pipeline.model.attention import register_packed_attention
@@ -59,7 +59,7 @@ def measure_throughput(part: Part, config: Any, device: torch.device, tiny: bool
         set_fraction(1.0, device)
     tokens = sum(label != -100 for row in rows for label in row["labels"][1:])
     part.note(**summarise_modes(modes, tokens), recoveries=[asdict(event) for event in recoveries])
-    matrix = matrix_rate(device, 256 if tiny else 8192)
+    matrix = matrix_rate(device, 256 if tiny else 8192, repeats=20)
     part.note(matrix_rate=matrix)
     if (ours := part.figures["median"]["ours"]) is not None:
         part.note(share_of_matrix_rate=useful_operations(model, config, rows) * ours / tokens / matrix)

@@ -32,7 +32,7 @@ def test_without_a_card_nothing_is_measured() -> None:
 def test_tokens_are_a_power_of_two(monkeypatch: pytest.MonkeyPatch, rate: float, tokens: float) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(pace, "_seconds_a_call", lambda device: 5e-6)
-    monkeypatch.setattr(pace, "_matrix_rate", lambda device: rate)
+    monkeypatch.setattr(pace, "matrix_rate", lambda device: rate)
     config = Qwen3Config(**{**SHAPE, "hidden_size": 256, "intermediate_size": 18_000})
     assert pace.measure_host_tokens(config, torch.device("cuda", 0)) == tokens
 

@@ -22,14 +22,21 @@ LOGITS = 4096  # of a row that a program has in hand at a time
 
 
 @triton.jit
-def _norm(
-    x_ptr, weight_ptr, cos_ptr, sin_ptr, out_ptr, inverse_ptr, rows, heads, eps,
-    WIDTH: tl.constexpr, BLOCK: tl.constexpr, ROWS: tl.constexpr, ROTATES: tl.constexpr,
-):  # fmt: skip
+def _places(rows, WIDTH: tl.constexpr, BLOCK: tl.constexpr, ROWS: tl.constexpr):
+    """Rows and columns of this program, which of them exist, and where they lie."""
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
     column = tl.arange(0, BLOCK)
     mask = (row < rows)[:, None] & (column < WIDTH)[None, :]
     place = row[:, None] * WIDTH + column[None, :]
+    return row, column, mask, place
+
+
+@triton.jit
+def _norm(
+    x_ptr, weight_ptr, cos_ptr, sin_ptr, out_ptr, inverse_ptr, rows, heads, eps,
+    WIDTH: tl.constexpr, BLOCK: tl.constexpr, ROWS: tl.constexpr, ROTATES: tl.constexpr,
+):  # fmt: skip
+    row, column, mask, place = _places(rows, WIDTH, BLOCK, ROWS)
     x = tl.load(x_ptr + place, mask=mask, other=0.0)
     dtype = x.dtype
     x = x.to(tl.float32)
@@ -57,10 +64,7 @@ def _norm_backward(
     grad_out_ptr, x_ptr, weight_ptr, cos_ptr, sin_ptr, inverse_ptr, grad_ptr, rows, heads,
     WIDTH: tl.constexpr, BLOCK: tl.constexpr, ROWS: tl.constexpr, ROTATES: tl.constexpr,
 ):  # fmt: skip
-    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
-    column = tl.arange(0, BLOCK)
-    mask = (row < rows)[:, None] & (column < WIDTH)[None, :]
-    place = row[:, None] * WIDTH + column[None, :]
+    row, column, mask, place = _places(rows, WIDTH, BLOCK, ROWS)
     x = tl.load(x_ptr + place, mask=mask, other=0.0)
     dtype = x.dtype
     x = x.to(tl.float32)

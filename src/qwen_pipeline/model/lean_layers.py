@@ -72,9 +72,8 @@ def use_lean_layers(model: nn.Module) -> None:
     Args:
         model: A frozen decoder, before adapters are attached to it.
     """
-    for parent in reversed(
-        list(model.modules())
-    ):  # an attention layer takes over norms that are replaced already
+    # Children first: an attention layer takes over norms that are replaced already.
+    for parent in reversed(list(model.modules())):
         for name, child in list(parent.named_children()):
             if type(child).__name__ in _NORMS:
                 setattr(parent, name, LeanRMSNorm(child.weight, child.variance_epsilon))  # type: ignore[arg-type]

@@ -161,9 +161,8 @@ def _equal_rows(index: RowIndex, read: ReadColumn) -> Iterator[list[int]]:
     partitions = max(1, -(-index.rows // _ROWS_PER_PARTITION))
     for partition in range(partitions):
         rows, values = _partition(index, read, partition, partitions)
-        order = np.argsort(
-            values
-        )  # not stable, and five times as fast as one that is; a group is put in order below
+        # Not stable, and five times as fast as one that is; a group is put in order below.
+        order = np.argsort(values)
         values = values[order]
         same = np.append(values[1:] == values[:-1], False)
         starts = np.flatnonzero(same & ~np.append(False, same[:-1]))

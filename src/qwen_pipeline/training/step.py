@@ -90,7 +90,7 @@ class Stepper:
     on_event: OnEvent
     noise_alpha: float | None = None
     trained: list[Tensor] = field(default_factory=list)
-    _flat: list[FlatParameters] = field(default_factory=list)
+    _flat: list[FlatParameters] = field(init=False)
     _noise_seed: int = 0
 
     def __post_init__(self) -> None:

@@ -42,11 +42,12 @@ def _of_instructions(text: str) -> list[dict[str, str]]:
         elif mark[2] and opened is not None:
             asked, opened = text[opened : mark.start()], None
             if system := _SYSTEM.match(asked):
-                turns.append({"role": "system", "content": system[1].strip()})
                 asked = asked[system.end() :]
+                if content := system[1].strip():
+                    turns.append({"role": "system", "content": content})
             turns.append({"role": "user", "content": asked.strip()})
             turns.append({"role": "assistant", "content": text[mark.end() : end].strip()})
-    return [turn for turn in turns if turn["content"] or turn["role"] != "system"]
+    return turns
 
 
 def _of_speakers(text: str) -> list[dict[str, str]]:
