@@ -18,6 +18,8 @@ from transformers import (
 )
 from transformers.models.qwen3.modeling_qwen3 import Qwen3MLP, Qwen3RMSNorm
 
+from qwen_pipeline.memory.activations import ActivationPolicy, apply_activation_policy, decoder_layers
+from qwen_pipeline.model import lora_product
 from qwen_pipeline.model.lean_attention import LeanAttention
 from qwen_pipeline.model.lean_layers import LeanFeedForward, LeanRMSNorm, use_lean_layers
 from qwen_pipeline.model.load import load_quantized_model
@@ -157,6 +159,51 @@ class Partial(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layer(x, **self.arguments)
+
+
+@pytest.mark.parametrize(
+    ("variant", "left_out"), [({}, 1), ({"use_dora": True}, 0), ({"dropout": 0.5}, 0)], ids=str
+)
+def test_a_recomputed_layer_leaves_its_last_product_out_and_has_the_gradients_of_a_kept_one_to_the_bit(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, variant: dict[str, Any], left_out: int
+) -> None:
+    made: list[int] = []
+    product = lora_product._base_product
+    monkeypatch.setattr(
+        lora_product, "_base_product", lambda x, each: made.append(len(x)) or product(x, each)
+    )
+    model = adapted_model(tiny_model, torch.float32, monkeypatch, lean=True, **variant).train()
+    layers = len(decoder_layers(model))
+    ids = torch.arange(12)[None]
+    gradients, products = [], []
+    for policy in (ActivationPolicy(None), ActivationPolicy(0)):
+        made.clear()
+        model.zero_grad()
+        apply_activation_policy(model, policy)
+        torch.manual_seed(0)
+        model(ids, labels=ids).loss.backward()
+        gradients.append([parameter.grad for parameter in model.parameters() if parameter.requires_grad])
+        products.append(len(made))
+    assert all(torch.equal(*pair) for pair in zip(*gradients, strict=True))
+    kept, recomputed = products
+    assert recomputed == 2 * kept - left_out * layers
+
+
+@pytest.mark.parametrize(
+    "targets", [["down_proj"], ["gate_proj", "down_proj"], ["up_proj", "down_proj"], ["gate_proj"], ["up_proj", "q_proj"]]
+)  # fmt: skip
+def test_adapters_on_some_layers_have_the_gradients_of_transformers(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, targets: list[str]
+) -> None:
+    gradients = []
+    for lean in (True, False):
+        model = adapted_model(tiny_model, torch.float32, monkeypatch, lean, target_modules=targets)
+        ids = torch.arange(12)[None]
+        model(ids, labels=ids).loss.backward()
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        assert all(parameter.grad is not None for parameter in trained)
+        gradients.append([parameter.grad for parameter in trained])
+    assert_close(*gradients, 1e-5)
 
 
 @pytest.mark.parametrize(("config_class", "model_class"), [(Qwen2Config, Qwen2ForCausalLM), (LlamaConfig, LlamaForCausalLM)])  # fmt: skip

@@ -1,7 +1,7 @@
 """What becomes of a layer's activations between its forward and its backward.
 
-A layer of Qwen3-4B leaves about 78 KB a token behind. Keeping them costs memory, recomputing them a third
-of the linear operations, and between the two lies a choice for each layer:
+A layer of Qwen3-4B leaves about 78 KB a token behind. Keeping them costs memory, recomputing them three quarters
+of a forward's products (the last one only feeds what comes next), and between the two lies a choice for each layer:
 
 - kept: nothing is computed twice;
 - recomputed: only the layer's input (5 KB a token) lives until its backward;
@@ -12,7 +12,7 @@ before any other layer is computed again.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
@@ -94,8 +94,12 @@ def apply_activation_policy(model: nn.Module, policy: ActivationPolicy) -> None:
     layers = decoder_layers(model)
     # Without dropout there is no random state to bring back, and asking for it would cost a copy a layer.
     draws = any(isinstance(module, nn.Dropout) and module.p > 0 for module in model.modules())
-    recompute = partial(_recompute, preserve_rng_state=draws, offload=policy.offload)
     for index, layer in enumerate(layers):
+        recompute = partial(
+            _recompute, preserve_rng_state=draws, offload=policy.offload,
+            # A layer's own context for a forward of which only what backward needs is used.
+            recomputing=getattr(layer, "recomputing", nullcontext),
+        )  # fmt: skip
         keeps = policy.keeps(index, len(layers))
         layer.gradient_checkpointing = not keeps  # type: ignore[assignment]
         layer._gradient_checkpointing_func = recompute  # type: ignore[assignment]
@@ -119,11 +123,17 @@ def temporary_policy(model: nn.Module, policy: ActivationPolicy) -> Iterator[Non
 
 
 def _recompute(
-    function: Callable[..., Any], *args: Any, preserve_rng_state: bool, offload: bool, **kwargs: Any
+    function: Callable[..., Any],
+    *args: Any,
+    preserve_rng_state: bool,
+    offload: bool,
+    recomputing: Callable[[], AbstractContextManager[None]],
+    **kwargs: Any,
 ) -> Any:
     run = partial(
-        checkpoint, function, *args, use_reentrant=False, preserve_rng_state=preserve_rng_state, **kwargs
-    )
+        checkpoint, function, *args, use_reentrant=False, preserve_rng_state=preserve_rng_state,
+        context_fn=lambda: (nullcontext(), recomputing()), **kwargs,
+    )  # fmt: skip
     if not offload or not torch.is_grad_enabled():
         return run()
     with saved_tensors_hooks(_to_host, _to_device):

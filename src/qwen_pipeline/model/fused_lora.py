@@ -90,7 +90,12 @@ class FusedLora4bit(Linear4bit):  # type: ignore[misc]
 
 
 def project_together(
-    layers: Sequence[nn.Module], x: Tensor, *, gate: Tensor | None = None, norm: Norm | None = None
+    layers: Sequence[nn.Module],
+    x: Tensor,
+    *,
+    gate: Tensor | None = None,
+    norm: Norm | None = None,
+    for_backward_only: bool = False,
 ) -> Sequence[Tensor]:
     """The outputs of several layers for one input, in one operation where all of them are of the ordinary kind.
 
@@ -99,13 +104,14 @@ def project_together(
         x: ``[..., I]``.
         gate: The layers see ``silu(gate) * x``, which is computed again in backward instead of kept.
         norm: The layers see ``norm.normed(x)``, likewise.
+        for_backward_only: Nobody reads the outputs: they may come without their values.
 
     Returns:
         ``[..., O]`` of each.
     """
     adapters = [layer.plain_adapter(x) if isinstance(layer, FusedLora4bit) else None for layer in layers]
     if None not in adapters:
-        return _outputs(layers, adapters, x, gate, norm)
+        return _outputs(layers, adapters, x, gate, norm, for_backward_only)
     seen = silu(gate) * x if gate is not None else x if norm is None else norm.normed(x)
     return [layer(seen) for layer in layers]
 
@@ -122,14 +128,18 @@ def _outputs(
     x: Tensor,
     gate: Tensor | None = None,
     norm: Norm | None = None,
+    for_backward_only: bool = False,
 ) -> Sequence[Tensor]:
     dtype = _product_dtype(x)
     if gate is not None:
         gate, x = gate.to(dtype), x.to(dtype)
     projections = [layer.projection(name) for layer, name in zip(layers, adapters, strict=True)]
+    # DoRA's magnitudes want the output for their own gradient.
+    has_magnitudes = any(name in layer.lora_variant for layer, name in zip(layers, adapters, strict=True))
     outputs = project(
-        x, projections, dtype, gate=gate, norm=None if norm is None else (norm.weight, norm.eps)
-    )
+        x, projections, dtype, gate=gate, norm=None if norm is None else (norm.weight, norm.eps),
+        for_backward_only=for_backward_only and not has_magnitudes,
+    )  # fmt: skip
     return [layer.scaled(out, name) for layer, out, name in zip(layers, outputs, adapters, strict=True)]
 
 

@@ -8,6 +8,8 @@ follow from the same formulas.
 Sources: Zhang and Sennrich 2019, "Root Mean Square Layer Normalization"; Shazeer 2020, "GLU Variants Improve Transformer".
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
@@ -52,6 +54,7 @@ class LeanFeedForward(nn.Module):
 
     Attributes:
         norm_before: A norm that is left to this layer, in a list so that it is registered in one place alone.
+        is_for_backward_only: Nobody reads the output, see `recomputing`.
     """
 
     def __init__(self, gate_proj: nn.Module, up_proj: nn.Module, down_proj: nn.Module) -> None:
@@ -59,11 +62,23 @@ class LeanFeedForward(nn.Module):
         super().__init__()
         self.gate_proj, self.up_proj, self.down_proj = gate_proj, up_proj, down_proj
         self.norm_before: list[LeanRMSNorm | None] = [None]
+        self.is_for_backward_only = False
 
     def forward(self, x: Tensor) -> Tensor:
         """``[..., D]`` to ``[..., D]``."""
         gate, up = project_together([self.gate_proj, self.up_proj], x, norm=self.norm_before[0])
-        return project_together([self.down_proj], up, gate=gate)[0]
+        return project_together([self.down_proj], up, gate=gate, for_backward_only=self.is_for_backward_only)[
+            0
+        ]
+
+    @contextmanager
+    def recomputing(self) -> Iterator[None]:
+        """Leave the last product out while the block runs: a quarter of a layer's, and what follows it keeps nothing."""
+        self.is_for_backward_only = True
+        try:
+            yield
+        finally:
+            self.is_for_backward_only = False
 
 
 def use_lean_layers(model: nn.Module) -> None:
@@ -84,6 +99,8 @@ def use_lean_layers(model: nn.Module) -> None:
         if type(parent) is Qwen3DecoderLayer:
             _leave_norm(parent.input_layernorm, parent.self_attn)
             _leave_norm(parent.post_attention_layernorm, parent.mlp)
+            if isinstance(parent.mlp, LeanFeedForward):  # only an addition comes behind it
+                parent.recomputing = parent.mlp.recomputing  # type: ignore[assignment]
 
 
 def _leave_norm(norm: Any, layer: Any) -> None:

@@ -50,6 +50,7 @@ def project(
     *,
     gate: Tensor | None = None,
     norm: tuple[Tensor, float] | None = None,
+    for_backward_only: bool = False,
 ) -> tuple[Tensor, ...]:
     """The outputs of layers for one input.
 
@@ -59,12 +60,15 @@ def project(
         dtype: Of the products and of the outputs.
         gate: The layers see ``silu(gate) * x``; of the dtype of the products, as ``x`` is then.
         norm: Weight and epsilon of an RMSNorm: the layers see ``x`` after it.
+        for_backward_only: Nobody reads the outputs, which hold no values then; backward finds what it needs.
 
     Returns:
         ``[..., O]`` of each layer.
     """
     adapters = [weight for each in projections for weight in (each.down, each.up)]
-    outputs: tuple[Tensor, ...] = _Projections.apply(x, gate, norm, dtype, projections, *adapters)  # type: ignore[no-untyped-call]
+    outputs: tuple[Tensor, ...] = _Projections.apply(  # type: ignore[no-untyped-call]
+        x, gate, norm, dtype, for_backward_only, projections, *adapters
+    )
     return outputs
 
 
@@ -72,7 +76,7 @@ class _Projections(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, gate: Tensor | None, norm: tuple[Tensor, float] | None, dtype: torch.dtype,
-        projections: Sequence[Projection], *adapters: Tensor,
+        for_backward_only: bool, projections: Sequence[Projection], *adapters: Tensor,
     ) -> tuple[Tensor, ...]:  # fmt: skip
         x_TI = x.reshape(-1, x.shape[-1])
         gate_TI = None if gate is None else gate.reshape(-1, x.shape[-1])
@@ -85,7 +89,10 @@ class _Projections(torch.autograd.Function):
         down_TR = seen_TI @ scaled_RI.t()
         outputs = []
         for each, up_Or, down_Tr in zip(projections, ups, torch.split(down_TR, ranks, dim=1), strict=True):
-            out_TO = _base_product(seen_TI, each).addmm_(down_Tr, up_Or.t())
+            if for_backward_only:
+                out_TO = seen_TI.new_empty(len(seen_TI), len(up_Or))
+            else:
+                out_TO = _base_product(seen_TI, each).addmm_(down_Tr, up_Or.t())
             outputs.append(out_TO.view(*x.shape[:-1], out_TO.shape[-1]))
         ctx.save_for_backward(x_TI, gate_TI, inverse, down_TR, scaled_RI, *ups)
         ctx.norm, ctx.dtype, ctx.projections, ctx.ranks, ctx.shape = norm, dtype, projections, ranks, x.shape
@@ -102,8 +109,8 @@ class _Projections(torch.autograd.Function):
             torch.mm(grad_TO, up_Or, out=grad_Tr)
         adapters = _adapter_gradients(ctx, grads, grad_TR, seen_TI, down_TR)
         del seen_TI
-        if not ctx.needs_input_grad[0]:
-            return None, None, None, None, None, *adapters
+        if not any(ctx.needs_input_grad[:2]):  # a gate may have adapters below it where x has none
+            return None, None, None, None, None, None, *adapters
         grad_TI = _input_gradient(grads, ctx.projections).addmm_(grad_TR, scaled_RI)
         grad_gate = None
         if gate_TI is not None:
@@ -111,7 +118,7 @@ class _Projections(torch.autograd.Function):
             grad_gate = grad_gate.view(ctx.shape)
         elif ctx.norm is not None:
             grad_TI = fused.norm_backward(grad_TI, x_TI, ctx.norm[0], inverse)
-        return grad_TI.to(x_TI.dtype).view(ctx.shape), grad_gate, None, None, None, *adapters
+        return grad_TI.to(x_TI.dtype).view(ctx.shape), grad_gate, None, None, None, None, *adapters
 
 
 def _seen(
