@@ -24,6 +24,39 @@ def test_losses_far_above_the_best_are_a_divergence() -> None:
     assert LossGuard(200).has_diverged([*falling(60), *([8.0] * 10)])
 
 
+@pytest.mark.parametrize("good_steps", [3, 5, 8])
+def test_a_divergence_in_the_first_steps_is_seen_against_where_the_training_began(good_steps: int) -> None:
+    losses = [*([3.2, 2.9, 3.1] * 3)[:good_steps], *([7.0, 11.0, 9.5, 10.0] * 20)]
+    seen = [end for end in range(len(losses)) if LossGuard(200).has_diverged(losses[:end])]
+    assert seen[0] <= good_steps + 10
+
+
+def test_a_first_step_of_easy_rows_is_no_start_to_diverge_from() -> None:
+    losses = [0.4, 3.1, 0.5, *([3.0, 2.8, 0.6, 3.1, 2.7] * 10)]
+    assert not any(LossGuard(200).has_diverged(losses[:end]) for end in range(len(losses)))
+
+
+def test_steps_without_a_finite_loss_hide_neither_a_spike_nor_a_stall() -> None:
+    guard = LossGuard(200)
+    level = [*([0.5] * 9), math.nan, *([0.5] * 9), math.inf]
+    assert guard.is_spike([*level, 9.0])
+    assert not guard.is_spike([*level, 0.6])
+    flat = [*([2.0] * 50), math.nan, *([2.0] * 50)]
+    assert "2.000, now 2.000" in str(guard.find_stall(flat, 6e-5, 1e-4))
+    falling_with_a_gap = [*falling(100)[:50], math.nan, *falling(100)[50:]]
+    assert LossGuard(200).find_stall(falling_with_a_gap, 6e-5, 1e-4) is None
+
+
+@pytest.mark.parametrize(
+    ("losses", "configured"), [([2.0] * 10 + [6.0] * 110, 1e-4), ([2.0] * 120, 0.6)], ids=["risen", "high rate"]
+)  # fmt: skip
+def test_a_stall_above_the_start_or_at_a_high_rate_asks_for_a_lower_rate(
+    losses: list[float], configured: float
+) -> None:
+    advice = LossGuard(200).find_stall(losses, configured, configured)
+    assert advice is not None and f"learning_rate={configured / 5:g}" in advice
+
+
 def test_trouble_is_seen_before_it_is_a_divergence() -> None:
     guard = LossGuard(200)
     level = [*falling(60)[:50], *([0.8] * 10)]

@@ -89,10 +89,10 @@ class _Projections(torch.autograd.Function):
         down_TR = seen_TI @ scaled_RI.t()
         outputs = []
         for each, up_Or, down_Tr in zip(projections, ups, torch.split(down_TR, ranks, dim=1), strict=True):
-            if for_backward_only:
-                out_TO = seen_TI.new_empty(len(seen_TI), len(up_Or))
-            else:
-                out_TO = _base_product(seen_TI, each).addmm_(down_Tr, up_Or.t())
+            out_TO = (
+                seen_TI.new_empty(len(seen_TI), len(up_Or)) if for_backward_only
+                else _base_product(seen_TI, each).addmm_(down_Tr, up_Or.t())
+            )  # fmt: skip
             outputs.append(out_TO.view(*x.shape[:-1], out_TO.shape[-1]))
         ctx.save_for_backward(x_TI, gate_TI, inverse, down_TR, scaled_RI, *ups)
         ctx.norm, ctx.dtype, ctx.projections, ctx.ranks, ctx.shape = norm, dtype, projections, ranks, x.shape

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Any
 
+# Thresholds are this project's own: far outside of what batches of one data set differ by, and met by a divergence within tens of steps.
+FIRST = 3  # steps that show where a training began
 RECENT = 10  # steps that are compared with the best ones
 DIVERGED_FACTOR = 2.0
 DIVERGED_NATS = 1.0  # and at least so much above the best, so that small losses may wander
@@ -14,7 +16,11 @@ SPIKE_FACTOR = 4.0
 STALL_SHARE = 0.25  # of the steps, without a gain of STALL_GAIN
 STALL_GAIN = 0.01
 FEWEST_FOR_A_STALL = 50
+RISEN_FACTOR = 1.25  # of where a training began: above it a flat loss is damage, no lack of speed
 STALL_RATE = 0.1  # of the configured rate: below it the schedule ends, and a flat loss is no stall
+HIGHEST_PROPOSED_RATE = (
+    1e-2  # LoRA is trained at 1e-5 to 2e-3 (Hu et al. 2021, table 11 ff.); more is never the remedy
+)
 NONFINITE_IN_A_ROW = 5
 
 
@@ -65,7 +71,7 @@ class LossGuard:
 
     def is_spike(self, losses: Sequence[float]) -> bool:
         """Whether the last loss stands far above the median of those before it."""
-        before = losses[-1 - 2 * RECENT : -1]
+        before = _finite(losses[-1 - 2 * RECENT : -1])
         if len(before) < RECENT:
             return False
         level = median(before)
@@ -80,24 +86,47 @@ class LossGuard:
             configured: ``learning_rate`` as the user set it, from which another is proposed.
         """
         window = max(FEWEST_FOR_A_STALL, int(self.steps * STALL_SHARE))
+        losses = _finite(losses)
         if self.stall_told or len(losses) < 2 * window or rate < STALL_RATE * configured:
             return None
         before, now = fmean(losses[-2 * window : -window]), fmean(losses[-window:])
         if now < before * (1 - STALL_GAIN):
             return None
         self.stall_told = True
+        seen = f"The loss has not fallen for {window} steps ({before:.3f}, now {now:.3f})"
+        if now > RISEN_FACTOR * (start := median(losses[:FIRST])):
+            return f"{seen} and is above where it began ({start:.3f}). Try learning_rate={configured / 5:g}."
+        if configured * 2 > HIGHEST_PROPOSED_RATE:
+            return f"{seen}. Try learning_rate={configured / 5:g}: the present one is high for an adapter."
         return (
-            f"The loss has not fallen for {window} steps ({before:.3f}, now {now:.3f}). Try "
-            f"learning_rate={configured * 2:g} or lr_scheduler_type=cosine_with_restarts; if validation "
+            f"{seen}. Try learning_rate={configured * 2:g} or lr_scheduler_type=cosine_with_restarts; if validation "
             "rises meanwhile, stop earlier with early_stopping_patience=2."
         )
 
 
+def _finite(losses: Sequence[float]) -> list[float]:
+    return [loss for loss in losses if math.isfinite(loss)]
+
+
 def _has_risen(losses: Sequence[float], share: float) -> bool:
     """Whether the last losses have come ``share`` of the way from the best ones to a divergence."""
-    losses = [loss for loss in losses if math.isfinite(loss)]
-    if len(losses) < 2 * RECENT:
+    losses = _finite(losses)
+    recent, levels = losses[-RECENT:], _levels(losses)
+    if not levels:
         return False
-    best = min(fmean(losses[at : at + RECENT]) for at in range(0, len(losses) - RECENT, RECENT))
-    now = fmean(losses[-RECENT:])
+    best, now = min(levels), fmean(recent)
     return now > best * (1 + share * (DIVERGED_FACTOR - 1)) and now > best + share * DIVERGED_NATS
+
+
+def _levels(losses: Sequence[float]) -> list[float]:
+    """What the last losses are compared with: the means of the windows before them, and where the training began.
+
+    A training may diverge before its first window is whole. So few steps vary more than a window, so they count only
+    where every one of the last losses lies above every one of them.
+    """
+    before = losses[:-RECENT]
+    whole = range(0, len(before) - RECENT + 1, RECENT)
+    levels = [fmean(before[at : at + RECENT]) for at in whole]
+    if len(before) >= FIRST and min(losses[-RECENT:]) > max(before[:FIRST]):
+        levels.append(median(before[:FIRST]))
+    return levels
