@@ -1,15 +1,22 @@
 """Checkpoints: whole or not there, bounded in number, patient with a full disk."""
 
 import logging
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from qwen_pipeline.errors import CheckpointError, DiskSpaceError
 from qwen_pipeline.training import checkpoint as checkpoint_module
+from qwen_pipeline.training import patient_writer
 from qwen_pipeline.training.checkpoint import ADAPTER, STATE, Checkpoints
 from qwen_pipeline.training.loop import Trainer
+from qwen_pipeline.training.patient_writer import PatientWriter
 from qwen_pipeline.training.safe_points import SafePoints
 from training.tiny_training import make_rows, make_trainer
 
@@ -21,8 +28,9 @@ def trainer(tiny: Path, tmp_path: Path) -> Trainer:
     return make_trainer(tiny, tmp_path / "unused")
 
 
-def checkpoints(folder: Path, **options: Any) -> Checkpoints:
-    return Checkpoints(folder, **{"total_limit": 2, "only_model": False, **options})
+def checkpoints(folder: Path, writer: dict[str, Any] | None = None, **options: Any) -> Checkpoints:
+    kept = PatientWriter(folder, **(writer or {}))
+    return Checkpoints(folder, **{"total_limit": 2, "only_model": False, "writer": kept, **options})
 
 
 def names(folder: Path) -> list[str]:
@@ -77,7 +85,7 @@ def test_what_a_killed_save_left_behind_is_removed_and_never_loaded(trainer: Tra
 
 def test_a_disk_too_small_for_the_run_is_told_before_it_starts(trainer: Trainer, tmp_path: Path) -> None:
     with pytest.raises(DiskSpaceError, match="save_total_limit=1"):
-        checkpoints(tmp_path, free_bytes=lambda path: 2**20).require_space(trainer.model, 3)
+        checkpoints(tmp_path, {"free_bytes": lambda path: 2**20}).require_space(trainer.model, 3)
 
 
 @pytest.mark.parametrize(
@@ -125,9 +133,9 @@ def test_saves_are_counted_as_the_settings_say(
 def test_a_full_disk_pauses_the_run_with_one_line_and_it_goes_on_when_there_is_room(
     trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(checkpoint_module, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(patient_writer, "WAIT_SECONDS", 0.01)
     looks = iter([0, 0, 0, GIB])
-    kept = checkpoints(tmp_path, free_bytes=lambda path: next(looks))
+    kept = checkpoints(tmp_path, {"free_bytes": lambda path: next(looks)})
     with caplog.at_level(logging.WARNING):
         kept.save(1, trainer.model, {"step": 1})
     assert names(tmp_path) == ["checkpoint-1"]
@@ -139,22 +147,73 @@ def test_a_disk_that_stays_full_ends_the_run_and_keeps_the_last_good_one(
 ) -> None:
     kept = checkpoints(tmp_path)
     kept.save(1, trainer.model, {"step": 1})
-    full = checkpoints(tmp_path, free_bytes=lambda path: 0, patience_seconds=0.0)
+    full = checkpoints(tmp_path, {"free_bytes": lambda path: 0, "patience_seconds": 0.0})
     with pytest.raises(CheckpointError, match="run again"):
         full.save(2, trainer.model, {"step": 2})
     assert names(tmp_path) == ["checkpoint-1"]
 
 
-def test_a_write_that_fails_half_way_leaves_nothing(
-    trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def save_step_or_best(kept: Checkpoints, what: str, trainer: Trainer) -> None:
+    if what == "best":
+        kept.save_best(trainer.model)
+    else:
+        kept.save(2, trainer.model, {"step": 2, "moments": torch.zeros(100_000)})
+
+
+@pytest.mark.parametrize(("what", "limit"), [("best", 100), ("step", 100), ("step", 100_000)])
+def test_a_write_that_the_system_stops_half_way_is_told_with_its_reason_and_leaves_nothing(
+    trainer: Trainer, tmp_path: Path, what: str, limit: int
 ) -> None:
     kept = checkpoints(tmp_path)
+    kept.save_best(trainer.model)
     kept.save(1, trainer.model, {"step": 1})
+    before = {path: path.stat().st_size for path in tmp_path.rglob("*")}
+    with files_of_at_most(limit), pytest.raises(CheckpointError, match=r"File too large.*run again"):
+        save_step_or_best(kept, what, trainer)
+    assert {path: path.stat().st_size for path in tmp_path.rglob("*")} == before
 
-    def no_space(*arguments: object) -> None:
-        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint_module.torch, "save", no_space)
-    with pytest.raises(CheckpointError, match="No space left"):
-        kept.save(2, trainer.model, {"step": 2})
-    assert names(tmp_path) == ["checkpoint-1"]
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """The system's own limit: writing beyond it fails with EFBIG, whoever writes."""
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.parametrize("what", ["best", "step"])
+def test_a_disk_that_fills_up_while_it_is_written_to_is_waited_for(
+    trainer: Trainer,
+    tmp_path: Path,
+    what: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(patient_writer, "WAIT_SECONDS", 0.01)
+    flush, failures = patient_writer.flush_tree, iter([True, True])
+
+    def full_at_first(path: Path) -> None:
+        if next(failures, False):
+            raise OSError(28, "No space left on device")
+        flush(path)
+
+    monkeypatch.setattr(patient_writer, "flush_tree", full_at_first)
+    save_step_or_best(checkpoints(tmp_path), what, trainer)
+    assert names(tmp_path) == ["best.safetensors" if what == "best" else "checkpoint-2"]
+    assert sum("Paused" in record.message for record in caplog.records) == 1
+
+
+def test_a_copy_of_a_checkpoint_under_another_name_is_left_alone(trainer: Trainer, tmp_path: Path) -> None:
+    kept = checkpoints(tmp_path)
+    (tmp_path / "checkpoint-0 (copy)").mkdir()
+    (tmp_path / "checkpoint-9-old").mkdir()
+    kept.save(1, trainer.model, {"step": 1})
+    newest = kept.newest(mapped=True)
+    assert newest is not None and newest[0].name == "checkpoint-1"
+    kept.drop_after(0)
+    assert names(tmp_path) == ["checkpoint-0 (copy)", "checkpoint-9-old"]

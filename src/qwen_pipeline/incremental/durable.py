@@ -36,7 +36,10 @@ def read_json(path: Path) -> Any:
 
 
 def flush_tree(path: Path) -> None:
-    """Make sure that every file and folder below ``path`` is on the disk before a rename names it."""
+    """Make sure that ``path`` with every file and folder below it is on the disk before a rename names it."""
+    if path.is_file():
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
     for folder, _, files in os.walk(path):
         for name in files:
             with Path(folder, name).open("rb") as stream:

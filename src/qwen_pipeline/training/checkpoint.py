@@ -1,30 +1,26 @@
 """Checkpoints that are whole or not there, and the newest of which can always be gone on from.
 
 A checkpoint is a folder ``checkpoint-<step>`` with the adapter (``adapter_model.safetensors``) and, unless it was
-stripped, the training state (``state.pt``). It is written beside and renamed.
+stripped, the training state (``state.pt``).
 """
 
 import logging
-import os
+import re
 import shutil
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
-from qwen_pipeline.errors import CheckpointError, DiskSpaceError
+from qwen_pipeline.errors import DiskSpaceError
+from qwen_pipeline.training.patient_writer import MIB, RESERVE_BYTES, PatientWriter
 
 logger = logging.getLogger(__name__)
 
-ADAPTER, STATE, BEST = "adapter_model.safetensors", "state.pt", "best"
-MIB = 2**20
-RESERVE_BYTES = 16 * MIB  # left for the log, the tracker and the reports
-WAIT_SECONDS = 5.0
-PATIENCE_SECONDS = 600.0  # how long a run pauses on a full disk before it stops
+ADAPTER, STATE, BEST = "adapter_model.safetensors", "state.pt", "best.safetensors"
+_NAME = re.compile(r"checkpoint-[0-9]+")
 
 
 class Checkpoints:
@@ -40,13 +36,11 @@ class Checkpoints:
         *,
         total_limit: int | None,
         only_model: bool,
-        free_bytes: Callable[[Path], int] | None = None,
-        patience_seconds: float = PATIENCE_SECONDS,
+        writer: PatientWriter | None = None,
     ) -> None:
         self.folder = folder
         self._limit, self._only_model = total_limit, only_model
-        self._free_bytes = free_bytes or (lambda path: shutil.disk_usage(path).free)
-        self._patience = patience_seconds
+        self._writer = writer or PatientWriter(folder)
 
     def require_space(self, model: PeftModel, saves: int) -> int:
         """Check before a run that all it will write fits; returns the bytes.
@@ -64,7 +58,7 @@ class Checkpoints:
         older = adapters if self._only_model else whole
         # The newest, the one before it until the newest is whole, the older ones, and the best adapter.
         needed = min(saves, 2) * whole + max(0, kept - 1) * older + adapters + RESERVE_BYTES
-        if (free := self._free_bytes(self.folder)) < needed:
+        if (free := self._writer.free_bytes(self.folder)) < needed:
             raise DiskSpaceError(
                 f"Checkpoints need {needed / MIB:.0f} MiB in {self.folder} and {free / MIB:.0f} are free; make room, "
                 "or set save_total_limit=1, save_only_model=true or save_strategy=no."
@@ -77,48 +71,47 @@ class Checkpoints:
         Raises:
             CheckpointError: The disk stayed full for the whole pause, or the folder cannot be written.
         """
-        self._wait_for_space(model)
-        target = self.folder / f"checkpoint-{step}"
-        partial = self.folder / f".partial-{step}-{os.getpid()}"
-        shutil.rmtree(partial, ignore_errors=True)
-        try:
-            partial.mkdir(parents=True)
-            save_file(adapter_weights(model), partial / ADAPTER)
-            torch.save(state, partial / STATE)
-            _flush(partial)
-            if target.exists():
-                target.rename(self.folder / f".partial-replaced-{step}-{os.getpid()}")
-            partial.rename(target)
-            _flush_folder(self.folder)
-            self.clear_leftovers()
-        except OSError as failure:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise CheckpointError(
-                f"The checkpoint of step {step} cannot be written to {self.folder} ({failure.strerror or failure}); the "
-                "one before stays. Make room or fix the folder's rights and run again: training goes on from there."
-            ) from failure
+
+        def write(folder: Path) -> None:
+            folder.mkdir()
+            _save_adapter(model, folder / ADAPTER)
+            with (folder / STATE).open(
+                "wb"
+            ) as stream:  # torch tells a stream's failure, and none of its own files'
+                torch.save(state, stream)
+
+        target = self._writer.put(
+            f"checkpoint-{step}", write, checkpoint_bytes(model), f"The checkpoint of step {step}"
+        )
         self._prune(target)
         return target
 
     def save_best(self, model: PeftModel) -> None:
-        """Keep the adapter with the lowest validation loss so far."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / f".partial-best-{os.getpid()}"
-        save_file(adapter_weights(model), partial)
-        partial.replace(self.folder / f"{BEST}.safetensors")
+        """Keep the adapter with the lowest validation loss so far.
+
+        Raises:
+            CheckpointError: As in `save`.
+        """
+        self._writer.put(
+            BEST, lambda path: _save_adapter(model, path), adapter_bytes(model), "The best adapter"
+        )
 
     def load_best(self, model: PeftModel) -> bool:
         """Put the best adapter back; whether there is one."""
-        path = self.folder / f"{BEST}.safetensors"
+        path = self.folder / BEST
         if path.is_file():
             load_adapter_weights(model, load_file(path))
         return path.is_file()
 
-    def newest(self) -> tuple[Path, dict[str, Any]] | None:
-        """The newest checkpoint that can be gone on from, with its state; damaged ones are passed over."""
+    def newest(self, *, mapped: bool = False) -> tuple[Path, dict[str, Any]] | None:
+        """The newest checkpoint that can be gone on from, with its state; damaged ones are passed over.
+
+        Args:
+            mapped: Leave the state's tensors in the file until they are looked at, for a caller that wants the rest.
+        """
         for folder in reversed(self._all()):
             try:
-                return folder, torch.load(folder / STATE, map_location="cpu", weights_only=False)
+                return folder, torch.load(folder / STATE, map_location="cpu", weights_only=True, mmap=mapped)
             except FileNotFoundError:
                 continue
             except Exception as failure:  # whatever a damaged file makes torch raise
@@ -142,11 +135,13 @@ class Checkpoints:
 
     def clear_leftovers(self) -> None:
         """Remove what a killed save left behind."""
-        for path in self.folder.glob(".partial-*"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        self._writer.clear_leftovers()
 
     def _all(self) -> list[Path]:
-        return sorted(self.folder.glob("checkpoint-*"), key=_step_of)
+        """Folders of checkpoints, oldest first; copies that somebody made under other names are left alone."""
+        return sorted(
+            (path for path in self.folder.glob("checkpoint-*") if _NAME.fullmatch(path.name)), key=_step_of
+        )
 
     def _prune(self, newest: Path) -> None:
         """Older checkpoints lose their state with ``save_only_model``, and go beyond ``save_total_limit``."""
@@ -157,27 +152,6 @@ class Checkpoints:
         if self._limit is not None:
             for path in older[: max(0, len(older) + 1 - self._limit)]:
                 shutil.rmtree(path, ignore_errors=True)
-
-    def _wait_for_space(self, model: PeftModel) -> None:
-        """On a full disk pause with one clear line and go on when there is room."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        needed = checkpoint_bytes(model) + RESERVE_BYTES
-        deadline, told = time.monotonic() + self._patience, False
-        while (free := self._free_bytes(self.folder)) < needed:
-            if time.monotonic() >= deadline:
-                raise CheckpointError(
-                    f"The disk of {self.folder} has {free / MIB:.0f} MiB free and a checkpoint needs {needed / MIB:.0f}; "
-                    "the last good one is kept. Make room and run again: training goes on from there."
-                )
-            if not told:
-                logger.warning(
-                    "Paused: %s has %.0f MiB free and a checkpoint needs %.0f. Make room; training goes on by itself.",
-                    self.folder,
-                    free / MIB,
-                    needed / MIB,
-                )
-                told = True
-            time.sleep(min(WAIT_SECONDS, max(0.0, deadline - time.monotonic())))
 
 
 def adapter_weights(model: PeftModel) -> dict[str, torch.Tensor]:
@@ -204,22 +178,9 @@ def checkpoint_bytes(model: PeftModel) -> int:
     return (1 + 3 * 3) * adapter_bytes(model)
 
 
+def _save_adapter(model: PeftModel, path: Path) -> None:
+    path.write_bytes(save(adapter_weights(model)))
+
+
 def _step_of(folder: Path) -> int:
     return int(folder.name.rpartition("-")[2])
-
-
-def _flush(folder: Path) -> None:
-    for path in folder.iterdir():
-        with path.open("rb") as stream:
-            os.fsync(stream.fileno())
-    _flush_folder(folder)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make renames inside ``folder`` durable; Windows has no such call and needs none."""
-    if os.name == "posix":
-        number = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)

@@ -63,8 +63,7 @@ def train_tracked(
     cap = apply_memory_cap(parameters.max_memory_gb, MemoryMeter(device))
     config = _config(base_model)
     plan = plan_training(parameters, config, row_lengths(rows), cap, device)
-    resumed = _checkpoints(checkpoint_folder).newest()
-    history = TrainingHistory.from_dict(resumed[1]["history"]) if resumed else TrainingHistory()
+    history = _history(checkpoint_folder)
     with (
         threads_for(config.hidden_size),
         open_training_run(
@@ -93,6 +92,12 @@ def train_tracked(
 def forget_training(checkpoint_folder: Path) -> None:
     """Its adapter is published: the next training of the same fingerprint starts at its first step."""
     _checkpoints(checkpoint_folder).finish()
+
+
+def _history(checkpoint_folder: Path) -> TrainingHistory:
+    """Of the training that was interrupted; its weights and moments stay in the file."""
+    found = _checkpoints(checkpoint_folder).newest(mapped=True)
+    return TrainingHistory.from_dict(found[1]["history"]) if found else TrainingHistory()
 
 
 def _checkpoints(folder: Path) -> Checkpoints:
