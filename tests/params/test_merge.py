@@ -1,6 +1,7 @@
 """Layers of parameters meet whatever way they are written, and a mistake is told with its remedy."""
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,6 +89,46 @@ def test_a_wrong_value_is_told_once_with_all_that_it_may_be(layer: dict[str, obj
     with pytest.raises(ParameterError) as caught:
         build(layer)
     assert str(caught.value) == told
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("save_strategy: no\neval_strategy: off", {"save_strategy": "no", "eval_strategy": "no"}),
+        ("data_dir: 2024", {"data_dir": "2024"}),
+        ("gradient_checkpointing: no", {"gradient_checkpointing": False}),
+        ("bf16: no", {"bf16": False}),
+        ("init_lora_weights: yes", {"init_lora_weights": True}),
+    ],
+)
+def test_what_yaml_takes_for_something_else_is_read_as_it_is_meant(
+    written: str, meant: dict[str, object]
+) -> None:
+    groups = build(yaml.safe_load(written))
+    built = {name: value for group in groups.values() for name, value in group.items()}
+    assert {name: built[name] for name in meant} == meant
+
+
+@pytest.mark.parametrize(
+    ("layer", "told"),
+    [
+        ({"batch_size": True}, "batch_size=True: it must be auto or a number, not true or false."),
+        ({"learning_rate": True}, "learning_rate=True: it must be a number, not true or false."),
+        ({"data_dir": False}, "data_dir=False: it must be a text, not true or false."),
+        (
+            {"generation_config": {"max_new_tokens": True}},
+            "generation_config.max_new_tokens=True: it must be a number",
+        ),
+        (
+            {"save_strategy": True},
+            "save_strategy=True: it must be best, epoch, no or steps, not true or false.",
+        ),
+    ],
+)
+def test_true_is_no_number_and_no_text(layer: dict[str, object], told: str) -> None:
+    with pytest.raises(ParameterError) as caught:
+        build(layer)
+    assert str(caught.value).startswith(told)
 
 
 def test_languages_are_joined_by_a_plus_on_the_command_line() -> None:

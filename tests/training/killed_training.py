@@ -26,11 +26,11 @@ def arm(place: str, number: int, trainer: Any) -> None:
     if place == "step":
         real = trainer.stepper.accumulate
 
-        def accumulate(rows: Any) -> Any:
+        def accumulate(rows: Any, step: int = 0) -> Any:
             calls[0] += 1
             if calls[0] == number:
                 kill()
-            return real(rows)
+            return real(rows, step)
 
         trainer.stepper.accumulate = accumulate
         return

@@ -87,10 +87,10 @@ def test_a_step_that_is_not_finite_is_left_out_and_its_rows_are_named(
     trainer = make_trainer(tiny, tmp_path, reporter=listener)
     real, calls = trainer.stepper._micro_step, [0]
 
-    def poisoned(rows: Any, tokens: int) -> torch.Tensor:
+    def poisoned(rows: Any, tokens: int, step: int) -> torch.Tensor:
         calls[0] += 1
-        loss = real(rows, tokens)
-        return loss * math.nan if calls[0] == 4 else loss  # the first only takes the time
+        loss = real(rows, tokens, step)
+        return loss * math.nan if calls[0] == 5 else loss  # the first two only take the time
 
     monkeypatch.setattr(trainer.stepper, "_micro_step", poisoned)
     report = trainer.run()
@@ -109,8 +109,8 @@ def test_a_diverged_training_goes_back_slows_down_and_ends_within_its_limit(
     real = trainer.stepper._micro_step
     steps = trainer.order.steps
 
-    def exploding(rows: Any, tokens: int) -> torch.Tensor:
-        loss = real(rows, tokens)
+    def exploding(rows: Any, tokens: int, step: int) -> torch.Tensor:
+        loss = real(rows, tokens, step)
         slow = trainer.history.rollbacks > 0
         return loss if slow or trainer.history.step < steps // 2 else loss + 1000.0 * tokens
 
@@ -127,7 +127,9 @@ def test_a_training_that_keeps_diverging_stops_with_a_verdict(
 ) -> None:
     trainer = make_trainer(tiny, tmp_path, num_epochs=20, max_rollbacks=1)
     real = trainer.stepper._micro_step
-    monkeypatch.setattr(trainer.stepper, "_micro_step", lambda rows, tokens: real(rows, tokens) * math.nan)
+    monkeypatch.setattr(
+        trainer.stepper, "_micro_step", lambda rows, tokens, step: real(rows, tokens, step) * math.nan
+    )
     with pytest.raises(TrainingDivergedError, match="learning_rate"):
         trainer.run()
 
@@ -205,7 +207,7 @@ def test_no_rows_and_foreign_scheduler_options_are_one_sentence(tiny: Path, tmp_
     with pytest.raises(NoExamplesError):
         make_trainer(tiny, tmp_path, rows=[])
     with pytest.raises(ParameterError, match="lr_scheduler_kwargs"):
-        make_trainer(tiny, tmp_path, lr_scheduler_kwargs={"num_circles": 3})
+        make_trainer(tiny, tmp_path, lr_scheduler_kwargs={"num_cycles": "many"})
 
 
 ROWS = make_rows(12)

@@ -38,8 +38,8 @@ def test_at_the_lowest_scale_an_overflow_is_a_step_that_is_not_finite(
     trainer = float16_trainer(tiny, tmp_path, {"scale": 8.0}, num_epochs=15, max_rollbacks=0)
     real = trainer.stepper._micro_step
 
-    def poisoned(rows: Any, tokens: int) -> torch.Tensor:
-        loss = real(rows, tokens)
+    def poisoned(rows: Any, tokens: int, step: int) -> torch.Tensor:
+        loss = real(rows, tokens, step)
         for parameter in trainer.stepper.trained:
             if parameter.grad is not None:
                 parameter.grad.fill_(math.inf)

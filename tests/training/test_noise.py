@@ -2,12 +2,13 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from transformers.integrations.neftune import neftune_post_forward_hook
 
-from qwen_pipeline.training.noise import draw_step_seed, noisy_embeddings, row_seeds
+from qwen_pipeline.training.noise import noisy_embeddings, row_seeds
 from training.test_step import gradients, relative
 from training.tiny_training import make_rows, make_trainer
 
@@ -58,7 +59,8 @@ def test_any_split_of_a_step_has_the_same_noise_and_the_next_step_another(tiny: 
     trainer, rows = make_trainer(tiny, tmp_path, neftune_noise_alpha=50.0), make_rows(6)
 
     def gradient(max_rows: int, seed: int = 0) -> torch.Tensor:
-        torch.manual_seed(seed)
+        trainer.stepper.seed = seed
+        torch.rand(1)  # as dropout draws, more often the more micro-batches there are
         return gradients(trainer, rows, max_rows)
 
     assert relative(gradient(6), gradient(1)) <= 1e-5
@@ -68,10 +70,23 @@ def test_any_split_of_a_step_has_the_same_noise_and_the_next_step_another(tiny: 
 
 
 def test_rows_and_steps_have_seeds_of_their_own() -> None:
-    torch.manual_seed(0)
-    first, second = draw_step_seed(), draw_step_seed()
-    assert first != second
-    assert len({*row_seeds(first, make_rows(5)), *row_seeds(second, make_rows(5))}) == 10
+    rows = make_rows(5)
+    seeds = [*row_seeds(0, 1, rows), *row_seeds(0, 2, rows), *row_seeds(1, 1, rows)]
+    assert len(set(seeds)) == 15
+    assert row_seeds(0, 1, rows[::-1]) == seeds[:5][::-1]
+
+
+def test_the_noise_of_a_training_is_another_at_each_step(tiny: Path, tmp_path: Path) -> None:
+    trainer, seen = make_trainer(tiny, tmp_path, neftune_noise_alpha=50.0), []
+    real = trainer.stepper.accumulate
+
+    def accumulate(rows: Any, step: int = 0) -> Any:
+        seen.append(step)
+        return real(rows, step)
+
+    trainer.stepper.accumulate = accumulate  # type: ignore[method-assign]
+    trainer.run()
+    assert seen == [0, 0, *range(1, trainer.order.steps + 1)]  # the first two only take the time
 
 
 def test_validation_is_without_noise(tiny: Path, tmp_path: Path) -> None:

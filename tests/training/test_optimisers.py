@@ -12,7 +12,9 @@ from qwen_pipeline.training.optimisers import build_optimiser
 from training.tiny_training import make_model, make_rows, make_trainer
 
 
-@pytest.mark.parametrize("optim", ["adamw_torch", "adamw_8bit", "paged_adamw_32bit"])
+@pytest.mark.parametrize(
+    "optim", ["adamw_torch", "adamw_torch_fused", "adamw_8bit", "adamw_bnb_8bit", "paged_adamw_32bit"]
+)
 def test_with_lora_plus_every_b_has_its_own_rate(tiny: Path, optim: str) -> None:
     parameters = TrainParameters(optim=optim, learning_rate=1e-3, loraplus_lr_ratio=16.0, weight_decay=0.1)
     model = make_model(tiny, parameters)
@@ -60,3 +62,17 @@ def test_a_gaussian_start_is_that_of_peft(tiny: Path) -> None:
     up = torch.cat([p.flatten() for name, p in model.named_parameters() if "lora_B" in name])
     assert float(down.detach().std()) == pytest.approx(1 / 8, rel=0.05)
     assert not up.any()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "tolerance"),
+    [("adamw_torch_fused", "adamw_torch", 1e-4), ("adamw_bnb_8bit", "adamw_8bit", 0.0)],
+)
+def test_names_of_one_optimiser_train_alike(
+    tiny: Path, tmp_path: Path, one: str, other: str, tolerance: float
+) -> None:
+    losses = [make_trainer(tiny, tmp_path / name, optim=name).run()["losses"] for name in (one, other)]
+    assert losses[0] == pytest.approx(losses[1], rel=tolerance, abs=0)
+    assert type(
+        make_trainer(tiny, tmp_path / "again", optim=one).parts.optimiser.param_groups[0].get("fused")
+    ) is (bool if one.endswith("fused") else type(None))

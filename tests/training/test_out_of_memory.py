@@ -31,11 +31,11 @@ def fail(patch: pytest.MonkeyPatch, trainer: Trainer, when: Callable[[int], bool
     sizes: list[int] = []
     real = trainer.stepper._micro_step
 
-    def tight(rows: Any, trained_tokens: int) -> torch.Tensor:
+    def tight(rows: Any, trained_tokens: int, step: int) -> torch.Tensor:
         sizes.append(sum(len(row["input_ids"]) for row in rows))
         if when(sizes[-1]):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1.00 GiB")
-        return real(rows, trained_tokens)
+        return real(rows, trained_tokens, step)
 
     patch.setattr(trainer.stepper, "_micro_step", tight)
     return sizes

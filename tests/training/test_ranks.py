@@ -37,6 +37,9 @@ def run_ranks(count: int, model: Path, folder: Path) -> list[Path]:
     ("name", "value", "told"),
     [
         ("WORLD_SIZE", "2", "2 processes"),
+        ("PMI_SIZE", "2", r"PMI_SIZE=2"),
+        ("OMPI_COMM_WORLD_SIZE", "4", r"OMPI_COMM_WORLD_SIZE=4"),
+        ("MV2_COMM_WORLD_SIZE", "2", r"MV2_COMM_WORLD_SIZE=2"),
         ("ACCELERATE_USE_FSDP", "true", "FSDP"),
         ("ACCELERATE_USE_DEEPSPEED", "1", "DeepSpeed"),
     ],

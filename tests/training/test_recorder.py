@@ -2,10 +2,12 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from qwen_pipeline.training import step as step_module
 from qwen_pipeline.training.recorder import duration
 from training.tiny_training import make_rows, make_trainer
 
@@ -16,6 +18,23 @@ def test_timing_a_micro_batch_leaves_no_gradient_and_no_trace(tiny: Path, tmp_pa
     assert trainer.stepper.time_micro_batch(rows) > 0
     assert torch.equal(before, torch.get_rng_state())
     assert all(parameter.grad is None for parameter in trainer.stepper.trained)
+
+
+def test_the_time_that_is_told_is_not_that_of_a_first_time(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer, rows = make_trainer(tiny, tmp_path), make_rows(4)
+    real, taken = trainer.stepper.accumulate, iter([5.0, 0.5])
+    now = [0.0]
+
+    def accumulate(rows: Any, step: int = 0) -> Any:
+        now[0] += next(taken)
+        return real(rows, step)
+
+    monkeypatch.setattr(step_module.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(trainer.stepper, "accumulate", accumulate)
+    tokens = sum(len(row["input_ids"]) for row in rows[: trainer.stepper.max_rows])
+    assert trainer.stepper.time_micro_batch(rows) == pytest.approx(0.5 / tokens)
 
 
 def test_steps_tokens_time_and_disk_are_told_before_the_first_step(

@@ -33,9 +33,9 @@ def diverging(tiny: Path, folder: Path, killed_at: int | None = None, **settings
     trainer = make_trainer(tiny, folder, rows=make_rows(8), **settings)
     micro_step, update = trainer.stepper._micro_step, trainer.stepper.update
 
-    def high(rows: Any, tokens: int) -> Any:
+    def high(rows: Any, tokens: int, step: int) -> Any:
         is_high = trainer.history.step + 1 >= FIRST_HIGH and not trainer.history.rollbacks
-        return micro_step(rows, tokens) + (6.0 * tokens if is_high else 0.0)
+        return micro_step(rows, tokens, step) + (6.0 * tokens if is_high else 0.0)
 
     def killed() -> None:
         if trainer.history.step == killed_at:

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from transformers.trainer_utils import SchedulerType
 
 from qwen_pipeline.errors import NoExamplesError
-from qwen_pipeline.params.train import SchedulerName, TrainParameters
+from qwen_pipeline.params.schedulers import SchedulerName
+from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.training.schedule import RateSchedule
 from training.tiny_training import adapter_bytes, make_rows, make_trainer
 
@@ -75,10 +76,10 @@ def test_a_training_on_a_plateau_goes_on_as_if_it_had_not_been_stopped(tiny: Pat
     stopped = make_trainer(tiny, tmp_path / "b", validation=validation, **settings)
     real = stopped.stepper.accumulate
 
-    def accumulate(rows: Any) -> Any:
+    def accumulate(rows: Any, step: int = 0) -> Any:
         if stopped.history.step == 9:
             raise KeyboardInterrupt
-        return real(rows)
+        return real(rows, step)
 
     stopped.stepper.accumulate = accumulate  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):

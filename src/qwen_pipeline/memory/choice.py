@@ -22,33 +22,35 @@ def make_plan(request: PlanRequest, traced: TracedSteps | None = None) -> Memory
         MemoryPlanError: Nothing fits; the message says what would.
     """
     planner = Planner(request, traced)
+    max_rows = request.batch_size or request.examples_per_step
+    rows = min(max_rows, request.examples_per_step)
     if request.batch_size is not None:
-        return _plan_fixed(planner, request.batch_size)
-    best = planner.fastest(request.longest, request.examples_per_step)
+        _require_fits(planner, rows)
+    best = planner.fastest(request.longest, max_rows)
     if best is None:
         raise MemoryPlanError(_nothing_fits(planner))
-    for tokens in planner.promising_budgets(_token_budgets(request)):
-        plan = planner.fastest(tokens, request.examples_per_step)
+    for tokens in planner.promising_budgets(_token_budgets(request, rows)):
+        plan = planner.fastest(tokens, max_rows)
         if plan is not None:
             return plan if plan.relative_time < best.relative_time else best
     return best
 
 
-def _plan_fixed(planner: Planner, batch_size: int) -> MemoryPlan:
-    """The plan where the user has set ``batch_size``."""
+def _require_fits(planner: Planner, rows: int) -> None:
+    """Refuse a ``batch_size`` whose longest rows do not fit together; the plan may still make micro-batches of fewer tokens.
+
+    Raises:
+        MemoryPlanError: They do not; the message says how many do.
+    """
     request = planner.request
-    rows = min(batch_size, request.examples_per_step)
-    plan = planner.fastest(request.worst_tokens(rows), batch_size)
-    if plan is not None:
-        return plan
-    smallest = planner.plan(request.worst_tokens(rows), _frugal(request), batch_size)
-    if rows == 1:
-        raise MemoryPlanError(_nothing_fits(planner))
-    fitting = _largest_batch(planner, rows)
+    if planner.fastest(request.worst_tokens(rows), rows) is not None:
+        return
+    fitting = _largest_batch(planner, rows) if rows > 1 else 0
     if not fitting:
         raise MemoryPlanError(_nothing_fits(planner))
+    smallest = planner.plan(request.worst_tokens(rows), _frugal(request), rows)
     raise MemoryPlanError(
-        f"batch_size={batch_size} needs {smallest.needs_gib:.1f} GiB; "
+        f"batch_size={request.batch_size} needs {smallest.needs_gib:.1f} GiB; "
         f"max_memory_gb={request.cap.limit_gib:.1f} allows {request.cap.usable_gib:.1f}. "
         f"Set batch_size={fitting}, or leave it to the plan with batch_size=auto."
     )
@@ -65,9 +67,9 @@ def _largest_batch(planner: Planner, rows: int) -> int:
     return fitting
 
 
-def _token_budgets(request: PlanRequest) -> list[int]:
-    """Micro-batch sizes worth trying: the longest row, then doubling up to the whole optimiser step."""
-    most = min(request.worst_tokens(request.examples_per_step), max(LARGEST_MICRO_BATCH, request.longest))
+def _token_budgets(request: PlanRequest, rows: int) -> list[int]:
+    """Micro-batch sizes worth trying: the longest row, then doubling up to the longest ``rows`` together."""
+    most = min(request.worst_tokens(rows), max(LARGEST_MICRO_BATCH, request.longest))
     budgets = [request.longest]
     while budgets[-1] * 2 < most:
         budgets.append(budgets[-1] * 2)
@@ -87,10 +89,12 @@ def _nothing_fits(planner: Planner) -> str:
     fixed = plan.needs_gib - per_token * request.longest
     length = int((request.cap.usable_gib - fixed) / per_token) // 64 * 64 if per_token > 0 else 0
     enough = plan.parts.process / GIB
-    shorter = f"Set max_sequence_length={length} or" if length >= 64 else "Use a smaller model, or set"
-    checkpointing = "Set gradient_checkpointing=auto. " if request.policy is not None else ""
+    ways = ["gradient_checkpointing=auto"] if request.policy is not None else []
+    ways += [f"max_sequence_length={length}"] if length >= 64 else []
+    ways += [f"max_memory_gb={enough + 0.05:.1f}"]
+    smaller = "" if length >= 64 else ", or use a smaller model"
     return (
         f"A row of {request.longest} tokens needs {plan.needs_gib:.1f} GiB even alone; "
         f"max_memory_gb={request.cap.limit_gib:.1f} allows {request.cap.usable_gib:.1f}. "
-        f"{checkpointing}{shorter} max_memory_gb={enough + 0.05:.1f}."
+        f"Set {' or '.join(ways)}{smaller}."
     )

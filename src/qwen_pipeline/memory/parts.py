@@ -124,7 +124,7 @@ def update_bytes(optim: str, adapters: int, state: int, *, on_gpu: bool) -> int:
         state: Bytes of their state in the allocator.
         on_gpu: Whether a card takes the step.
     """
-    roots = adapters if on_gpu and optim in ("adamw_torch", "adamw_hf") else 0
+    roots = adapters if on_gpu and optim == "adamw_torch" else 0
     return 2 * adapters + state + roots
 
 
@@ -132,13 +132,11 @@ def optimiser_bytes(optim: str, adapter_sizes: Iterable[int], *, on_gpu: bool = 
     """State of an optimiser: bytes in the allocator, and bytes in managed memory.
 
     Args:
-        optim: transformers' name (``paged_adamw_8bit``, ``adamw_torch``, ``lion_8bit``, ``sgd``, …).
+        optim: transformers' name of an AdamW (``paged_adamw_8bit``, ``adamw_torch``, …), or ``sgd``, which has no state.
         adapter_sizes: Elements of every trained tensor.
         on_gpu: Paging exists only there.
     """
-    moments = 0 if optim == "sgd" else 1 if "lion" in optim or "rmsprop" in optim else 2
-    if optim.startswith("ademamix") or "ademamix" in optim:
-        moments = 3
+    moments = 0 if optim == "sgd" else 2
     inside = outside = 0
     for elements in adapter_sizes:
         if "8bit" in optim and elements >= QUANTISED_ELEMENTS:

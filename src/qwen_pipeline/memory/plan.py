@@ -1,7 +1,7 @@
 """What a memory plan is asked, and what it says."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -30,7 +30,6 @@ class PlanRequest:
         batch_size: Most rows of a micro-batch; None lets the plan choose.
         policy: What layers keep; None lets the plan choose.
         optim: transformers' name of the optimiser.
-        labelled_share: Share of the tokens that carry a label; 1.0 is safe.
         on_gpu: Plan for a card, else for this machine's memory.
         host_tokens: Tokens of a micro-batch below which the card waits for the host, see `pace`.
     """
@@ -43,7 +42,6 @@ class PlanRequest:
     batch_size: int | None = None
     policy: ActivationPolicy | None = None
     optim: str = "paged_adamw_8bit"
-    labelled_share: float = 1.0
     on_gpu: bool = True
     host_tokens: float = 0.0
 
@@ -96,7 +94,3 @@ class MemoryPlan:
     def fits(self) -> bool:
         """Whether it does."""
         return self.needs_gib <= self.cap.usable_gib
-
-    def lowered(self, failed_tokens: int, longest: int) -> "MemoryPlan":
-        """The plan after a micro-batch of ``failed_tokens`` ran out of memory: its halves fitted."""
-        return replace(self, max_tokens=max(longest, min(self.max_tokens, -(-failed_tokens // 2))))

@@ -129,4 +129,4 @@ class Planner:
         else:
             whole, rest = divmod(tokens, request.longest)
             lengths = (request.longest,) * whole + ((rest,) if rest else ())
-        return MicroBatchShape(lengths, max(1, round(tokens * self.request.labelled_share)))
+        return MicroBatchShape(lengths, tokens)

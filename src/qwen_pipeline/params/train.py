@@ -5,15 +5,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from qwen_pipeline.params.fields import StageParameters, run_time
+from qwen_pipeline.params.schedulers import VALIDATION_SCHEDULERS, SchedulerName, require_scheduler_options
 
-SchedulerName = Literal[
-    "linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup",
-    "inverse_sqrt", "cosine_with_min_lr", "cosine_warmup_with_min_lr", "warmup_stable_decay",
-    "reduce_lr_on_plateau", "greedy",
+OptimiserName = Literal[
+    "adamw_torch", "adamw_torch_fused", "adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "paged_adamw_32bit"
 ]  # fmt: skip
-# They follow the validation loss instead of a curve: each validation is a step of theirs.
-VALIDATION_SCHEDULERS = ("reduce_lr_on_plateau", "greedy")
-OptimiserName = Literal["adamw_torch", "adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit"]
 
 Checkpointing = Annotated[str, StringConstraints(pattern=r"^(auto|offload|keep|recompute|keep:\d+)$")]
 
@@ -22,7 +18,9 @@ class TrainParameters(StageParameters):
     """How the adapter is trained."""
 
     model_name: str = Field("demo", min_length=1, description="demo, a hub id, or a folder with a model.")
-    seed: int = Field(0, ge=0, description="Seed of the adapters, the order of the rows and the dropout.")
+    seed: int = Field(
+        0, ge=0, le=2**32 - 1, description="Seed of the adapters, the order of the rows and the dropout."
+    )
 
     num_epochs: float = Field(3, gt=0, le=1000, description="Passes over the training rows.")
     max_steps: int | None = Field(None, ge=1, description="Stop after so many optimiser steps.")
@@ -120,6 +118,7 @@ class TrainParameters(StageParameters):
             raise ValueError(f"batch_size={self.batch_size}: it must be from 1 to 4096, or auto")
         if self.init_lora_weights not in (True, "gaussian"):
             raise ValueError(_why_no_such_start(self.init_lora_weights))
+        require_scheduler_options(self.lr_scheduler_type, self.lr_scheduler_kwargs)
         if self.dataloader_prefetch_factor is not None and not self.dataloader_num_workers:
             raise ValueError("dataloader_prefetch_factor needs dataloader_num_workers of 1 or more")
         if self.eval_strategy == "no":

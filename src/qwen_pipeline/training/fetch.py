@@ -10,7 +10,8 @@ from torch.utils.data import DataLoader, Sampler
 
 from qwen_pipeline.chat.packing import Row
 from qwen_pipeline.errors import NoExamplesError
-from qwen_pipeline.params.train import VALIDATION_SCHEDULERS, TrainParameters
+from qwen_pipeline.params.schedulers import VALIDATION_SCHEDULERS
+from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.training.order import StepOrder
 from qwen_pipeline.training.step_rows import RowTable, StepRows
 

@@ -105,9 +105,10 @@ class Trainer:
         self.stepper = Stepper(
             model=model, optimiser=optimiser, device=self.device, compute_dtype=self.compute_dtype, scaler=scaler,
             max_grad_norm=parameters.max_grad_norm, max_rows=plan.max_rows, max_tokens=plan.max_tokens,
-            on_event=self._note_memory, noise_alpha=parameters.neftune_noise_alpha,
+            on_event=self._note_memory, noise_alpha=parameters.neftune_noise_alpha, seed=parameters.seed,
         )  # fmt: skip
         self.continuation = Continuation(self.parts, self.stepper, self.checkpoints)
+        self._rolled_back = False
 
     @property
     def history(self) -> TrainingHistory:
@@ -171,7 +172,7 @@ class Trainer:
     def _train_step(self, rows: list[Row]) -> None:
         start = time.perf_counter()
         with self.stepper.undone_on_failure():
-            result = self.stepper.accumulate(rows)
+            result = self.stepper.accumulate(rows, self.history.step + 1)
             self.history.step += 1
             if self.guard.is_finite(result.loss, result.norm, result.overflowed):
                 self.stepper.update()

@@ -13,10 +13,8 @@ from qwen_pipeline.memory.planned_attention import register_planned_attention
 from qwen_pipeline.memory.trace import MicroBatchShape, StepRecipe
 from qwen_pipeline.memory.transaction import GradientTransaction
 from qwen_pipeline.model.attention import register_packed_attention
-from qwen_pipeline.model.device import autocast
 from qwen_pipeline.model.lora import attach_lora
-from qwen_pipeline.training.noise import noisy_embeddings
-from qwen_pipeline.training.step import packed_loss
+from qwen_pipeline.training.step import micro_step
 
 
 def step_recipe(
@@ -94,9 +92,9 @@ def run_micro_step(
     assert isinstance(model, PeftModel)
     transaction = GradientTransaction(p for p in model.parameters() if p.requires_grad)
     transaction.begin()
-    noise = noisy_embeddings(model, lengths, range(len(lengths)), noise_alpha)
     with planned_on("cuda" if on_gpu else "cpu", kernels):
-        with autocast(torch.device("cpu"), compute_dtype), noise:
-            loss = packed_loss(model, batch)
-        (loss / tokens).backward()  # type: ignore[no-untyped-call]
+        micro_step(
+            model, batch, range(len(lengths)), noise_alpha=noise_alpha, device=torch.device("cpu"),
+            compute_dtype=compute_dtype, scaled=lambda loss: loss / tokens,
+        )  # fmt: skip
     transaction.commit()

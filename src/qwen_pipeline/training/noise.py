@@ -8,8 +8,8 @@ depends on the step and the row alone, so that it is the same whatever the micro
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import blake2b
 from typing import Any
-from zlib import crc32
 
 import torch
 from torch import Tensor
@@ -17,14 +17,13 @@ from torch import Tensor
 from qwen_pipeline.chat.packing import Row
 
 
-def draw_step_seed() -> int:
-    """A new number for each optimiser step, from the generator that checkpoints keep; the same on every rank."""
-    return int(torch.randint(2**62, ()))
+def row_seeds(seed: int, step: int, rows: Sequence[Row]) -> list[int]:
+    """Where the noise of each row begins: a function of the training's seed, the optimiser step and the row.
 
-
-def row_seeds(step_seed: int, rows: Sequence[Row]) -> list[int]:
-    """Where the noise of each row of a step begins."""
-    return [step_seed ^ crc32(str(row["example_id"]).encode()) for row in rows]
+    Nothing is drawn for it, so that dropout, which draws as often as there are micro-batches, does not change it.
+    """
+    names = [f"{seed} {step} {row['example_id']}".encode() for row in rows]
+    return [int.from_bytes(blake2b(name, digest_size=8).digest()) for name in names]
 
 
 @contextmanager

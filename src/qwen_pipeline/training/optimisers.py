@@ -38,8 +38,8 @@ def build_optimiser(parameters: TrainParameters, model: PeftModel) -> torch.opti
 
 def _kind_of(optim: str) -> tuple[Any, dict[str, Any]]:
     """The class that a name stands for, and its own options."""
-    if optim == "adamw_torch":
-        return torch.optim.AdamW, {}
+    if optim in ("adamw_torch", "adamw_torch_fused"):
+        return torch.optim.AdamW, {"fused": True} if optim.endswith("fused") else {}
     import bitsandbytes
 
     paged = optim.startswith("paged")

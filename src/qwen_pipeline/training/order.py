@@ -17,7 +17,8 @@ class StepOrder:
 
     def __init__(self, rows: int, per_step: int, epochs: float, max_steps: int | None, seed: int) -> None:
         self.steps_per_epoch = math.ceil(rows / per_step)
-        steps = max(1, math.ceil(self.steps_per_epoch * epochs))
+        # Rounded, because 30 steps times 1.1 epochs are 33.000000000000004 in floating point.
+        steps = max(1, math.ceil(round(self.steps_per_epoch * epochs, 6)))
         self.steps = min(steps, max_steps) if max_steps else steps
         self._rows, self._per_step, self._seed = rows, per_step, seed
         self._permutation = (-1, torch.empty(0, dtype=torch.int64))

@@ -15,6 +15,8 @@ from torch import Tensor
 from qwen_pipeline.chat.packing import Row
 from qwen_pipeline.errors import EnvironmentProblemError
 
+# Where launchers (torchrun and accelerate, MPICH and Intel, Open MPI, MVAPICH) tell the number of processes; accelerate reads them.
+_SIZES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 _SHARDING = {
     "ACCELERATE_USE_FSDP": "FSDP",
     "ACCELERATE_USE_DEEPSPEED": "DeepSpeed",
@@ -27,13 +29,13 @@ def require_one_process() -> None:
     Raises:
         EnvironmentProblemError: The environment asks for one of them.
     """
-    count = int(os.environ.get("WORLD_SIZE") or 1)
+    count, size = max((int(os.environ.get(name) or 1), name) for name in _SIZES)
     shards = [kind for name, kind in _SHARDING.items() if os.environ.get(name, "").lower() in ("1", "true")]
     if count > 1 or shards:
-        asked = shards[0] if shards else f"{count} processes (WORLD_SIZE={count})"
+        asked = shards[0] if shards else f"{count} processes ({size}={count})"
         raise EnvironmentProblemError(
             f"The train stage runs in one process on one card, and this environment asks for {asked}; start it with "
-            "kedro run, without torchrun or accelerate launch. Other cards: CUDA_VISIBLE_DEVICES=1 picks one."
+            "kedro run, without torchrun, mpirun or accelerate launch. Other cards: CUDA_VISIBLE_DEVICES=1 picks one."
         )
 
 

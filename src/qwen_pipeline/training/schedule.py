@@ -6,7 +6,8 @@ import torch
 from transformers import get_scheduler
 
 from qwen_pipeline.errors import ParameterError
-from qwen_pipeline.params.train import VALIDATION_SCHEDULERS, TrainParameters
+from qwen_pipeline.params.schedulers import VALIDATION_SCHEDULERS
+from qwen_pipeline.params.train import TrainParameters
 
 
 class RateSchedule:

@@ -20,12 +20,13 @@ from qwen_pipeline.model.attention import packed_hidden_states
 from qwen_pipeline.model.device import autocast
 from qwen_pipeline.model.dropout import without_dropout
 from qwen_pipeline.training.flat_parameters import FlatParameters, flatten_parameters
-from qwen_pipeline.training.noise import draw_step_seed, noisy_embeddings, row_seeds
+from qwen_pipeline.training.noise import noisy_embeddings, row_seeds
 from qwen_pipeline.training.ranks import own_share, sum_gradients, sum_over_ranks
 from qwen_pipeline.training.state import random_states, restore_random_states
 
 OnEvent = Callable[[OutOfMemoryEvent], None]
 MOST_FRUGAL = ActivationPolicy(0, offload=True)
+LONG_ENOUGH_SECONDS = 20.0  # of a micro-batch that is timed: what is done once does not show in it
 LOWEST_SCALE = 1.0  # an overflow above it says that the loss scale is too high, and nothing of the training
 
 
@@ -41,6 +42,37 @@ def packed_loss(model: PeftModel, batch: PackedBatch) -> Tensor:
     head: Tensor = model.get_output_embeddings().weight
     hidden_TD = last_hidden_states(model, batch)
     return linear_cross_entropy(hidden_TD, head, batch.targets, labelled_rows_N=batch.labelled_rows)
+
+
+def micro_step(
+    model: PeftModel,
+    batch: PackedBatch,
+    seeds: Sequence[int],
+    *,
+    noise_alpha: float | None,
+    device: torch.device,
+    compute_dtype: torch.dtype,
+    scaled: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """Forward and backward of one micro-batch, as the loop does them and as the memory plan traces them.
+
+    Args:
+        model: The model with adapters.
+        batch: The micro-batch.
+        seeds: Where each row's noise begins.
+        noise_alpha: NEFTune's strength, ``None`` for no noise.
+        device: Where the model is.
+        compute_dtype: Dtype of the products.
+        scaled: Makes of the summed loss what backward starts from.
+
+    Returns:
+        The summed loss, nats.
+    """
+    noise = noisy_embeddings(model, batch.row_lengths, seeds, noise_alpha)
+    with autocast(device, compute_dtype), noise:
+        loss = packed_loss(model, batch)
+    scaled(loss).backward()  # type: ignore[no-untyped-call]
+    return loss.detach()
 
 
 @dataclass
@@ -77,6 +109,8 @@ class Stepper:
         max_tokens: Token budget of a micro-batch, ``None`` for none.
         on_event: Told of each recovery from running out of memory.
         noise_alpha: NEFTune's strength, ``None`` for no noise.
+        seed: Of the training, which the noise depends on.
+        trained: The adapters' weights.
     """
 
     model: PeftModel
@@ -89,30 +123,29 @@ class Stepper:
     max_tokens: int | None
     on_event: OnEvent
     noise_alpha: float | None = None
-    trained: list[Tensor] = field(default_factory=list)
+    seed: int = 0
+    trained: list[Tensor] = field(init=False)
     _flat: list[FlatParameters] = field(init=False)
-    _noise_seed: int = 0
 
     def __post_init__(self) -> None:
         self.trained = [p for p in self.model.parameters() if p.requires_grad]
         self._flat = flatten_parameters(self.optimiser)
         self._transaction = GradientTransaction(self.trained, self.device)
 
-    def accumulate(self, rows: Sequence[Row]) -> StepResult:
+    def accumulate(self, rows: Sequence[Row], step: int = 0) -> StepResult:
         """Forward and backward of all rows of a step, normalised by the step's trained tokens.
 
         Args:
             rows: The whole step's; with several processes each takes its share, and all get the same result.
+            step: Number of the optimiser step, which the noise depends on.
         """
         trained_tokens = count_trained_tokens(rows)
         self._forget_gradients()
-        if self.noise_alpha is not None:
-            self._noise_seed = draw_step_seed()
         losses = [torch.zeros((), device=self.device)]
         for part in split_rows(own_share(rows), self.max_rows, self.max_tokens):
             losses += run_or_split(
                 part,
-                run=lambda piece: self._micro_step(piece, trained_tokens),
+                run=lambda piece: self._micro_step(piece, trained_tokens, step),
                 split=halves,
                 transaction=self._transaction,
                 frugal=lambda: temporary_policy(self.model, MOST_FRUGAL),
@@ -140,20 +173,27 @@ class Stepper:
         Nobody is told of running out of memory: if it does so again, it will be in the step.
         """
         part = next(split_rows(rows, self.max_rows, self.max_tokens))
-        scaling, on_event, start = self.scaler.state_dict(), self.on_event, time.perf_counter()
+        scaling, on_event = self.scaler.state_dict(), self.on_event
         self.on_event = lambda event: None
         try:
             with self.undone_on_failure():
                 states = random_states()
-                self.accumulate(part)
-                seconds = time.perf_counter() - start
+                seconds = self._time(part)
+                if seconds < LONG_ENOUGH_SECONDS:  # kernels were built in it, files read, memory taken
+                    seconds = self._time(part)
         finally:
             self.on_event = on_event
-        self._forget_gradients()
-        self.scaler.update()  # forgets that the gradient was unscaled; what else it notes is put back
         self.scaler.load_state_dict(scaling)
         restore_random_states(states)
         return seconds / sum(len(row["input_ids"]) for row in part)
+
+    def _time(self, rows: Sequence[Row]) -> float:
+        start = time.perf_counter()
+        self.accumulate(rows)
+        seconds = time.perf_counter() - start
+        self._forget_gradients()
+        self.scaler.update()  # forgets that the gradient was unscaled
+        return seconds
 
     @contextmanager
     def undone_on_failure(self) -> Iterator[None]:
@@ -187,14 +227,12 @@ class Stepper:
         for part in self._flat:
             part.forget_gradients()
 
-    def _micro_step(self, rows: list[Row], trained_tokens: int) -> Tensor:
-        batch = pack(rows, self.device)
-        seeds = row_seeds(self._noise_seed, rows)
-        noise = noisy_embeddings(self.model, batch.row_lengths, seeds, self.noise_alpha)
-        with autocast(self.device, self.compute_dtype), noise:
-            loss = packed_loss(self.model, batch)
-        self.scaler.scale(loss / max(trained_tokens, 1)).backward()  # type: ignore[no-untyped-call]
-        return loss.detach()
+    def _micro_step(self, rows: list[Row], trained_tokens: int, step: int) -> Tensor:
+        return micro_step(
+            self.model, pack(rows, self.device), row_seeds(self.seed, step, rows), noise_alpha=self.noise_alpha,
+            device=self.device, compute_dtype=self.compute_dtype,
+            scaled=lambda loss: self.scaler.scale(loss / max(trained_tokens, 1)),
+        )  # fmt: skip
 
     @torch.no_grad()
     def validate(self, rows: Sequence[Row]) -> float:
