@@ -96,7 +96,7 @@ def test_on_a_card_offloading_is_taken_when_nothing_else_fits(config, recipe):
 
 def test_a_batch_size_only_bounds_the_rows_where_fewer_tokens_are_faster(config, recipe, monkeypatch):
     monkeypatch.setattr(planner_module, "DEQUANTISE_TOKENS", 10)
-    usable = needs_mib(config, recipe, 1024, "recompute", examples_per_step=8) * 1.02
+    usable = needs_mib(config, recipe, 1024, "recompute", rows=[256] * 8, examples_per_step=8) * 1.02
     tight = request(config, recipe, usable, rows=[256] * 8, batch_size=4, examples_per_step=8)
     together = Planner(tight).fastest(1024, 4)
     plan = make_plan(tight)
