@@ -1,5 +1,6 @@
 """The training state goes when the train stage's outputs are published, and not a moment earlier."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from kedro.framework.hooks.manager import _NullPluginManager
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline, node
 from mlflow import MlflowClient
+from safetensors.torch import load_file, save_file
 
 from qwen_pipeline.incremental.runner import IncrementalRunner
 from qwen_pipeline.model.source import ModelSource
@@ -114,3 +116,21 @@ def test_outside_of_an_incremental_run_the_state_goes_with_the_node(
     assert report["steps"] == 2
     assert list((tmp_path / "checkpoints").glob("*/checkpoint-2"))
     assert states(tmp_path) == []
+
+
+def test_outside_of_an_incremental_run_another_base_of_the_same_name_has_checkpoints_of_its_own(
+    tiny: Path, tmp_path: Path, client: MlflowClient
+) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(tiny, base)
+    checkpoints = tmp_path / "checkpoints"
+    parameters = TrainParameters(**{**SETTINGS, "max_steps": 1, "checkpoint_dir": str(checkpoints)})
+    for _ in range(2):
+        train_adapter(Rows(make_rows(8)), Rows(), ModelSource(str(base)), parameters)
+    assert len(list(checkpoints.iterdir())) == 1
+    weights = load_file(base / "model.safetensors")
+    save_file(
+        {name: weight * 1.5 for name, weight in weights.items()}, base / "model.safetensors", {"format": "pt"}
+    )
+    train_adapter(Rows(make_rows(8)), Rows(), ModelSource(str(base)), parameters)
+    assert len(list(checkpoints.iterdir())) == 2

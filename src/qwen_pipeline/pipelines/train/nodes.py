@@ -28,7 +28,7 @@ def train_adapter(
     digests = {name: str(rows._fingerprint) for name, rows in inputs.items()}
     folder = (
         Path(parameters.checkpoint_dir)
-        / (current_fingerprint() or _own_fingerprint(parameters, digests))[:16]
+        / (current_fingerprint() or _own_fingerprint(parameters, digests, base_model))[:16]
     )
     made = train_tracked(
         tokenized_train, tokenized_validation, base_model, parameters, digests, folder, work_directory()
@@ -37,7 +37,8 @@ def train_adapter(
     return made
 
 
-def _own_fingerprint(parameters: TrainParameters, digests: dict[str, str]) -> str:
-    """What names the checkpoints where no incremental run gives a fingerprint: settings and rows."""
+def _own_fingerprint(parameters: TrainParameters, digests: dict[str, str], base_model: ModelSource) -> str:
+    """What names the checkpoints where no incremental run gives a fingerprint: settings, rows and the base model."""
     settings = parameters.model_dump(mode="json", exclude=set(run_time_fields(TrainParameters)))
-    return hashlib.sha256(json.dumps([settings, digests], sort_keys=True).encode()).hexdigest()
+    content = [settings, digests, base_model.fingerprint()]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
