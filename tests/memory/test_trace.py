@@ -40,7 +40,7 @@ def test_the_fake_model_holds_the_bytes_of_the_real_one(config, recipe, real_mod
     real = count_model_bytes(real_model)
     planned = trace_step(config, recipe, SHAPE, ActivationPolicy(0)).model
     assert planned.weights == real.weights
-    assert planned.adapters == real.adapters and planned.adapter_sizes == real.adapter_sizes
+    assert planned.adapters == real.adapters and planned.adapter_elements == real.adapter_elements
     # On a CPU the layers share one table of codes that each has for itself on a card.
     assert real.quantisation <= planned.quantisation <= real.quantisation + 63 * 1024
     assert planned.buffers == pytest.approx(real.buffers, abs=1024)

@@ -124,7 +124,9 @@ def test_outside_of_an_incremental_run_another_base_of_the_same_name_has_checkpo
     base = tmp_path / "base"
     shutil.copytree(tiny, base)
     checkpoints = tmp_path / "checkpoints"
-    parameters = TrainParameters(**{**SETTINGS, "max_steps": 1, "checkpoint_dir": str(checkpoints)})
+    parameters = TrainParameters(
+        **{**SETTINGS, "num_epochs": 1, "save_strategy": "epoch", "checkpoint_dir": str(checkpoints)}
+    )
     for _ in range(2):
         train_adapter(Rows(make_rows(8)), Rows(), ModelSource(str(base)), parameters)
     assert len(list(checkpoints.iterdir())) == 1

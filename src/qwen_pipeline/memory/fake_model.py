@@ -27,14 +27,14 @@ class ModelBytes:
         quantisation: Scales, scales of scales, and code books.
         adapters: The trained parameters.
         buffers: Rotary frequencies and the like.
-        adapter_sizes: Elements of every trained tensor, sorted.
+        adapter_elements: Elements of the trained parameters together.
     """
 
     weights: int
     quantisation: int
     adapters: int
     buffers: int
-    adapter_sizes: tuple[int, ...] = ()
+    adapter_elements: int
 
     @property
     def total(self) -> int:
@@ -101,8 +101,8 @@ def count_model_bytes(model: nn.Module) -> ModelBytes:
         size(tensor) for state in states if state is not None for tensor in state_tensors(state)
     )
     buffers = sum(size(buffer) for buffer in model.buffers())
-    sizes = tuple(sorted(parameter.numel() for parameter in trained))
-    return ModelBytes(weights, quantisation, adapters, buffers, sizes)
+    elements = sum(parameter.numel() for parameter in trained)
+    return ModelBytes(weights, quantisation, adapters, buffers, elements)
 
 
 def state_tensors(state: Any) -> list[Tensor | None]:

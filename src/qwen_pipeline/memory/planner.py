@@ -49,7 +49,7 @@ class Planner:
         trace = self._trace(tokens, policy)
         parts = split_peak(
             trace,
-            optimiser_bytes(request.optim, [sum(trace.model.adapter_sizes)], on_gpu=request.on_gpu),
+            optimiser_bytes(request.optim, [trace.model.adapter_elements], on_gpu=request.on_gpu),
             on_gpu=request.on_gpu,
             context=round(request.cap.context_gib * GIB),
             optim=request.optim,

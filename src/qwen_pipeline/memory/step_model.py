@@ -5,9 +5,8 @@ layers are traced, and the segments between their boundaries are repeated. The r
 the whole model to the byte (tests/memory/test_trace.py).
 """
 
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
@@ -67,18 +66,8 @@ class StepModel:
 
     def model(self, layers: int) -> ModelBytes:
         """What a model of ``layers`` layers holds."""
-        names = ("weights", "quantisation", "adapters", "buffers")
-        few, more = (Counter(trace.model.adapter_sizes) for trace in (self._recomputed, self._mixed))
-        sizes = few + Counter(
-            {
-                size: count // self._added * (layers - self._recomputed.layers)
-                for size, count in (more - few).items()
-            }
-        )
-        return ModelBytes(
-            **{name: self._extend(partial(_held, name), layers) for name in names},
-            adapter_sizes=tuple(sorted(sizes.elements())),
-        )
+        names = [field.name for field in fields(ModelBytes)]
+        return ModelBytes(**{name: self._extend(partial(_held, name), layers) for name in names})
 
     @property
     def _added(self) -> int:
