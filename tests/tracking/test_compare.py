@@ -6,6 +6,7 @@ import pytest
 
 from qwen_pipeline.errors import TrackingError
 from qwen_pipeline.tracking.compare import compare_runs
+from qwen_pipeline.tracking.latest import latest_run_id
 from qwen_pipeline.tracking.mlflow_run import open_training_run
 from qwen_pipeline.tracking.store import default_tracking_uri
 
@@ -50,3 +51,14 @@ def test_a_project_without_trainings_says_how_to_make_one(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", default_tracking_uri(tmp_path))
     with pytest.raises(TrackingError, match="kedro run --pipeline train"):
         compare_runs("latest", "latest~1")
+
+
+def test_the_experiment_that_the_user_names_is_the_one_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", default_tracking_uri(tmp_path))
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "two cards")
+    with open_training_run(parameters={"lora_r": 16}) as reporter:
+        pass
+    assert compare_runs("latest", "latest")["runs"][0]["id"] == reporter.run_id
+    assert latest_run_id(tmp_path) == reporter.run_id

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from qwen_pipeline.errors import TrackingError
-from qwen_pipeline.tracking.store import EXPERIMENT, open_client
+from qwen_pipeline.tracking.store import experiment_name, open_client
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -41,7 +41,7 @@ def compare_runs(first: str, second: str) -> dict[str, Any]:
 
 def _all_runs(client: "MlflowClient") -> list["Run"]:
     """All runs of this project, newest first."""
-    experiment = client.get_experiment_by_name(EXPERIMENT)
+    experiment = client.get_experiment_by_name(experiment_name())
     if experiment is None:
         raise TrackingError("There is no tracked training yet; make one with: kedro run --pipeline train.")
     return list(client.search_runs([experiment.experiment_id], order_by=["attributes.start_time DESC"]))

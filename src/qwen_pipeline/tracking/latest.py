@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from qwen_pipeline.tracking.store import EXPERIMENT, default_tracking_uri, open_client
+from qwen_pipeline.tracking.store import default_tracking_uri, experiment_name, open_client
 
 
 def latest_run_id(project_path: Path) -> str | None:
@@ -14,7 +14,7 @@ def latest_run_id(project_path: Path) -> str | None:
         return None
     try:
         client = open_client()
-        experiment = client.get_experiment_by_name(EXPERIMENT)
+        experiment = client.get_experiment_by_name(experiment_name())
         if experiment is None:
             return None
         newest = client.search_runs(

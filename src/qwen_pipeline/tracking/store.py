@@ -20,6 +20,11 @@ def tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(Path.cwd())
 
 
+def experiment_name() -> str:
+    """The experiment that holds this project's runs: ``MLFLOW_EXPERIMENT_NAME``, else the project's own."""
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
+
+
 def open_client() -> "MlflowClient":
     """A client for the store in force that gives up early on a server that does not answer.
 
@@ -33,14 +38,14 @@ def open_client() -> "MlflowClient":
 
 
 def experiment_id(client: "MlflowClient") -> str:
-    """The id of this project's experiment, made when it is missing.
+    """The id of the experiment of `experiment_name`, made when it is missing.
 
     A local store gets an absolute artifact folder beside its database: MLflow's own default is
     relative to the working directory.
     """
     from mlflow.exceptions import MlflowException
 
-    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
+    name = experiment_name()
     if (found := client.get_experiment_by_name(name)) is not None:
         return str(found.experiment_id)
     uri = tracking_uri()
