@@ -9,7 +9,7 @@ import click
 import pytest
 
 from qwen_pipeline.hooks import DATA_PAGES, ProjectHooks
-from qwen_pipeline.tracking import mlflow_run
+from qwen_pipeline.tracking import additions
 
 
 class Catalog:
@@ -23,7 +23,7 @@ class Catalog:
 @pytest.fixture
 def logged(monkeypatch):
     calls = []
-    monkeypatch.setattr(mlflow_run, "log_evaluation", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(additions, "log_evaluation", lambda *arguments: calls.append(arguments))
     return calls
 
 

@@ -48,7 +48,7 @@ class ProjectHooks:
         report = outputs.get("train_report")
         if report is None:
             return
-        from qwen_pipeline.tracking.mlflow_run import log_evaluation
+        from qwen_pipeline.tracking.additions import log_evaluation
 
         pages = {f"{name}.html": str(catalog.load(name)) for name in DATA_PAGES if catalog.exists(name)}
         log_evaluation(report.get("mlflow_run_id"), {}, pages)

@@ -1,12 +1,17 @@
 """What a training tells on the way."""
 
 import logging
+import os
+import signal
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from qwen_pipeline.errors import TrainingInterruptedError
+from qwen_pipeline.tracking.reporter import SilentReporter
 from qwen_pipeline.training import step as step_module
 from qwen_pipeline.training.recorder import duration
 from training.tiny_training import make_rows, make_trainer
@@ -57,3 +62,56 @@ def test_durations_read_as_a_person_says_them() -> None:
         "60 min",
         "3 h 20 min",
     ]
+
+
+class Listener(SilentReporter):
+    """Keeps the kinds of the events that it is told, and has its run open late."""
+
+    def __init__(self) -> None:
+        self.kinds: list[str] = []
+
+    def log_metrics(self, metrics: dict[str, float], step: int) -> None:
+        self.run_id = "opened at the first figures"
+
+    def log_events(self, events: Sequence[Mapping[str, Any]]) -> None:
+        self.kinds = [str(event["kind"]) for event in events]
+
+
+def test_an_interrupted_training_tells_its_events_and_its_second_part_tells_all(
+    tiny: Path, tmp_path: Path
+) -> None:
+    first = Listener()
+    trainer = make_trainer(tiny, tmp_path, reporter=first, save_strategy="epoch")
+    update = trainer.stepper.update
+
+    def stop_after() -> None:
+        update()
+        trainer.history.event("out_of_memory")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    trainer.stepper.update = stop_after  # type: ignore[method-assign]
+    with pytest.raises(TrainingInterruptedError):
+        trainer.run()
+    assert first.kinds == ["out_of_memory"]
+    second = Listener()
+    report = make_trainer(tiny, tmp_path, reporter=second, save_strategy="epoch").run()
+    assert second.kinds == ["out_of_memory", "resumed"] == [event["kind"] for event in report["events"]]
+
+
+def test_a_failed_training_tells_its_events(tiny: Path, tmp_path: Path) -> None:
+    listener = Listener()
+    trainer = make_trainer(tiny, tmp_path, reporter=listener)
+
+    def fails() -> None:
+        trainer.history.event("skipped_step")
+        raise ValueError("broken")
+
+    trainer.stepper.update = fails  # type: ignore[method-assign]
+    with pytest.raises(ValueError, match="broken"):
+        trainer.run()
+    assert listener.kinds == ["skipped_step"]
+
+
+def test_a_run_that_the_store_opens_late_is_still_named_in_the_report(tiny: Path, tmp_path: Path) -> None:
+    report = make_trainer(tiny, tmp_path, reporter=Listener()).run()
+    assert report["mlflow_run_id"] == "opened at the first figures"

@@ -1,5 +1,6 @@
 """What the training loop tells the outside world, without knowing who listens."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 
@@ -11,8 +12,8 @@ class Reporter(Protocol):
     def log_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Record ``metrics`` at optimiser step ``step``; a step already recorded is ignored."""
 
-    def event(self, kind: str, **fields: Any) -> None:
-        """Record something that happened once: a skipped step, a rollback, a split."""
+    def log_events(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Record all that has happened once so far: skipped steps, rollbacks, splits."""
 
     def go_back(self, step: int) -> None:
         """The steps after ``step`` are undone: they are told again, and differently."""
@@ -29,8 +30,8 @@ class SilentReporter:
     def log_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Ignore ``metrics``."""
 
-    def event(self, kind: str, **fields: Any) -> None:
-        """Ignore the event."""
+    def log_events(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Ignore ``events``."""
 
     def go_back(self, step: int) -> None:
         """Nothing was recorded."""

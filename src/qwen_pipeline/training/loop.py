@@ -134,7 +134,10 @@ class Trainer:
         except OutOfMemoryError as failure:
             self._stop_without_memory(failure)
             raise
-        return self._finish()
+        else:
+            return self._finish()
+        finally:
+            self.recorder.ended()
 
     def _train(self) -> None:
         self._announce()

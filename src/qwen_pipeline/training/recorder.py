@@ -78,7 +78,6 @@ class Recorder:
             return
         names = [str(row["example_id"]) for row in rows]
         self.history.event("skipped_step", loss=str(result.loss), norm=str(result.norm), example_ids=names)
-        self.reporter.event("skipped_step", step=self.history.step, example_ids=names)
         logger.warning(
             "Step %d was left out: its loss or gradient is not finite. Its rows: %s.",
             self.history.step,
@@ -88,14 +87,12 @@ class Recorder:
     def out_of_memory(self, event: OutOfMemoryEvent) -> None:
         """Running out of memory was recovered from."""
         self.history.event("out_of_memory", **asdict(event))
-        self.reporter.event("out_of_memory", step=self.history.step, **asdict(event))
         logger.warning("Out of memory at %s tokens: %s, and the step goes on.", event.size, event.action)
 
     def rolled_back(self, history: TrainingHistory, diverged_at: int, loss: float) -> None:
         """The training goes on from an earlier state, with ``history``."""
         self.history = history
         history.event("rollback", diverged_at=diverged_at, loss=str(loss), rate_factor=history.rate_factor)
-        self.reporter.event("rollback", step=history.step, diverged_at=diverged_at)
         self.reporter.go_back(history.step)
         logger.warning(
             "The training diverged at step %d; it goes back to step %d at %g of its learning rate.",
@@ -106,9 +103,14 @@ class Recorder:
 
     def finished(self) -> None:
         """Look for leaks."""
+        self._keep_run_id()
         for leak in self.monitor.leaks():
             self.history.event("memory_leak", message=str(leak))
             logger.warning("%s", leak)
+
+    def ended(self) -> None:
+        """Hand the events over, however the training ended; those of its earlier parts are among them."""
+        self.reporter.log_events(self.history.events)
 
     def _report(self, result: StepResult, rate: float) -> None:
         metrics = {
@@ -120,6 +122,11 @@ class Recorder:
         if self.parameters.enable_memory_monitoring:
             metrics |= self.monitor.sample(self.history.step).as_metrics()
         self.reporter.log_metrics(metrics, self.history.step)
+        self._keep_run_id()
+
+    def _keep_run_id(self) -> None:
+        """A store that did not answer at first opens its run later than the training begins."""
+        self.history.mlflow_run_id = self.reporter.run_id or self.history.mlflow_run_id
 
     def _line(self, result: StepResult) -> None:
         now = time.monotonic()

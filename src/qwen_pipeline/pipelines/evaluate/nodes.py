@@ -32,7 +32,7 @@ def evaluate_tuned(
 ) -> tuple[dict[str, Any], pa.Table]:
     """Measure the tuned model, put it beside the base, add the figures to the training's run."""
     from qwen_pipeline.evaluation.report import build_report, prediction_rows
-    from qwen_pipeline.tracking.mlflow_run import log_evaluation
+    from qwen_pipeline.tracking.additions import log_evaluation
 
     held_out = _held_out(clean, tokenized_test, parameters)
     tuned = _measure(base_model, adapter, held_out, parameters)
@@ -53,7 +53,7 @@ def evaluate_tuned(
 def write_page(report: dict[str, Any], predictions: Table, train_report: dict[str, Any]) -> str:
     """Render the page and add it to the training's run."""
     from qwen_pipeline.evaluation.page import render_page
-    from qwen_pipeline.tracking.mlflow_run import log_evaluation
+    from qwen_pipeline.tracking.additions import log_evaluation
 
     page = render_page(report, predictions.to_table().to_pylist(), train_report)
     log_evaluation(train_report["mlflow_run_id"], {}, {"evaluation_page.html": page})

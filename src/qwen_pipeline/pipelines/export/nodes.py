@@ -31,7 +31,7 @@ def export_model(
     from qwen_pipeline.release.card import Card
     from qwen_pipeline.release.exports import Exports
     from qwen_pipeline.release.licence import find_licence
-    from qwen_pipeline.tracking.mlflow_run import log_evaluation
+    from qwen_pipeline.tracking.additions import log_evaluation
 
     target = work_directory() / "exported_model"
     shutil.rmtree(target, ignore_errors=True)

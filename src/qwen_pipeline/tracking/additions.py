@@ -1,0 +1,45 @@
+"""What later stages add to the run of the training they judge. A store that fails is told and stops no stage."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from qwen_pipeline.tracking.json_values import json_document
+from qwen_pipeline.tracking.store import open_client
+
+logger = logging.getLogger(__name__)
+
+
+def log_evaluation(
+    run_id: str | None,
+    metrics: Mapping[str, float],
+    documents: Mapping[str, Mapping[str, Any] | str] | None = None,
+    files: Mapping[str, Path] | None = None,
+    tables: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+) -> None:
+    """Add an evaluation or an export to the run of the training it judges; a failure is only told.
+
+    Args:
+        run_id: ``train_report["mlflow_run_id"]``; ``None`` does nothing.
+        metrics: Figures by name.
+        documents: JSON mappings or texts, by artifact name (``evaluation_report.json``).
+        files: Files to record, by the artifact folder they go into.
+        tables: Rows to record as MLflow tables, by artifact name.
+    """
+    if not run_id:
+        return
+    try:
+        client = open_client()
+        for name, value in metrics.items():
+            client.log_metric(run_id, name, float(value))
+        for name, content in (documents or {}).items():
+            client.log_text(run_id, json_document(content), name)
+        for folder, path in (files or {}).items():
+            client.log_artifact(run_id, str(path), artifact_path=folder or None)
+        for name, rows in (tables or {}).items():
+            columns = {key: [row[key] for row in rows] for key in (rows[0] if rows else {})}
+            client.log_table(run_id, columns, name)
+    except Exception as error:  # tracking never stops a stage
+        reason = " ".join(str(error).split())[:200]
+        logger.warning("MLflow did not take the evaluation of run %s: %s", run_id, reason)

@@ -1,0 +1,38 @@
+"""Later stages add to the run of the training they judge."""
+
+import json
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from qwen_pipeline.tracking.additions import log_evaluation
+from qwen_pipeline.tracking.mlflow_run import open_training_run
+from qwen_pipeline.tracking.store import default_tracking_uri, experiment_id, open_client
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", default_tracking_uri(tmp_path))
+    return open_client()
+
+
+def test_evaluation_goes_into_the_training_run(client: MlflowClient) -> None:
+    with open_training_run(parameters={}) as reporter:
+        pass
+    log_evaluation(reporter.run_id, {"test_loss": 0.5}, {"evaluation_report.json": {"verdict": "better"}})
+    assert reporter.run_id is not None
+    run = client.get_run(reporter.run_id)
+    assert run.data.metrics["test_loss"] == 0.5
+    path = client.download_artifacts(reporter.run_id, "evaluation_report.json")
+    assert json.loads(Path(path).read_text(encoding="utf-8")) == {"verdict": "better"}
+
+
+def test_the_rows_of_an_evaluation_are_a_table_of_the_run(client: MlflowClient) -> None:
+    with open_training_run(parameters={}) as reporter:
+        pass
+    log_evaluation(
+        reporter.run_id, {"loss": 1.0}, tables={"predictions.json": [{"question": "问", "chrF": 0.5}]}
+    )
+    table = client.load_table(experiment_id(client), "predictions.json", run_ids=[reporter.run_id])
+    assert table["question"].tolist() == ["问"]
