@@ -3,6 +3,7 @@
 import math
 import os
 import signal
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,8 @@ class Listener(SilentReporter):
     def log_metrics(self, metrics: dict[str, float], step: int) -> None:
         self.metrics.append((step, metrics))
 
-    def event(self, kind: str, **fields: Any) -> None:
-        self.events.append(kind)
+    def log_events(self, events: Sequence[Mapping[str, Any]]) -> None:
+        self.events = [str(event["kind"]) for event in events]
 
 
 def plain_losses(tiny: Path, rows: list[dict[str, Any]], parameters: TrainParameters) -> list[float]:

@@ -1,5 +1,6 @@
 """What a training has done so far, and what it needs to go on as if nothing had happened."""
 
+import math
 import random
 import time
 from dataclasses import asdict, dataclass, field
@@ -39,9 +40,10 @@ class TrainingHistory:
         self.events.append({"kind": kind, "step": self.step, **fields})
 
     def note_validation(self, loss: float) -> bool:
-        """Keep a validation loss; whether it is the lowest so far."""
+        """Keep a validation loss; whether it is the lowest so far. One that is not finite never is."""
         self.validation.append({"step": self.step, "loss": loss})
-        is_best = self.best_loss is None or loss < self.best_loss
+        best = math.inf if self.best_loss is None or math.isnan(self.best_loss) else self.best_loss
+        is_best = math.isfinite(loss) and loss < best
         if is_best:
             self.best_loss, self.best_step, self.validations_without_gain = loss, self.step, 0
         else:
@@ -56,6 +58,7 @@ class TrainingHistory:
             rate: The learning rate from now on, relative to the one that diverged.
         """
         self.events, self.best_loss, self.best_step = undone.events, undone.best_loss, undone.best_step
+        self.mlflow_run_id = undone.mlflow_run_id  # the state may be older than the run that is open
         self.rollbacks, self.rate_factor = undone.rollbacks + 1, undone.rate_factor * rate
         self.rolled_back_ms = int(time.time() * 1000)
 
