@@ -5,11 +5,12 @@ Every name is given in English and in Chinese; the page's style shows one of the
 
 from collections.abc import Sequence
 from html import escape
+from math import isfinite
 
 from markupsafe import Markup
 
 Words = tuple[str, str]  # English, Chinese
-Points = Sequence[tuple[float, float]]
+Points = Sequence[tuple[float, float | None]]
 COLOURS = ("#1f6feb", "#d1242f", "#2e7d32", "#9a6700")
 _WIDTH, _HEIGHT = 460, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 10, 12, 34
@@ -19,18 +20,18 @@ def line_chart(series: Sequence[tuple[Words, Points]], x_title: Words, y_title: 
     """Lines over a common x axis; the y axis begins at zero unless values are negative.
 
     Args:
-        series: A name and its points each; at most four.
+        series: A name and its points each; at most four. A point without a finite value is left out.
         x_title: What x is.
         y_title: What y is, with its unit.
     """
-    series = [(name, [p for p in points if p[1] == p[1]]) for name, points in series]
-    xs = [x for _, points in series for x, _ in points]
-    ys = [y for _, points in series for _, y in points]
+    drawn = [(name, [(x, y) for x, y in points if y is not None and isfinite(y)]) for name, points in series]
+    xs = [x for _, points in drawn for x, _ in points]
+    ys = [y for _, points in drawn for _, y in points]
     if not xs:
         return Markup("")
     x_range, y_range = (min(xs), max(xs)), (min(0.0, *ys), max(ys))
     marks = []
-    for (name, points), colour in zip(series, COLOURS, strict=False):
+    for (name, points), colour in zip(drawn, COLOURS, strict=False):
         path = " ".join(f"{_x(x, x_range):.1f},{_y(y, y_range):.1f}" for x, y in points)
         shape = f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.6"/>'
         if len(points) == 1:

@@ -7,6 +7,7 @@ import torch
 from qwen_pipeline.memory.measure import MemoryReading
 from qwen_pipeline.memory.plan_table import compare_with_measured, plan_report
 from qwen_pipeline.params.train import TrainParameters
+from qwen_pipeline.tracking.json_values import as_json_values
 from qwen_pipeline.training.order import StepOrder
 from qwen_pipeline.training.planning import TrainingPlan
 from qwen_pipeline.training.state import TrainingHistory
@@ -33,7 +34,7 @@ def build_report(
         memory_history: Memory over its steps.
 
     Returns:
-        Plain data.
+        Plain data, as JSON has it: a figure that is not finite (the loss of a step that was left out) is ``None``.
     """
     measured = {name: round(value, 4) for name, value in reading.as_metrics("").items()}
     planned = plan_report(plan.memory) if plan.memory else None
@@ -47,7 +48,7 @@ def build_report(
         if plan.memory
         else None
     )
-    return {
+    report = {
         "steps": history.step,
         "planned_steps": order.steps,
         "examples_per_step": parameters.examples_per_step,
@@ -74,3 +75,5 @@ def build_report(
         },
         "mlflow_run_id": history.mlflow_run_id,
     }
+    plain: dict[str, Any] = as_json_values(report)
+    return plain
