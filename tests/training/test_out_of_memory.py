@@ -98,6 +98,33 @@ def test_a_resumed_training_splits_as_the_stopped_one_had_learnt(
     assert adapter_bytes(resumed) == adapter_bytes(undisturbed)
 
 
+@pytest.mark.parametrize(
+    ("cap_gib", "later_gib", "tokens"), [(6.0, 8.0, None), (6.0, 6.0, 32), (6.0, 4.0, 32)]
+)
+def test_a_higher_cap_forgets_what_the_lower_one_taught(
+    tiny: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cap_gib: float,
+    later_gib: float,
+    tokens: int | None,
+) -> None:
+    stopped = trainer_of(tiny, tmp_path, max_memory_gb=cap_gib, save_strategy="epoch")
+    with monkeypatch.context() as patch, pytest.raises(OutOfMemoryError, match="a higher max_memory_gb"):
+        fail(patch, stopped, lambda tokens: tokens > 64 or len(stopped.history.losses) == 1)
+        stopped.parameters = stopped.parameters.model_copy(update={"save_strategy": "epoch"})
+        stopped.run()
+    resumed = trainer_of(tiny, tmp_path, max_memory_gb=later_gib)
+    history = resumed.continuation.resume(resumed.history)
+    assert history.step == 1
+    assert resumed.stepper.max_tokens == tokens
+
+    again = trainer_of(tiny, tmp_path, max_memory_gb=5.0)
+    resumed.continuation.save(history)
+    again.continuation.resume(again.history)
+    assert again.stepper.max_tokens == tokens  # 4 GiB did not run out; the 6 before it did
+
+
 @pytest.mark.parametrize("place", ["micro-batch", "optimiser", "validation"])
 def test_steps_taken_before_memory_runs_out_for_good_are_saved_and_gone_on_from(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str

@@ -23,15 +23,19 @@ class Continuation:
         parts: What its steps change.
         stepper: Takes them, in micro-batches that running out of memory has made smaller.
         checkpoints: Where it is saved.
+        cap_gib: Memory that it may take, ``max_memory_gb``; a later part may have another.
         safe_points: States to go back to; a checkpoint holds them too.
         lowered_tokens: Most tokens of a micro-batch since memory ran out; ``None`` where it never did.
+        lowered_at_gib: The cap under which it ran out.
     """
 
     parts: TrainedParts
     stepper: Stepper
     checkpoints: Checkpoints
+    cap_gib: float
     safe_points: SafePoints = field(default_factory=SafePoints)
     lowered_tokens: int | None = None
+    lowered_at_gib: float | None = None
 
     def note_step(self, history: TrainingHistory) -> None:
         """Take, trust or drop a safe state after a step that is not undone."""
@@ -44,6 +48,7 @@ class Continuation:
             **self.parts.capture(history),
             "safe_points": self.safe_points.state_dict(),
             "lowered_tokens": self.lowered_tokens,
+            "lowered_at_gib": self.lowered_at_gib,
         }
 
     def save(self, history: TrainingHistory) -> Path:
@@ -67,7 +72,7 @@ class Continuation:
         folder, state = found
         history = self.parts.restore(state)
         self.safe_points.load_state_dict(state["safe_points"])
-        self.lower_tokens(state["lowered_tokens"])
+        self._lower_as_before(state["lowered_tokens"], state.get("lowered_at_gib"))
         history.mlflow_run_id = fresh.mlflow_run_id or history.mlflow_run_id
         history.event("resumed", checkpoint=folder.name)
         logger.info("Going on from %s, after %d of %d steps.", folder, history.step, self.parts.guard.steps)
@@ -87,8 +92,19 @@ class Continuation:
         self.parts.schedule.apply(restored.rate_factor)
         return restored
 
-    def lower_tokens(self, tokens: int | None) -> None:
-        """Keep micro-batches to ``tokens`` from now on, ``None`` for no more than they are."""
-        if tokens is not None:
-            self.lowered_tokens = tokens
-            self.stepper.max_tokens = min(self.stepper.max_tokens or tokens, tokens)
+    def lower_tokens(self, tokens: int) -> None:
+        """Keep micro-batches to ``tokens`` from now on: under this cap more ran out of memory."""
+        self.lowered_tokens, self.lowered_at_gib = tokens, self.cap_gib
+        self.stepper.max_tokens = min(self.stepper.max_tokens or tokens, tokens)
+
+    def _lower_as_before(self, tokens: int | None, at_gib: float | None) -> None:
+        """Take over what an earlier part has learnt, unless it had less memory.
+
+        Args:
+            tokens: Its limit, ``None`` where memory never ran out.
+            at_gib: The cap under which it ran out; ``None`` in checkpoints that do not tell.
+        """
+        if tokens is None or (at_gib is not None and self.cap_gib > at_gib):
+            return
+        self.lower_tokens(tokens)
+        self.lowered_at_gib = at_gib

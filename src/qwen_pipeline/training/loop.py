@@ -107,7 +107,7 @@ class Trainer:
             max_grad_norm=parameters.max_grad_norm, max_rows=plan.max_rows, max_tokens=plan.max_tokens,
             on_event=self._note_memory, noise_alpha=parameters.neftune_noise_alpha, seed=parameters.seed,
         )  # fmt: skip
-        self.continuation = Continuation(self.parts, self.stepper, self.checkpoints)
+        self.continuation = Continuation(self.parts, self.stepper, self.checkpoints, parameters.max_memory_gb)
         self._rolled_back = False
 
     @property
