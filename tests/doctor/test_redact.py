@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from qwen_pipeline.doctor.redact import redact
+from qwen_pipeline.doctor.redact import redact, redact_values
 
 SECRETS = [
     "hf_" + "abcdefghijklmnopqrstuvwxyz0123",
@@ -58,3 +58,48 @@ def test_facts_that_help_stay() -> None:
         "tokens_per_second 812, data/01_raw/faq.md line 12"
     )
     assert redact(fact) == fact
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        "pad_token='<|endoftext|>' eos_token=<|im_end|> tokenizer_kwargs.pad_token: null",
+        "The tokenizer has no padding token: set tokenizer_kwargs: {pad_token: ...}",
+        "0.0012 nats per token: within export_max_mean_kl; loss_per_token=0.31, token: 42",
+        "google-auth 2.40.1, google-auth: 2.40.1, asttokens: 3.0.0, token=None, api_key=null",
+        "author: Qwen, authentication: not needed, hf_device_map_inference and ms_per_micro_batch stay",
+    ],
+)
+def test_names_that_only_sound_secret_keep_their_values(fact: str) -> None:
+    assert redact(fact) == fact
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hf_token: planted77secret", "invalid token: planted77secret", "MY-TOKEN='planted77secret'",
+        "{'token': 'planted77secret'}", "apiKey=planted77secret", "AWS_SECRET_ACCESS_KEY: planted77secret",
+        "auth=planted77secret", "Authorization: Basic planted77secret", "db_pass=planted77secret", "--api-key planted77secret",
+        "secret_token=planted77secret", "https://x/?a=1&access_token=planted77secret",
+    ],
+)  # fmt: skip
+def test_what_stands_under_a_secret_name_is_removed_from_a_text(text: str) -> None:
+    assert "planted77secret" not in redact(text)
+
+
+def test_plain_data_keeps_its_form_and_loses_what_stands_under_a_secret_name() -> None:
+    data = {
+        "token": ["a", "b"], "hub": {"api_key": 12345, "password": "x", "secret": None, "use_auth": True},
+        "pad_token": "<|endoftext|>", "versions": {"google-auth": "2.40.1", "tokenizers": "0.22"}, "loss": [0.5, 1],
+        "path": Path("/home/lisi/model"),
+    }  # fmt: skip
+    assert redact_values(data) == {
+        "token": "[removed]", "hub": {"api_key": "[removed]", "password": "[removed]", "secret": None, "use_auth": True},
+        "pad_token": "<|endoftext|>", "versions": {"google-auth": "2.40.1", "tokenizers": "0.22"}, "loss": [0.5, 1],
+        "path": "/home/[user]/model",
+    }  # fmt: skip
+
+
+def test_a_count_in_a_variable_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAX_TOKEN_COUNT", "100000")
+    assert redact("100000 rows") == "100000 rows"

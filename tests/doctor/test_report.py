@@ -10,6 +10,7 @@ from qwen_pipeline.doctor.checks import tracking_store
 from qwen_pipeline.doctor.finding import Inspection, error
 from qwen_pipeline.doctor.log_file import KEPT_FILES, close_log_file, last_log, open_log_file
 from qwen_pipeline.doctor.report import build_report, write_report
+from qwen_pipeline.errors import DataError
 
 
 @pytest.fixture
@@ -48,6 +49,25 @@ def test_the_written_report_holds_no_planted_secret(
     for secret in ("topsecret1", "hf_planted", "zhangsan"):
         assert secret not in text
     assert json.loads(text)["last_error"]["error"] == "ValueError"
+
+
+def test_the_report_is_json_whatever_the_texts_in_it_are(tmp_path: Path) -> None:
+    groups = {"train": {"note": 'token="abc\\"def', "rate": float("nan"), "password": 'a"b\\'}}
+    target = tmp_path / "support.json"
+    findings = [error("hub", 'api_key="x\\", {token: y1y1y1}', 'C:\\Users\\zhaoliu\\"x"')]
+    write_report(target, build_report(Inspection(tmp_path, groups), findings))
+    read = json.loads(target.read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    assert read["parameters"]["train"]["password"] == "[removed]"
+    assert read["versions"]["google-auth"][0].isdecimal()
+
+
+def test_the_folder_of_the_report_is_made_and_a_file_in_its_place_is_one_sentence(tmp_path: Path) -> None:
+    report = build_report(Inspection(tmp_path), [])
+    write_report(tmp_path / "to/send/support.json", report)
+    assert (tmp_path / "to/send/support.json").is_file()
+    for path in (tmp_path / "to/send/support.json/x.json", tmp_path / "to"):
+        with pytest.raises(DataError, match="cannot be written"):
+            write_report(path, report)
 
 
 def test_a_line_cut_off_by_a_kill_is_passed_over(failed_run: Path) -> None:

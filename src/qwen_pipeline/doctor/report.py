@@ -1,6 +1,5 @@
 """The support report (S19): what a helper asks for first, in one file, with secrets taken out."""
 
-import json
 import os
 import platform
 import sys
@@ -13,7 +12,10 @@ from typing import Any
 from qwen_pipeline.doctor.finding import Finding, Inspection
 from qwen_pipeline.doctor.log_file import last_error, last_log
 from qwen_pipeline.doctor.machine import free_disk_bytes, read_driver, read_torch_build
-from qwen_pipeline.doctor.redact import redact
+from qwen_pipeline.doctor.redact import redact_values
+from qwen_pipeline.doctor.reproduction import reproduce
+from qwen_pipeline.errors import DataError
+from qwen_pipeline.tracking.json_values import json_document
 
 GIB = 2**30
 
@@ -37,14 +39,28 @@ def build_report(inspection: Inspection, findings: Iterable[Finding]) -> dict[st
         "findings": [asdict(finding) for finding in findings],
         "last_error": last_error(log),
         "log": {"file": log_name, "lines": log},
-        "reproduction": _reproduction(inspection),
+        "reproduction": reproduce(inspection),
     }
 
 
 def write_report(path: Path, report: dict[str, Any]) -> None:
-    """Write the report as JSON, redacted as a whole."""
-    text = json.dumps(report, ensure_ascii=False, indent=2, default=str)
-    path.write_text(redact(text) + "\n", encoding="utf-8")
+    """Write the report as JSON, each of its values redacted.
+
+    Args:
+        path: The file; its folder is made where it is missing.
+        report: What `build_report` gave.
+
+    Raises:
+        DataError: The file cannot be written there.
+    """
+    text = json_document(redact_values(report))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as failure:
+        raise DataError(
+            f"--report {path} cannot be written ({failure.strerror}); name a file in a folder that you may write into."
+        ) from failure
 
 
 def _system(inspection: Inspection) -> dict[str, Any]:
@@ -65,16 +81,6 @@ def _system(inspection: Inspection) -> dict[str, Any]:
 def _gpu() -> dict[str, Any]:
     build, driver = read_torch_build(), read_driver()
     return {"torch": asdict(build) if build else None, "driver": asdict(driver) if driver else None}
-
-
-def _reproduction(inspection: Inspection) -> list[str]:
-    """Commands that show the same on another machine: the parameters in force, the demo model."""
-    changed = inspection.parameter("model_name", "demo")
-    lines = ["git clone <this project> && cd <it>", "make setup"]
-    lines.append(".venv/bin/kedro run --params num_epochs=1,batch_size=1,max_sequence_length=64")
-    if changed != "demo":
-        lines.append(f".venv/bin/kedro run --params model_name={changed},num_epochs=1,batch_size=1")
-    return lines
 
 
 def _name(distribution: Any) -> str:
