@@ -2,20 +2,20 @@
 
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 import click
 
-from qwen_pipeline.commands.project import one_sentence
+from qwen_pipeline.commands.project import one_sentence, read_groups, with_parameters
 
 
 @click.command()
+@with_parameters
 @click.argument("first")
 @click.argument("second")
 @click.option("--json", "as_json", is_flag=True, help="The comparison as JSON.")
 @one_sentence
-def compare(first: str, second: str, as_json: bool) -> None:
+def compare(env: str | None, params: dict[str, Any], first: str, second: str, as_json: bool) -> None:
     """Show what differs in parameters, data and results of two trainings.
 
     A run is its MLflow id (four characters are enough), its name, latest, or latest~1 for the one before.
@@ -25,7 +25,8 @@ def compare(first: str, second: str, as_json: bool) -> None:
     from qwen_pipeline.tracking.compare import compare_runs
     from qwen_pipeline.tracking.store import default_tracking_uri
 
-    os.environ.setdefault("MLFLOW_TRACKING_URI", default_tracking_uri(Path.cwd()))
+    root, _ = read_groups(env, params)  # nothing here depends on them, and a mistake is told as everywhere
+    os.environ.setdefault("MLFLOW_TRACKING_URI", default_tracking_uri(root))
     comparison = compare_runs(first, second)
     if as_json:
         click.echo(json.dumps(comparison, ensure_ascii=False, indent=2))
