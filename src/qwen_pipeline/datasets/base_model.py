@@ -58,6 +58,18 @@ class BaseModelDataset(AbstractDataset[NoReturn, ModelSource]):
             if not any(part.startswith(".") for part in name.split("/"))
         }
 
+    def require(self) -> None:
+        """Notice a model that is not there, before any stage has worked for it; a hub is asked once.
+
+        Raises:
+            ModelSourceError: The folder is not a whole model, the hub cannot be reached, or the name is neither.
+            UnsupportedModelError: The folder's model is not one that this project trains.
+        """
+        if self._source.kind == "directory":
+            self._source.directory()
+        elif self._source.kind == "hub":
+            self._source.fingerprint()
+
     def part_label(self, part: str) -> str:
         """A part of the fingerprint as people know it."""
         return f"{self._source.name}/{part}"

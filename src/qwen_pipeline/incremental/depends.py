@@ -1,7 +1,7 @@
 """What a node depends on now: read from its code, its parameters and its inputs."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,20 @@ class DependencyReader:
             self.labels |= {f"{name}/{part}": label(part) for part in parts}
             return {f"{name}/{part}": digest for part, digest in parts.items()}
         return {name: digest_of_dataset(dataset)}
+
+
+def require_inputs(names: Iterable[str], catalog: Any) -> None:
+    """Ask the inputs of a whole run whether they are there, before its first node works.
+
+    A base model is read by a later stage only; without this its absence is told when the stages before are done.
+
+    Args:
+        names: What the run reads and no node of it makes.
+        catalog: Holds them; a dataset that can tell has a method ``require``.
+    """
+    for name in sorted(names):
+        if not name.startswith("params:") and hasattr(dataset := catalog[name], "require"):
+            dataset.require()
 
 
 def digest_of_dataset(dataset: Any, version: str | None = None) -> str:
