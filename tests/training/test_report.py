@@ -12,8 +12,8 @@ def test_figures_that_are_not_finite_are_null(tiny: Path, tmp_path: Path) -> Non
     trainer = make_trainer(tiny, tmp_path, max_steps=3)
     accumulate = trainer.stepper.accumulate
 
-    def broken_once(rows: object) -> object:
-        result = accumulate(rows)  # type: ignore[arg-type]
+    def broken_once(rows: object, step: int = 0) -> object:
+        result = accumulate(rows, step)  # type: ignore[arg-type]
         return result if trainer.history.step else type(result)(**{**vars(result), "loss": float("nan")})
 
     trainer.stepper.accumulate = broken_once  # type: ignore[method-assign,assignment]
