@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from qwen_pipeline.chat.labels import IGNORE_INDEX, EncodedTurn, RefusedTurn
+from qwen_pipeline.chat import IGNORE_INDEX
+from qwen_pipeline.chat.labels import EncodedTurn, RefusedTurn
 
 _QUANTILES = (0.5, 0.9, 0.99)
 

@@ -15,11 +15,11 @@ from typing import Literal
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
+from qwen_pipeline.chat import IGNORE_INDEX
 from qwen_pipeline.chat.messages import Message, prepare_messages, split_answer
 from qwen_pipeline.chat.template import conversation_text, end_of_turn, prompt_ids, prompt_text
 from qwen_pipeline.chat.truncation import cut_text, fit_prompt, shortest_prompt_tokens
 
-IGNORE_INDEX = -100
 Completion = tuple[list[int], list[int]]  # ids and labels
 _EMPTY_BLOCK = re.compile(r"(?:<think>)?\s*</think>\s*")
 

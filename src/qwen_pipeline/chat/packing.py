@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-IGNORE_INDEX = -100
+from qwen_pipeline.chat import IGNORE_INDEX
+
 # On a CPU a micro-batch is filled up to a multiple of this: oneDNN builds and keeps a kernel for every shape it meets.
 # See benchmarks/LOG.md.
 CPU_MULTIPLE = 32

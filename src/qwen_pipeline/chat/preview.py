@@ -11,7 +11,7 @@ from typing import Any
 from rich.text import Text
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
-from qwen_pipeline.chat.labels import IGNORE_INDEX
+from qwen_pipeline.chat import IGNORE_INDEX
 
 TRAINED_STYLE, CONTEXT_STYLE, HEADER_STYLE = "bold green", "dim", "bold"
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from qwen_pipeline.chat.packing import IGNORE_INDEX, Row, halves, pack, split_rows
+from qwen_pipeline.chat import IGNORE_INDEX
+from qwen_pipeline.chat.packing import Row, halves, pack, split_rows
 from qwen_pipeline.memory.chunked_loss import score_tokens
 from qwen_pipeline.memory.recovery import run_or_split
 from qwen_pipeline.model.attention import packed_hidden_states

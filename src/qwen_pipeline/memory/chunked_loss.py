@@ -20,8 +20,9 @@ from torch.autograd.function import once_differentiable
 
 from qwen_pipeline.kernels import fused
 from qwen_pipeline.kernels.fused import device_type_of, kernels_run
+from qwen_pipeline.memory.softmax_so_far import SoftmaxSoFar
 
-IGNORE_INDEX = -100
+IGNORE_INDEX = -100  # a label that is not trained. Source: torch.nn.functional.cross_entropy
 # Logits of one chunk, were they float32. Fewer rows re-read the head too often, more only cost memory: see
 # benchmarks/bench_loss.py and docs/memory.md.
 CHUNK_BYTES = 160 * 2**20
@@ -70,18 +71,16 @@ def linear_cross_entropy(
     *,
     chunk_tokens: int | None = None,
     labelled_rows_N: Tensor | None = None,
-    ignore_index: int = IGNORE_INDEX,
 ) -> Tensor:
     """Sum of the cross entropy of all labelled rows, with its gradient for the hidden states.
 
     Args:
         hidden_TD: Last hidden states ``[T, D]``; row t must predict ``labels_T[t]`` (shift beforehand).
         head_VD: The frozen output embedding ``[V, D]``, no bias. The product is taken in its dtype.
-        labels_T: Token ids ``[T]`` int64 on the same device; ``ignore_index`` where there is no label.
+        labels_T: Token ids ``[T]`` int64 on the same device; -100 where there is no label.
         chunk_tokens: Rows that meet the head at a time; by default what fits ``CHUNK_BYTES``.
         labelled_rows_N: Positions of the labelled rows, if the caller knows them: finding them on a GPU
             makes the host wait for it.
-        ignore_index: The value of ``labels_T`` that stands for no label.
 
     Returns:
         A float32 scalar, zero (with a zero gradient) when no row has a label.
@@ -90,7 +89,7 @@ def linear_cross_entropy(
         ValueError: The head asks for a gradient, or the shapes do not agree.
     """
     _check_shapes(hidden_TD, head_VD, labels_T)
-    rows_N = _rows(labels_T, labelled_rows_N, ignore_index)
+    rows_N = _rows(labels_T, labelled_rows_N)
     apply: Callable[..., Tensor] = _LinearCrossEntropy.apply
     return apply(hidden_TD, head_VD, labels_T, rows_N, chunk_tokens)
 
@@ -103,16 +102,15 @@ def score_tokens(
     *,
     chunk_tokens: int | None = None,
     labelled_rows_N: Tensor | None = None,
-    ignore_index: int = IGNORE_INDEX,
 ) -> TokenScores:
     """Loss and hit of every labelled token, for evaluation; takes what `linear_cross_entropy` takes."""
     _check_shapes(hidden_TD, head_VD, labels_T)
-    rows_N = _rows(labels_T, labelled_rows_N, ignore_index)
+    rows_N = _rows(labels_T, labelled_rows_N)
     loss_N = torch.empty(rows_N.numel(), dtype=torch.float32, device=hidden_TD.device)
     correct_N = torch.empty(rows_N.numel(), dtype=torch.bool, device=hidden_TD.device)
     blocks = _blocks(head_VD)
     for part, hidden_CD, labels_C in _chunks(hidden_TD, head_VD, labels_T, rows_N, chunk_tokens):
-        seen = _SoftmaxSoFar(labels_C, wants_best=True)
+        seen = SoftmaxSoFar(labels_C, wants_best=True)
         for head_BD in blocks:
             seen.add(hidden_CD @ head_BD.t())
         loss_N[part] = seen.loss()
@@ -140,7 +138,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 grad_ND[part] = logits_CV @ head_VD
                 del logits_CV  # before the next chunk's are made
                 continue
-            seen, logits = _SoftmaxSoFar(labels_C), list[Tensor]()
+            seen, logits = SoftmaxSoFar(labels_C), list[Tensor]()
             for head_BD in blocks:
                 logits_CB = hidden_CD @ head_BD.t()
                 seen.add(logits_CB)
@@ -180,72 +178,12 @@ def _blocks(head_VD: Tensor) -> tuple[Tensor, ...]:
     return torch.split(head_VD, BLOCK_TOKENS.get(device_type_of(head_VD), BLOCK_TOKENS["cuda"]))
 
 
-class _SoftmaxSoFar:
-    """What a softmax needs to know of a chunk's logits, block by block, in float32.
-
-    Attributes:
-        highest_C1: The highest logit.
-        total_C1: The sum of ``exp(logit - highest)``.
-        label_C1: The label's logit.
-        best_C1: The token of the highest logit, the first of several, int64; where it is asked for.
-    """
-
-    def __init__(self, labels_C: Tensor, wants_best: bool = False) -> None:
-        self._labels_C1, self._start, self._wants_best = labels_C[:, None], 0, wants_best
-        self.highest_C1 = torch.full(self._labels_C1.shape, -torch.inf, device=labels_C.device)
-        self.total_C1 = torch.zeros_like(self.highest_C1)
-        self.label_C1 = torch.zeros_like(self.highest_C1)
-        self.best_C1 = torch.zeros_like(self._labels_C1)
-
-    def add(self, logits_CB: Tensor) -> None:
-        """Take the logits of the tokens that follow those seen."""
-        highest_C1 = torch.maximum(self.highest_C1, logits_CB.amax(dim=1, keepdim=True).float())
-        if self._wants_best:
-            place_C1 = logits_CB.argmax(dim=1, keepdim=True) + self._start
-            self.best_C1 = torch.where(highest_C1 > self.highest_C1, place_C1, self.best_C1)
-        block_C1 = _exponentials(logits_CB, highest_C1).sum(dim=1, keepdim=True)
-        self.total_C1 = self.total_C1 * (self.highest_C1 - highest_C1).exp() + block_C1
-        self.highest_C1 = highest_C1
-        at_C1, here_C1 = self._labels_in_block(self._start, logits_CB)
-        self.label_C1 = torch.where(here_C1, logits_CB.gather(1, at_C1).float(), self.label_C1)
-        self._start += logits_CB.shape[1]
-
-    def loss(self) -> Tensor:
-        """Negative log-likelihoods of the labels, ``[C]``."""
-        return (self.total_C1.log() + self.highest_C1 - self.label_C1).squeeze(1)
-
-    def gradient(self, logits: list[Tensor], blocks: tuple[Tensor, ...]) -> Tensor:
-        """The losses' gradient for the hidden states, ``[C, D]`` float32; the logits are used up.
-
-        A label's part is taken off before the product, in float32: beside a likely label everything else is small.
-        """
-        grad_CD = blocks[0].new_zeros(len(self._labels_C1), blocks[0].shape[1], dtype=torch.float32)
-        start = 0
-        for logits_CB, head_BD in zip(logits, blocks, strict=True):
-            parts_CB = _exponentials(logits_CB, self.highest_C1)
-            at_C1, here_C1 = self._labels_in_block(start, logits_CB)
-            parts_CB.scatter_add_(1, at_C1, torch.where(here_C1, -self.total_C1, 0.0))
-            grad_CD += logits_CB.copy_(parts_CB) @ head_BD
-            start += logits_CB.shape[1]
-        return grad_CD.div_(self.total_C1)
-
-    def _labels_in_block(self, start: int, logits_CB: Tensor) -> tuple[Tensor, Tensor]:
-        """Where in the block that begins with token ``start`` each label is (or the nearest place), and whether it is there."""
-        at_C1, last = self._labels_C1 - start, logits_CB.shape[1] - 1
-        return at_C1.clamp(0, last), (at_C1 >= 0) & (at_C1 <= last)
-
-
-def _exponentials(logits_CB: Tensor, highest_C1: Tensor) -> Tensor:
-    """``exp(logit - highest)`` in float32."""
-    return logits_CB.to(torch.float32, copy=True).sub_(highest_C1).exp_()
-
-
-def _rows(labels_T: Tensor, known_N: Tensor | None, ignore_index: int) -> Tensor:
+def _rows(labels_T: Tensor, known_N: Tensor | None) -> Tensor:
     if known_N is not None:
         return known_N
     if is_fake(labels_T):  # In a memory plan labels have no values: every row may have one.
         return torch.arange(labels_T.numel(), device=labels_T.device)
-    return (labels_T != ignore_index).nonzero().squeeze(1)
+    return (labels_T != IGNORE_INDEX).nonzero().squeeze(1)
 
 
 def _check_shapes(hidden_TD: Tensor, head_VD: Tensor, labels_T: Tensor) -> None:
