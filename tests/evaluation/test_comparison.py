@@ -41,3 +41,9 @@ def test_a_seed_gives_the_same_interval_again() -> None:
 
 def test_rows_that_do_not_differ_are_not_told_apart() -> None:
     assert compare_paired([1.0] * 9, [1.0] * 9, lower_is_better=True)["verdict"] == "not told apart"
+
+
+def test_too_few_rows_are_not_told_apart_however_large_the_difference() -> None:
+    few, enough = ([9.0] * count for count in (5, 6))
+    assert compare_paired(few, [1.0] * 5, lower_is_better=True)["verdict"] == "not told apart"
+    assert compare_paired(enough, [1.0] * 6, lower_is_better=True)["verdict"] == "better"

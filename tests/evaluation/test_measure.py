@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from qwen_pipeline.evaluation import measure
-from qwen_pipeline.evaluation.measure import HeldOut, measure_model
+from qwen_pipeline.evaluation.held_out import HeldOut
+from qwen_pipeline.evaluation.measure import measure_model
 from qwen_pipeline.params.evaluate import EvaluateParameters
 from training.tiny_training import make_rows
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from qwen_pipeline.evaluation.measure import HeldOut
+from qwen_pipeline.evaluation.held_out import HeldOut
 from qwen_pipeline.evaluation.page import mark_difference, render_page
 from qwen_pipeline.evaluation.report import build_report, prediction_rows
 
@@ -28,6 +28,7 @@ def measured(loss: float, answers: dict[str, str], scores: dict[str, float]) -> 
         ],
         "answers": {name: {"text": text, "scores": row} for name, text in answers.items()},
         "general": {"bits_per_character": loss, "thinking_rate": 1.0},
+        "held_out": {"split": "test", "test_rejected": 0},
     }
 
 

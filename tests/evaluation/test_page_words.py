@@ -15,6 +15,7 @@ REPORT = {
         "base": {"bits_per_character": 0.5, "thinking_rate": 0.25},
         "tuned": {"bits_per_character": 0.62, "thinking_rate": 1.0},
     },
+    "held_out": {"split": "test", "test_rejected": 0},
 }
 
 
@@ -43,3 +44,10 @@ def test_the_verdict_is_the_same_in_chinese() -> None:
     assert forgetting_in_chinese(REPORT) == (
         "通用问题每个字符比微调前多用 0.12 比特；使用思考块的回答占 100%，微调前占 25%。"
     )
+
+
+def test_chinese_says_too_that_the_rows_are_no_test_rows() -> None:
+    validation = {**REPORT, "held_out": {"split": "validation", "test_rejected": 0}}
+    assert "以上为验证集的结果" in verdict_in_chinese(validation)
+    nothing = {"rows": 0, "held_out": {"split": None, "test_rejected": 3}}
+    assert verdict_in_chinese(nothing).startswith("未评估。没有留出的数据：tokenize 拒绝了全部 3 条测试样本")

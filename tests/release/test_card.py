@@ -129,3 +129,12 @@ def test_the_open_qwen3_models_are_known_by_name(
 ) -> None:
     (tmp_path / name).symlink_to(base_folder, target_is_directory=True)
     assert find_licence(ModelSource(str(tmp_path / name))).name == licence
+
+
+def test_a_model_without_held_out_rows_says_that_it_was_not_measured() -> None:
+    evaluation = {"verdict": "Not measured. Put files under test/.", "base": {}, "tuned": {}, "rows": 0}
+    text = replace(CARD, evaluation=evaluation, compared_on="train").text("gguf", CHECKS, [])
+    assert "was not measured: no conversation was held out" in text
+    assert "Put files under test/" not in text
+    assert "On rows of the training, opened by" in text
+    assert "held-out" not in text

@@ -214,7 +214,7 @@ def test_a_k_quant_without_llama_cpp_names_what_to_install(
 
 def test_no_held_out_row_is_told(base_folder: Path, adapter_folder: Path, tmp_path: Path) -> None:
     made = Exports(ModelSource(str(base_folder)), adapter_folder, ExportParameters(), tmp_path / "out", card)
-    with pytest.raises(ExportError, match="no held-out row"):
+    with pytest.raises(ExportError, match="no row to compare"):
         made.run([], [])
 
 

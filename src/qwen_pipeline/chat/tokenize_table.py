@@ -66,7 +66,10 @@ def _require_training_rows(train: SplitAccount, limit: int) -> None:
         return
     reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(train.rejected.items()))
     if not train.examples:
-        raise NoExamplesError("There are no training examples: every clean example is in validation or test.")
+        raise NoExamplesError(
+            "There are no training examples: every clean example is in validation or test. Add rows, or lower "
+            "test_fraction and validation_fraction."
+        )
     if train.shortest_needed:
         raise NoExamplesError(
             f"max_sequence_length={limit} is too short for any answer: of {train.examples} training "

@@ -97,8 +97,10 @@ def summarise_scores(scores: Sequence[RowScore]) -> dict[str, float]:
 
     Returns:
         ``loss`` (nats a token), ``perplexity``, ``bits_per_character`` (comparable between languages and
-        tokenizers) and ``token_accuracy``.
+        tokenizers) and ``token_accuracy``; nothing where there are no rows.
     """
+    if not scores:
+        return {}
     loss, tokens = sum(s.loss for s in scores), max(sum(s.tokens for s in scores), 1)
     characters = max(sum(s.characters for s in scores), 1)
     return {

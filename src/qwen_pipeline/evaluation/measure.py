@@ -1,37 +1,17 @@
-"""All figures of one model on the test split: its likelihood on every row, its answers to a sample."""
+"""All figures of one model on held-out rows: its likelihood on every row, its answers to a sample."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
-from qwen_pipeline.chat.packing import Row
 from qwen_pipeline.evaluation.faults import judge_answer
 from qwen_pipeline.evaluation.general import general_conversations, general_rows
 from qwen_pipeline.evaluation.generation import Answer, answer_of, answer_questions
+from qwen_pipeline.evaluation.held_out import Conversation, HeldOut
 from qwen_pipeline.evaluation.likelihood import RowScore, score_rows, summarise_scores
 from qwen_pipeline.evaluation.metrics import mean_scores, score_answer
 from qwen_pipeline.params.evaluate import EvaluateParameters
 from qwen_pipeline.text.quality import main_language
-
-Conversation = Sequence[Mapping[str, str]]
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """The test split.
-
-    Attributes:
-        rows: Tokenized rows, all of them.
-        conversations: Messages of each example, by ``example_id``.
-        source_files: Where each example comes from, by ``example_id``.
-        sample: The examples that are answered, in order.
-    """
-
-    rows: Sequence[Row]
-    conversations: Mapping[str, Conversation]
-    source_files: Mapping[str, str]
-    sample: Sequence[str]
 
 
 def measure_model(
@@ -47,7 +27,7 @@ def measure_model(
 
     Returns:
         Plain data: ``scores``, ``groups`` (likelihood by language, source file and length band), ``rows``,
-        ``answers`` by example, and ``general``.
+        ``answers`` by example, ``general``, and of which split it is. Without rows there are no scores.
     """
     rows = score_rows(model, tokenizer, held_out.rows)
     answers = _answer(
@@ -66,6 +46,7 @@ def measure_model(
             for name, answer in zip(held_out.sample, answers, strict=True)
         },
         "general": _measure_general(model, tokenizer, parameters),
+        "held_out": held_out.as_dict(),
     }
 
 

@@ -19,6 +19,7 @@ from qwen_pipeline.evaluation.page_words import (
     PLANNED,
     RATE,
     REFERENCE,
+    TITLES,
     TRAIN,
     TUNED,
     VALIDATION,
@@ -47,6 +48,7 @@ def render_page(
     cut = ranked if len(ranked) <= 2 * SHOWN else [*ranked[:SHOWN], *ranked[-SHOWN:]]
     return environment.get_template("page.html").render(
         report=report,
+        title=TITLES[report["held_out"]["split"]],
         figures=_figures(report),
         verdict_zh=verdict_in_chinese(report),
         forgetting_zh=forgetting_in_chinese(report) if report["forgetting"] else "",

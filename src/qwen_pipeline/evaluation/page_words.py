@@ -36,6 +36,11 @@ GROUPS: Mapping[str, tuple[str, str]] = {
     "source_file": ("file", "文件"),
     "length_band": ("tokens", "token 数"),
 }
+TITLES: Mapping[str | None, tuple[str, str]] = {
+    "test": ("Evaluation on the test split", "测试集评估"),
+    "validation": ("Evaluation on the validation split", "验证集评估"),
+    None: ("Evaluation without held-out rows", "没有留出数据的评估"),
+}
 VERDICTS: Mapping[str, str] = {"better": "变好", "worse": "变差", "not told apart": "无法区分"}
 FAULTS: Mapping[str, str] = {name: NAMES[name][1] for name in ("repetition", "irrelevance", "format_error")}
 _SHARES = frozenset(
@@ -53,6 +58,11 @@ def figure(name: str, value: float) -> str:
 
 def verdict_in_chinese(report: Mapping[str, Any]) -> str:
     """The report's verdict, from the same figures."""
+    words = _comparison_in_chinese(report) if report["rows"] else "未评估。"
+    return words + remark_in_chinese(report["held_out"])
+
+
+def _comparison_in_chinese(report: Mapping[str, Any]) -> str:
     base, tuned, loss = report["base"], report["tuned"], report["differences"]["loss"]
     change = f"{'低' if tuned['loss'] < base['loss'] else '高'} {abs(1 - tuned['loss'] / base['loss']):.0%}"
     figures = (
@@ -62,6 +72,19 @@ def verdict_in_chinese(report: Mapping[str, Any]) -> str:
     if "recognised" in tuned:
         words += f"实际提问中，微调后能认定为正确的占 {tuned['recognised']:.0%}，原模型占 {base['recognised']:.0%}。"
     return words
+
+
+def remark_in_chinese(held_out: Mapping[str, Any]) -> str:
+    """Why the figures are not of the test split; empty where they are."""
+    if held_out["split"] == "test":
+        return ""
+    rejected = held_out["test_rejected"]
+    why = "没有样本落入测试集；请把文件放到 data_dir 的 test/ 下，或调大 test_fraction"
+    if rejected:
+        why = f"tokenize 拒绝了全部 {rejected} 条测试样本；原因见 tokenize_rejects（answer_too_long：请调大 max_sequence_length）"
+    if held_out["split"] == "validation":
+        return f"以上为验证集的结果，训练过程可能参考过它：{why}。"
+    return f"没有留出的数据：{why}。"
 
 
 def forgetting_in_chinese(report: Mapping[str, Any]) -> str:

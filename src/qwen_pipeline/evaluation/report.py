@@ -3,13 +3,23 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from qwen_pipeline.evaluation.comparison import LOWER_IS_BETTER, compare_paired
-from qwen_pipeline.evaluation.measure import HeldOut
+from qwen_pipeline.evaluation.held_out import HeldOut
 
 _COMPARED = (
     "exact_match", "chrf", "rouge_l", "bleu", "recognised", "repetition", "irrelevance", "format_error",
     "thinking_closed", "stopped", "language_kept",
 )  # fmt: skip
+_TEXTS = ("example_id", "question", "reference", "base_answer", "tuned_answer")
+PREDICTION_SCHEMA = pa.schema(  # the table has its columns also where nothing was answered
+    [
+        *(pa.field(name, pa.string()) for name in _TEXTS),
+        *(pa.field(name, pa.float64()) for name in ("base_chrf", "tuned_chrf")),
+        *(pa.field(name, pa.string()) for name in ("tuned_faults", "source_file")),
+    ]
+)
 Measured = Mapping[str, Any]
 
 
@@ -23,11 +33,12 @@ def build_report(base: Measured, tuned: Measured, seed: int) -> dict[str, Any]:
 
     Returns:
         ``verdict`` (a sentence), ``base`` and ``tuned`` (figures), ``differences`` (with intervals and verdicts),
-        ``groups``, ``general``, and how many ``rows`` and ``questions`` were measured.
+        ``groups``, ``general``, how many ``rows`` and ``questions`` were measured, and which split they are of
+        (``held_out``). Where nothing was held out there are no figures of it.
     """
-    differences = _differences(base, tuned, seed)
+    differences = _differences(base, tuned, seed) if tuned["rows"] else {}
     return {
-        "verdict": verdict_of(base["scores"], tuned["scores"], differences["loss"], len(tuned["rows"])),
+        "verdict": _verdict(base, tuned, differences),
         "base": base["scores"],
         "tuned": tuned["scores"],
         "differences": differences,
@@ -42,7 +53,16 @@ def build_report(base: Measured, tuned: Measured, seed: int) -> dict[str, Any]:
         "forgetting": forgetting_of(base["general"], tuned["general"]),
         "rows": len(tuned["rows"]),
         "questions": len(tuned["answers"]),
+        "held_out": tuned["held_out"],
     }
+
+
+def _verdict(base: Measured, tuned: Measured, differences: Mapping[str, Any]) -> str:
+    words = "Not measured."
+    if differences:
+        words = verdict_of(base["scores"], tuned["scores"], differences["loss"], len(tuned["rows"]))
+    remark = remark_of(tuned["held_out"])
+    return f"{words} {remark}" if remark else words
 
 
 def _differences(base: Measured, tuned: Measured, seed: int) -> dict[str, Any]:
@@ -87,13 +107,32 @@ def verdict_of(
     change = (
         f"{abs(1 - tuned['loss'] / base['loss']):.0%} {'lower' if tuned['loss'] < base['loss'] else 'higher'}"
     )
+    answers = f"{rows} held-out answer{'s' * (rows != 1)}"
     if loss["verdict"] == "not told apart":
-        words = f"Not told apart: the loss on {rows} held-out answers is {change} than the base model's ({interval})."
+        words = f"Not told apart: the loss on {answers} is {change} than the base model's ({interval})."
     else:
-        words = f"{loss['verdict'].capitalize()}: the tuned model's loss on {rows} held-out answers is {change} than the base model's ({interval})."
+        words = f"{loss['verdict'].capitalize()}: the tuned model's loss on {answers} is {change} than the base model's ({interval})."
     if "recognised" in tuned:
         words += f" It answers {tuned['recognised']:.0%} of the asked questions recognisably, the base {base['recognised']:.0%}."
     return words
+
+
+def remark_of(held_out: Mapping[str, Any]) -> str | None:
+    """Why the figures are not of the test split, and the remedy; None where they are.
+
+    Args:
+        held_out: ``split`` and ``test_rejected`` of what was measured.
+    """
+    if held_out["split"] == "test":
+        return None
+    rejected = held_out["test_rejected"]
+    why = "no example fell into test; put files under test/ in data_dir, or raise test_fraction"
+    if rejected:
+        examples = "the only test example" if rejected == 1 else f"all {rejected} test examples"
+        why = f"tokenize rejected {examples}; tokenize_rejects says why (answer_too_long: raise max_sequence_length)"
+    if held_out["split"] == "validation":
+        return f"These are validation rows, by which the training may have been steered: {why}."
+    return f"There are no held-out rows: {why}."
 
 
 def forgetting_of(base: Mapping[str, float], tuned: Mapping[str, float]) -> str | None:

@@ -40,6 +40,7 @@ class Card:
         train: The training's report.
         evaluation: The evaluation's report.
         data: What was found in the data, kept and rejected.
+        compared_on: The split of the rows that the export was compared on.
     """
 
     base: str
@@ -49,6 +50,7 @@ class Card:
     train: Mapping[str, Any] = field(default_factory=dict)
     evaluation: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
+    compared_on: str = "test"
 
     def text(self, export: str, checks: Sequence[Mapping[str, Any]], files: Sequence[str]) -> str:
         """Markdown with the front matter that hubs read.
@@ -64,9 +66,9 @@ class Card:
                 *self._front(export),
                 f"# {shown}, tuned with LoRA ({export})",
                 "",
-                *([verdict, ""] if isinstance(verdict := self.evaluation.get("verdict"), str) else []),
+                *_verdict(self.evaluation),
                 *how_to_load(export, files, self._answer_tokens()),
-                *_gate(checks),
+                *_gate(checks, self.compared_on),
                 *_results(self.evaluation),
                 *_data(self.data.get("total", {})),
                 *self._training(shown),
@@ -115,11 +117,19 @@ def _relation(export: str) -> str:
     return {"adapter": "adapter", "merged": "finetune"}.get(export, "quantized")
 
 
-def _gate(checks: Sequence[Mapping[str, Any]]) -> list[str]:
+def _verdict(report: Mapping[str, Any]) -> list[str]:
+    """The evaluation's verdict; what its author could do about missing rows is nothing for a reader."""
+    if report.get("rows") == 0:
+        return ["How good it is was not measured: no conversation was held out from the training.", ""]
+    return [report["verdict"], ""] if isinstance(report.get("verdict"), str) else []
+
+
+def _gate(checks: Sequence[Mapping[str, Any]], split: str) -> list[str]:
     if not checks:
         return []
     lines = ["## Compared with the adapter it was made from", ""]
-    lines += ["On held-out rows, opened by the client named.", ""]
+    rows = "rows of the training" if split == "train" else "held-out rows"
+    lines += [f"On {rows}, opened by the client named.", ""]
     lines += [
         "| export | client | mean KL, nats a token | loss difference | same prompts | same greedy answers |"
     ]

@@ -65,7 +65,7 @@ class Exports:
         """Write and check everything.
 
         Args:
-            rows: Held-out rows.
+            rows: Tokenized rows, held out where there are any.
             conversations: For each row its whole conversation.
 
         Returns:
@@ -119,8 +119,7 @@ class Exports:
         formats, types = self.parameters.formats, self.parameters.types
         if not rows:
             raise ExportError(
-                "There is no held-out row to compare exports on; put files under test/ in data_dir, or raise "
-                "test_fraction."
+                "There is no row to compare exports on; run again: kedro run --pipeline tokenize."
             )
         require_same_base(self.adapter, self.source)
         tokenizer = load_tokenizer(self.source)

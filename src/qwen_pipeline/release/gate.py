@@ -53,7 +53,9 @@ def judge(check: Check, max_mean_kl: float, exact_answers: bool) -> list[str]:
             faults.append(f"mean KL {check.distance.mean_kl:.2g} nats a token, {most:g} allowed")
         most = MAX_LOSS_DIFFERENCE.get(check.export, LOOSE_LOSS_DIFFERENCE)
         if not check.distance.loss_difference <= most:
-            faults.append(f"loss {check.distance.loss_difference:+.2g} on held-out answers, {most:g} allowed")
+            faults.append(
+                f"loss {check.distance.loss_difference:+.2g} on the compared answers, {most:g} allowed"
+            )
     if exact_answers and check.export in EXACT and check.same_answers is not None and check.same_answers < 1:
         faults.append(f"{1 - check.same_answers:.0%} of the greedy answers differ")
     return faults

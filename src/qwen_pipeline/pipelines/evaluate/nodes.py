@@ -1,12 +1,10 @@
-"""Evaluate: base and tuned side by side on the test split."""
+"""Evaluate: base and tuned side by side on held-out rows."""
 
-import random
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from qwen_pipeline.errors import EvaluationError
 from qwen_pipeline.model.source import ModelSource
 from qwen_pipeline.params.evaluate import EvaluateParameters
 
@@ -15,15 +13,21 @@ Rows = Any  # a datasets.Dataset; Kedro resolves these hints, and datasets is sl
 
 
 def evaluate_base(
-    clean: Table, tokenized_test: Rows, base_model: ModelSource, parameters: EvaluateParameters
+    clean: Table,
+    tokenized_test: Rows,
+    tokenized_validation: Rows,
+    base_model: ModelSource,
+    parameters: EvaluateParameters,
 ) -> dict[str, Any]:
     """Measure the base model once; a new adapter does not change it."""
-    return _measure(base_model, None, _held_out(clean, tokenized_test, parameters), parameters)
+    held_out = _held_out(clean, tokenized_test, tokenized_validation, parameters)
+    return _measure(base_model, None, held_out, parameters)
 
 
 def evaluate_tuned(
     clean: Table,
     tokenized_test: Rows,
+    tokenized_validation: Rows,
     base_model: ModelSource,
     adapter: Path,
     base_evaluation: dict[str, Any],
@@ -31,10 +35,10 @@ def evaluate_tuned(
     parameters: EvaluateParameters,
 ) -> tuple[dict[str, Any], pa.Table]:
     """Measure the tuned model, put it beside the base, add the figures to the training's run."""
-    from qwen_pipeline.evaluation.report import build_report, prediction_rows
-    from qwen_pipeline.tracking.additions import log_evaluation
+from qwen_pipeline.evaluation.report import PREDICTION_SCHEMA, build_report, prediction_rows
+from qwen_pipeline.tracking.additions import log_evaluation
 
-    held_out = _held_out(clean, tokenized_test, parameters)
+    held_out = _held_out(clean, tokenized_test, tokenized_validation, parameters)
     tuned = _measure(base_model, adapter, held_out, parameters)
     report = build_report(base_evaluation, tuned, parameters.seed)
     predictions = prediction_rows(base_evaluation, tuned, held_out)
@@ -45,9 +49,9 @@ def evaluate_tuned(
         train_report["mlflow_run_id"],
         metrics,
         {"evaluation_report.json": report},
-        tables={"predictions.json": predictions},
+        tables={"predictions.json": predictions} if predictions else {},
     )
-    return report, pa.Table.from_pylist(predictions)
+    return report, pa.Table.from_pylist(predictions, schema=PREDICTION_SCHEMA)
 
 
 def write_page(report: dict[str, Any], predictions: Table, train_report: dict[str, Any]) -> str:
@@ -83,25 +87,9 @@ def _measure(
         return measure_model(model, load_tokenizer(base_model, padding_side="left"), held_out, parameters)
 
 
-def _held_out(clean: Table, tokenized_test: Rows, parameters: EvaluateParameters) -> Any:
-    """The test split's rows and conversations, and a fixed sample of questions."""
-    import pyarrow.dataset as ds
+def _held_out(clean: Table, test: Rows, validation: Rows, parameters: EvaluateParameters) -> Any:
+    from qwen_pipeline.evaluation.held_out import choose_held_out
 
-    from qwen_pipeline.evaluation.measure import HeldOut
-
-    if not len(tokenized_test):
-        raise EvaluationError(
-            "The test split is empty; put files under test/ in data_dir, or raise test_fraction."
-        )
-    examples = clean.to_table(
-        columns=["example_id", "messages", "source_file"], filter=ds.field("split") == "test"
-    ).to_pylist()
-    wanted = set(tokenized_test["example_id"])
-    sample = sorted(row["example_id"] for row in examples if row["example_id"] in wanted)
-    random.Random(parameters.seed).shuffle(sample)
-    return HeldOut(
-        rows=[dict(row) for row in tokenized_test],
-        conversations={row["example_id"]: row["messages"] for row in examples},
-        source_files={row["example_id"]: row["source_file"] for row in examples},
-        sample=sample[: parameters.evaluation_questions],
+    return choose_held_out(
+        clean, test, validation, questions=parameters.evaluation_questions, seed=parameters.seed
     )

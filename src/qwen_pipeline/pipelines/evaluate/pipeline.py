@@ -1,4 +1,4 @@
-"""Evaluate: base and tuned side by side on the test split."""
+"""Evaluate: base and tuned side by side on held-out rows."""
 
 from kedro.pipeline import Pipeline, node
 
@@ -6,8 +6,8 @@ from qwen_pipeline.pipelines.evaluate.nodes import evaluate_base, evaluate_tuned
 
 
 def create_pipeline() -> Pipeline:
-    """Test rows, base and adapter to reports, predictions and a page."""
-    rows = ["clean_examples", "tokenized_test", "base_model"]
+    """Held-out rows, base and adapter to reports, predictions and a page."""
+    rows = ["clean_examples", "tokenized_test", "tokenized_validation", "base_model"]
     return Pipeline(
         [
             node(evaluate_base, [*rows, "params:evaluate"], "base_evaluation", name="evaluate_base"),

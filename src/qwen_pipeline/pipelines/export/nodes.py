@@ -21,6 +21,8 @@ def export_model(
     base_model: ModelSource,
     clean: Table,
     tokenized_test: Rows,
+    tokenized_validation: Rows,
+    tokenized_train: Rows,
     data_report: dict[str, Any],
     train_report: dict[str, Any],
     evaluation_report: dict[str, Any],
@@ -36,6 +38,9 @@ def export_model(
     target = work_directory() / "exported_model"
     shutil.rmtree(target, ignore_errors=True)
     licence = find_licence(base_model)
+    split, tokenized = first_with_rows(
+        {"test": tokenized_test, "validation": tokenized_validation, "train": tokenized_train}
+    )
     card = Card(
         base_model.name,
         base_model.kind == "hub",
@@ -44,10 +49,11 @@ def export_model(
         train_report,
         evaluation_report,
         data_report,
+        compared_on=split,
     )
-    rows = held_out_rows(tokenized_test, parameters, int(base_model.config()["vocab_size"]))
+    rows = compared_rows(tokenized, parameters, int(base_model.config()["vocab_size"]))
     exports = Exports(base_model, adapter, parameters, target, card.text, licence.file)
-    report = exports.run(rows, conversations_of(clean, rows))
+    report = {**exports.run(rows, conversations_of(clean, rows)), "rows_from": split}
     metrics = {
         f"export_{check['export']}_{name}": check[name]
         for check in report["checks"]
@@ -58,16 +64,22 @@ def export_model(
     return target, report
 
 
-def held_out_rows(
-    tokenized_test: Rows, parameters: ExportParameters, vocabulary: int
-) -> list[dict[str, Any]]:
-    """A fixed sample of the test split, small enough for clients that give whole logits."""
-    order = list(range(len(tokenized_test)))
+def first_with_rows(splits: dict[str, Rows]) -> tuple[str, Rows]:
+    """The first split that has rows, or the last one.
+
+    Held-out rows come first, but whether an export answers like the live adapter any row can show.
+    """
+    return next((item for item in splits.items() if len(item[1])), list(splits.items())[-1])
+
+
+def compared_rows(tokenized: Rows, parameters: ExportParameters, vocabulary: int) -> list[dict[str, Any]]:
+    """A fixed sample of a split, small enough for clients that give whole logits."""
+    order = list(range(len(tokenized)))
     random.Random(parameters.seed).shuffle(order)
     rows: list[dict[str, Any]] = []
     trained = 0
     for number in order[: parameters.export_rows]:
-        row = dict(tokenized_test[number])
+        row = dict(tokenized[number])
         trained += sum(label >= 0 for label in row["labels"])
         if rows and trained * vocabulary > MOST_LOGITS:
             break
