@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,23 @@ from qwen_pipeline.chat import IGNORE_INDEX
 from qwen_pipeline.chat.labels import EncodedTurn, RefusedTurn
 
 _QUANTILES = (0.5, 0.9, 0.99)
+
+
+def summary_line(report: Mapping[str, Any]) -> str:
+    """What a run of the tokenize stage kept, what it rejected and why, and how much is trained.
+
+    Args:
+        report: The account of the stage.
+    """
+    total, train = report["total"], report["splits"]["train"]
+    ranked = sorted(total["rejected"].items(), key=lambda one: (-one[1], one[0]))
+    reasons = ", ".join(f"{reason} {count}" for reason, count in ranked)
+    rejected = f"rejected {sum(total['rejected'].values())}"
+    return (
+        f"kept {total['kept']} of {total['found']} examples, "
+        f"{rejected}{f' ({reasons}; see tokenize_rejects)' if ranked else ''}; "
+        f"{train['trained_tokens']:,} trained tokens"
+    )
 
 
 @dataclass

@@ -47,6 +47,35 @@ def test_the_stage_reads_and_writes_the_contracts_datasets() -> None:
     }
 
 
+def test_a_run_says_in_one_line_what_it_kept_rejected_and_trains(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    turns = [{"role": "user", "content": "What?"}, {"role": "assistant", "content": "That."}]
+    wide = [turns[0], {"role": "assistant", "content": "word " * 200}]
+    rows = [
+        {
+            "example_id": str(at),
+            "messages": messages,
+            "source_file": "faq.md",
+            "source_line": at,
+            "split": split,
+        }
+        for at, (messages, split) in enumerate([(turns, "train"), (wide, "train"), (wide, "test")])
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, schema=CLEAN_SCHEMA), tmp_path / "clean.parquet")
+    model = ModelSource(str(write_tiny_model(tmp_path / "model")))
+    with caplog.at_level("INFO"):
+        *_, report = tokenize_examples(
+            pads.dataset(tmp_path / "clean.parquet"), model, TokenizeParameters(max_sequence_length=64)
+        )
+    trained = report["splits"]["train"]["trained_tokens"]
+    assert trained > 0
+    assert caplog.messages == [
+        "kept 1 of 3 examples, rejected 2 (answer_too_long 2; see tokenize_rejects); "
+        f"{trained} trained tokens"
+    ]
+
+
 def test_each_parameter_reaches_the_rows(examples: pads.Dataset, tmp_path: Path) -> None:
     model = ModelSource(str(write_tiny_model(tmp_path / "model")))
 

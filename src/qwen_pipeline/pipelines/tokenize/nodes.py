@@ -1,5 +1,6 @@
 """Nodes of the tokenize stage."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from qwen_pipeline.params.tokenize import TokenizeParameters
 from qwen_pipeline.text.table_reader import row_groups
 
 Table = Any  # a pyarrow.dataset.Dataset; Kedro resolves these hints, and pyarrow.dataset brings pandas
+
+logger = logging.getLogger(__name__)
 
 
 def tokenize_examples(
@@ -23,6 +26,7 @@ def tokenize_examples(
     Raises:
         NoExamplesError: No training row is left.
     """
+    from qwen_pipeline.chat.account import summary_line
     from qwen_pipeline.chat.labels import LabelRules
     from qwen_pipeline.chat.tokenize_table import tokenize_table
     from qwen_pipeline.model.tokenizer import TokenizerSource
@@ -38,6 +42,7 @@ def tokenize_examples(
     folder = work_directory()
     groups = row_groups(clean_examples)
     report = tokenize_table(groups, tokenizer, rules, folder, parameters.tokenize_workers)
+    logger.info("%s", summary_line(report))
     splits = (folder / "train", folder / "validation", folder / "test")
     return *splits, folder / "tokenize_rejects.parquet", report
 
