@@ -1,6 +1,5 @@
 """One ingested example into a clean one, or into a reject."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,9 +13,8 @@ from qwen_pipeline.text.quality import QualityRules, find_fault
 from qwen_pipeline.text.repair import repair_mojibake
 from qwen_pipeline.text.schema import RejectReason
 from qwen_pipeline.text.split import content_key, given_split, hash_split
+from qwen_pipeline.text.thinking import asks_about_tags, is_left_open, restore_opening, split_thinking
 from qwen_pipeline.text.traits import ANY_TRAIT, COMPOSES, DAMAGED, ODD, SUSPECT, traits_of
-
-_THINKING = re.compile(r"\A\s*<think>\s*(.*?)\s*</think>\s*", re.DOTALL)
 
 _NO_HTML, _ENTITIES, _ENTITIES_AND_TAGS = "", "&", "&<"
 
@@ -88,8 +86,14 @@ def clean_messages(
         for (role, text), flags in zip(given, traits, strict=True)
     ]
     messages = [(role, text) for (role, _), (text, _) in zip(given, cleaned, strict=True)]
+    is_open = False
+    if any("<" in text for _, text in messages):
+        messages, is_open = _settle_tags(messages, repairs)
     question = "\n".join(text for role, text in messages[:-1] if role != "system")
     answer = messages[-1][1]
+    if is_open:
+        detail = "the answer opens a thinking block and never closes it"
+        return Fault(RejectReason.UNCLOSED_THINKING, detail, question)
     fault = _find_fault(messages, [flags for _, flags in cleaned], rules)
     if fault is not None:
         return Fault(*fault, question)
@@ -131,24 +135,40 @@ def _clean_text(
     if rules.mask_personal_data:
         text, kinds = mask_personal_data(text)
         repairs.update(dict.fromkeys(f"masked:{kind}" for kind in kinds))
-    if "<" in text:
+    return text, traits
+
+
+def _settle_tags(
+    messages: list[tuple[str, str]], repairs: dict[str, None]
+) -> tuple[list[tuple[str, str]], bool]:
+    """The messages with structure told from text, and whether an answer's thinking block is left open."""
+    is_about_tags = asks_about_tags(text for role, text in messages if role == "user")
+    settled, is_open = [], False
+    for role, text in messages:
+        if role == "assistant" and not is_about_tags:
+            is_open = is_open or is_left_open(text)
+            restored = restore_opening(text)
+            if restored is not None:
+                text = restored
+                repairs["thinking_block_restored"] = None
         text, escaped = _escape(role, text)
         repairs.update({"control_tokens_escaped": None} if escaped else {})
-    return text, traits
+        settled.append((role, text))
+    return settled, is_open
 
 
 def _escape(role: str, text: str) -> tuple[str, int]:
     """Control tokens made visible; an answer's leading thinking block stays one."""
-    thinking = _THINKING.match(text) if role == "assistant" else None
-    if not thinking:
+    thinking = split_thinking(text) if role == "assistant" else None
+    if thinking is None:
         return escape_control_tokens(text)
-    inside, first = escape_control_tokens(thinking[1])
-    outside, second = escape_control_tokens(text[thinking.end() :])
+    (inside, first), (outside, second) = (escape_control_tokens(part) for part in thinking)
     return f"<think>\n{inside}\n</think>\n\n{outside}", first + second
 
 
 def _without_thinking(answer: str) -> str:
-    return _THINKING.sub("", answer, count=1) if answer.startswith("<think>") else answer
+    thinking = split_thinking(answer) if answer.startswith("<think>") else None
+    return thinking[1] if thinking else answer
 
 
 def _find_fault(
