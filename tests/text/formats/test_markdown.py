@@ -42,11 +42,34 @@ def pairs(rows):
         "Ｑ１：怎么办？\r\nＡ１：这样办。\r\nＱ２：然后呢？\r\nＡ２：没了。\r\n",
         "Q1: 怎么办？\rA1: 这样办。\rQ2: 然后呢？\rA2: 没了。",
         "Q1: 怎么办？ A1: 这样办。\nQ2: 然后呢？ A2: 没了。\n",
+        "Frage: 怎么办？\nAntwort: 这样办。\n\nFrage 2: 然后呢？\nAntwort 2: 没了。\n",
+        "Вопрос: 怎么办？\nОтвет: 这样办。\n\n**Вопрос:** 然后呢？\n**Ответ:** 没了。\n",
+        "Pregunta: 怎么办？ Respuesta: 这样办。\nPregunta: 然后呢？ Respuesta: 没了。\n",
+        "Question : 怎么办？\nRéponse : 这样办。\nQuestion : 然后呢？\nRéponse : 没了。\n",
+        "Q: 怎么办？\u2028A: 这样办。\u2028\u2028Q: 然后呢？\u2028A: 没了。\u2028",
+        "问：怎么办？\u2029答：这样办。\u2029问：然后呢？\u2029答：没了。",
         "### 问题1\n\n怎么办？\n\n### 回答1\n\n这样办。\n\n### 问题2\n\n然后呢？\n\n### 回答2\n\n没了。\n",
     ],
 )
 def test_every_real_form_gives_the_same_pairs(tmp_path, text):
     assert pairs(read(tmp_path, text)) == [("怎么办？", "这样办。"), ("然后呢？", "没了。")]
+
+
+def test_a_row_knows_its_line_where_separators_of_unicode_end_lines_too(tmp_path):
+    rows = read(tmp_path, "# FAQ\n\nQ: 怎么办？\u2028A: 这样办。\n\nQ: 然后呢？\nA: 没了。\n")
+    assert [(row.line, row.offset) for row in rows] == [(3, 7), (5, 24)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Die Frage: offen.\nDie Antwort: keine.\n\nNoch ein Satz.\n",
+        "На этот вопрос: нет ответа.\nВ ответ: ничего.\n",
+        "Fragen und Antworten\n\nEin Text ohne Paare.\n",
+    ],
+)
+def test_prose_that_speaks_of_questions_is_no_list_of_them(tmp_path, text):
+    assert pairs(read(tmp_path, text, "notes.txt")) == []
 
 
 def test_marks_inside_code_fences_belong_to_the_answer(tmp_path):

@@ -63,6 +63,28 @@ SAME_CONVERSATION: dict[str, dict[str, Any]] = {
         "chosen": [ASSISTANT],
         "rejected": [{**ASSISTANT, "content": "A radio."}],
     },
+    "preference behind turns": {
+        "conversations": [{"from": "human", "value": ASKED}],
+        "chosen": {"from": "gpt", "value": ANSWERED},
+        "rejected": {"from": "gpt", "value": "A radio."},
+    },
+    "preference of texts behind turns": {"messages": [USER], "chosen": ANSWERED, "rejected": "A radio."},
+    "preference of lists behind turns": {
+        "messages": [USER],
+        "chosen": [ASSISTANT],
+        "rejected": [{**ASSISTANT, "content": "No."}],
+    },
+    "preference that repeats the turns": {
+        "messages": [USER],
+        "chosen": [USER, ASSISTANT],
+        "rejected": [USER, {**ASSISTANT, "content": "No."}],
+    },
+    "preference of messages": {
+        "prompt": ASKED,
+        "chosen": ASSISTANT,
+        "rejected": {**ASSISTANT, "content": "No."},
+    },
+    "belle": {"instruction": f"Human: {ASKED}\n\nAssistant: ", "input": "", "output": ANSWERED},
     "preference of conversations": {
         "chosen": [USER, ASSISTANT],
         "rejected": [USER, {**ASSISTANT, "content": "No."}],
@@ -102,6 +124,30 @@ def test_a_text_before_the_first_speaker_is_the_systems() -> None:
     row = row_of_record(record, 1, 0, {}, "refuse")
     assert isinstance(row, Found)
     assert row.messages == (("system", "Below is a task."), ("user", "Add.\n1 and 2"), ("assistant", "3"))
+
+
+def test_earlier_turns_in_an_instruction_are_turns() -> None:
+    asked = f"Human: {ASKED}\nAssistant: {ANSWERED}\nHuman: And QLoRA?\nAssistant:"
+    row = row_of_record({"instruction": asked, "input": "", "output": "In four bits."}, 1, 0, {}, "refuse")
+    assert isinstance(row, Found)
+    assert row.messages == (
+        ("user", ASKED), ("assistant", ANSWERED), ("user", "And QLoRA?"), ("assistant", "In four bits."),
+    )  # fmt: skip
+
+
+def test_an_instruction_that_speaks_of_speakers_stays_whole() -> None:
+    asked = "Continue.\nHuman: hi\nAssistant: hello\nHow does it go on?"
+    row = row_of_record({"instruction": asked, "output": "So."}, 1, 0, {}, "refuse")
+    assert isinstance(row, Found)
+    assert row.messages == (("user", asked), ("assistant", "So."))
+
+
+def test_turns_that_end_with_an_answer_are_the_chosen_ones() -> None:
+    row = row_of_record(
+        {"messages": [USER, ASSISTANT], "chosen": [USER, ASSISTANT], "rejected": []}, 1, 0, {}, "refuse"
+    )
+    assert isinstance(row, Found)
+    assert row.messages == (("user", ASKED), ("assistant", ANSWERED))
 
 
 def test_prose_with_a_colon_is_no_transcript() -> None:

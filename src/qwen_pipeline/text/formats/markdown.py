@@ -4,14 +4,15 @@ Which of these a document uses is decided on its first piece (a whole file up to
 """
 
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import chain, islice
 
 from qwen_pipeline.text.formats.content import Content
 from qwen_pipeline.text.formats.dialogue import dialogue_speakers, read_dialogue
+from qwen_pipeline.text.formats.dotted_marks import colon_marks
 from qwen_pipeline.text.formats.folded import are_folded_answers, read_folded
 from qwen_pipeline.text.formats.headings import question_level, read_headings
 from qwen_pipeline.text.formats.json_lines import begins_like_json
-from qwen_pipeline.text.formats.marked_lines import MarkedLine, mark_lines, unquoted
+from qwen_pipeline.text.formats.marked_lines import MarkedLine, mark_lines, split_separators, unquoted
 from qwen_pipeline.text.formats.markers import count_markers, read_marked
 from qwen_pipeline.text.formats.paragraph_pairs import are_paragraph_pairs, read_paragraph_pairs
 from qwen_pipeline.text.formats.pipe_table import table_reader
@@ -33,8 +34,12 @@ def read_markdown(content: Content) -> Iterator[Row] | None:
 
 
 def _read(content: Content) -> Iterator[Row]:
-    lines = mark_lines(content.lines())
+    lines = mark_lines(split_separators(content.lines()))
     head = _head(lines, content)
+    rewrite = colon_marks(head)
+    if rewrite is not None:
+        lines = rewrite(chain(head, lines))
+        head = list(islice(lines, len(head)))
     reader = _choose_reader(head, content)
     found = 0
     if reader is not None:

@@ -10,6 +10,7 @@ _FENCE = re.compile(r"\s*(?:>\s*)*(?:[-*+]\s+|\d+[.)]\s+)?(`{3,}(?=[^`]*$)|~{3,}
 _FENCE_BEHIND = re.compile(r"[^`~]{1,40}[:：][ \t*]*(`{3,6}|~{3,6})[\w+#.-]*\s*$")  # ``A1: ```python``
 _HEADING = re.compile(r"[\s\u3000]{0,3}(#{1,6})(?:[ \t\u3000]+|(?=[^\s#!]))(.*)", re.DOTALL)
 _QUOTE = re.compile(r"^[ \t]*(?:>[ \t]?)+")
+_SEPARATOR = re.compile("[\u2028\u2029]")
 INVISIBLE = "\u200b\u200c\u200e\u200f\u2060\ufeff\u00ad"
 EDGES = " \t\u00a0\u3000\x0b\x0c" + INVISIBLE
 
@@ -37,6 +38,21 @@ class MarkedLine(NamedTuple):
     def blank(self) -> bool:
         """Whether nothing visible stands on it."""
         return not self.text.strip(EDGES)
+
+
+def split_separators(lines: Iterable[Line]) -> Iterator[Line]:
+    """The lines cut also where a line or paragraph separator of Unicode ends one, as word processors write it.
+
+    The parts keep the number of their line: editors count no separators.
+    """
+    for line in lines:
+        if "\u2028" not in line.text and "\u2029" not in line.text:
+            yield line
+            continue
+        offset = line.offset
+        for part in _SEPARATOR.split(line.text):
+            yield Line(line.number, offset, part)
+            offset += len(part) + 1
 
 
 def mark_lines(lines: Iterable[Line]) -> Iterator[MarkedLine]:

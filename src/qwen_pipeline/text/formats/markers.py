@@ -9,8 +9,12 @@ from qwen_pipeline.text.formats.marked_lines import EDGES, INVISIBLE, MarkedLine
 from qwen_pipeline.text.formats.row import Found, Row, refuse
 from qwen_pipeline.text.schema import RejectReason
 
-_Q_WORDS = r"Questions?|Ques|Q|Ｑ|ｑ|问题|提问[者人]|提问|问|問題|質問|問|题目|題目|질문|第[0-9０-９一二三四五六七八九十百]{1,4}[问題题問]"
-_A_WORDS = r"Answers?|Ans|A|Ａ|ａ|答案|解答|回答[者人]|回答|回复|答复|답변|答"
+_Q_WORDS = (
+    r"Questions?|Ques|Q|Ｑ|ｑ|问题|提问[者人]|提问|问|問題|質問|問|题目|題目|질문|第[0-9０-９一二三四五六七八九十百]{1,4}[问題题問]"
+    r"|Frage|Вопрос|Pregunta|Pergunta|Domanda"
+)
+_FOREIGN_ANSWERS = r"Antwort|Ответ|Respuesta|Resposta|Risposta|Réponse"
+_A_WORDS = rf"Answers?|Ans|A|Ａ|ａ|答案|解答|回答[者人]|回答|回复|答复|답변|答|{_FOREIGN_ANSWERS}"
 _NUMBER = r"[0-9０-９]{1,5}(?:[.\-][0-9]{1,3})?|[一二三四五六七八九十百]{1,4}|[（(][0-9]{1,4}[)）]"
 _MARK = re.compile(
     rf"[\s{EDGES}]*(?P<list>(?:[-*+•]|[0-9]{{1,4}}[.)、．])[ \t\u3000]+)?(?P<open>\*\*|__|\*|【|\[)?[ \t\u3000]*"
@@ -20,10 +24,12 @@ _MARK = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _INLINE_ANSWER = re.compile(
-    r"(?:(?<=[\s?？。！!.])|(?<=>))(?:\*\*)?(?:A|Ａ|Answer|答|回答|答案)\s*(?P<number>[0-9０-９]{1,5})?\s*[:：](?:\*\*)?",
+    rf"(?:(?<=[\s?？。！!.])|(?<=>))(?:\*\*)?(?:A|Ａ|Answer|答|回答|答案|{_FOREIGN_ANSWERS})\s*(?P<number>[0-9０-９]{{1,5}})?\s*[:：](?:\*\*)?",
     re.IGNORECASE,
 )
-_MAY_MARK = re.compile(rf"[{EDGES}#*_\-+•>0-9.)、．【\[]{{0,39}}[QqAaＱｑＡａ问提問質答解回题題第질답]")
+_MAY_MARK = re.compile(
+    rf"[{EDGES}#*_\-+•>0-9.)、．【\[]{{0,39}}[QqAaＱｑＡａ问提問質答解回题題第질답DdFfPpRrВвОо]"
+)
 _MOST_UNANSWERED = 2000
 _ASCII_DIGITS = str.maketrans("０１２３４５６７８９", "0123456789")
 
@@ -42,9 +48,7 @@ def find_mark(line: MarkedLine) -> Mark | None:
     if line.fenced:
         return None
     text = line.title if line.level else line.text
-    if not _MAY_MARK.match(text):
-        return None
-    found = _MARK.match(text.lstrip(INVISIBLE))
+    found = _MARK.match(text.lstrip(INVISIBLE)) if _MAY_MARK.match(text) else None
     if not found or not _is_separated(found, line):
         return None
     number = (found["number"] or "").strip("（()）")

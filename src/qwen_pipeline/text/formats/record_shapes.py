@@ -5,15 +5,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from qwen_pipeline.text.formats.transcript import turns_of_transcript
+from qwen_pipeline.text.formats.turns import role_of
 
 Record = Mapping[str, Any]
 _OPTIONS = ("options", "choices", "option", "选项", "選項")
 _LETTERS = "ABCDEFGHIJ"
 _TRANSCRIPTS = ("chosen", "text")
-_PROMPT = "prompt"
+_TURNS = ("messages", "conversations", "conversation")
+_PROMPTS = ("prompt", "instruction")
 _ANSWERS_OF_PROMPT = ("chosen", "completion", "response", "output", "answer")
 _TELLING = frozenset(
-    ("mapping", "A", _PROMPT, *_TRANSCRIPTS, *_OPTIONS)
+    ("mapping", "A", *_PROMPTS, *_TRANSCRIPTS, *_OPTIONS)
 )  # without any of these it is plain already
 # Beside one of these a field ``text`` is the same pair once more, in a prompt's wording.
 _PAIR_FIELDS = frozenset(
@@ -31,14 +33,14 @@ _LEAST_QUESTIONS = 0.8  # of an object's keys, for it to be a list of questions 
 def plain_record(record: Record) -> Record:
     """The record with its conversation under ``messages``, or with its options in the question.
 
-    Knows the tree of a ChatGPT export, pairs of preference (what was chosen is trained) that hold whole conversations,
-    transcripts in one text field, and multiple choice. Any other record is returned as it is.
+    Knows the tree of a ChatGPT export, pairs of preference (what was chosen is trained) that hold whole conversations or
+    the answers to one, transcripts in one text field, and multiple choice. Any other record is returned as it is.
     """
     if _TELLING.isdisjoint(record):
         return record
     if isinstance(record.get("mapping"), Mapping):
         return {"messages": _path_to_last(record["mapping"], record.get("current_node"))}
-    opened = _opened_transcript(record)
+    opened = _with_chosen(record) or _opened_transcript(record)
     if opened:
         return {**record, "messages": opened}
     for name in _TRANSCRIPTS if _PAIR_FIELDS.isdisjoint(record) else _TRANSCRIPTS[:1]:
@@ -51,11 +53,23 @@ def plain_record(record: Record) -> Record:
     return _with_options(record)
 
 
+def _with_chosen(record: Record) -> list[Any] | None:
+    """The turns that lead to a pair of preference, with the chosen answer behind them; None where there are none."""
+    asked = next((record[name] for name in _TURNS if isinstance(record.get(name), list)), None)
+    chosen = record.get("chosen")
+    if not asked or not chosen or "rejected" not in record or role_of(asked[-1]) == "assistant":
+        return None
+    if isinstance(chosen, list):
+        return chosen if role_of(chosen[0]) == "user" else [*asked, *chosen]
+    answer = chosen if isinstance(chosen, Mapping) else {"content": chosen}
+    return [*asked, answer if role_of(answer) else {**answer, "role": "assistant"}]
+
+
 def _opened_transcript(record: Record) -> list[dict[str, str]] | None:
     """The turns of a prompt that is a transcript up to the assistant's mark, as ``Human: … Assistant:``, answer included."""
-    prompt = record.get(_PROMPT)
+    prompt = next((record[name] for name in _PROMPTS if name in record), None)
     answer = next((record[name] for name in _ANSWERS_OF_PROMPT if isinstance(record.get(name), str)), None)
-    if not isinstance(prompt, str) or answer is None or not _OPEN_END.search(prompt):
+    if not isinstance(prompt, str) or answer is None or record.get("input") or not _OPEN_END.search(prompt):
         return None
     return turns_of_transcript(prompt + answer)
 

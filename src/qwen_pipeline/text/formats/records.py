@@ -9,7 +9,7 @@ from typing import Any
 from qwen_pipeline.text.formats.conversation import conversation
 from qwen_pipeline.text.formats.record_shapes import plain_record
 from qwen_pipeline.text.formats.row import Message, Row, refuse
-from qwen_pipeline.text.formats.turns import RecordError, answer_with_reasoning, text_of, turns_of
+from qwen_pipeline.text.formats.turns import RecordError, answer_with_reasoning, role_of, text_of, turns_of
 from qwen_pipeline.text.schema import RejectReason
 
 _TURNS = (
@@ -172,6 +172,9 @@ def _turns(record: Mapping[str, Any], roles: Mapping[str, str], tool_turns: str)
     question, answer = record[roles["question"]], record[roles["answer"]]
     if isinstance(question, list) and isinstance(answer, list):
         return [*opening, *turns_of(question, tool_turns), *turns_of(answer, tool_turns)]
+    if role_of(answer):
+        asking = question if isinstance(question, list) else [{"role": "user", "content": question}]
+        return [*opening, *turns_of([*asking, answer], tool_turns)]
     asked = text_of(question)
     more = text_of(record[roles["input"]]) if "input" in roles else ""
     if more.strip() and more.strip() != asked.strip():

@@ -25,6 +25,16 @@ def is_turn(value: Mapping[str, Any]) -> bool:
     return any(key in value for key in _ROLE_KEYS) and any(key in value for key in _CONTENT_KEYS)
 
 
+def role_of(turn: Any) -> str | None:
+    """The role that a turn names, in this project's word for it; None where it names none that is known."""
+    if not isinstance(turn, Mapping):
+        return None
+    named = next((turn[key] for key in _ROLE_KEYS if turn.get(key) is not None), None)
+    if isinstance(named, Mapping):
+        named = named.get("role")
+    return _ROLES.get(str(named).strip().lower())
+
+
 class RecordError(Exception):
     """A record that cannot become a conversation.
 
@@ -107,9 +117,7 @@ def _turn(turn: Mapping[str, Any], tool_turns: str) -> list[Message]:
     named = next((turn[key] for key in _ROLE_KEYS if turn.get(key) is not None), None)
     if named is None:
         return _pair(turn)
-    if isinstance(named, Mapping):
-        named = named.get("role")
-    role = _ROLES.get(str(named).strip().lower())
+    role = role_of(turn)
     if role is None:
         raise RecordError(RejectReason.UNKNOWN_ROLE, f"the role {str(named)[:40]!r} is not known")
     content = text_of(next((turn[key] for key in _CONTENT_KEYS if turn.get(key) is not None), ""))
