@@ -21,9 +21,7 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "src"))
 
 from qwen_pipeline.params.groups import GROUPS, groups_with, parameter_names  # noqa: E402
-
-GUIDE_DATA_DIR = "data/raw"  # what the guide types for the default directory
-DEFAULT_DATA_DIR = "data/01_raw"
+from qwen_pipeline.params.ingest import guide_data_dir  # noqa: E402
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -62,9 +60,14 @@ def read_parameters(arguments: argparse.Namespace) -> dict[str, Any]:
             ) from failure
         except ValueError as failure:
             raise SystemExit(f"--config {arguments.config} is not JSON: {failure}.") from failure
+        if not isinstance(parameters, dict):
+            raise SystemExit(
+                f"--config {arguments.config} holds no JSON object; write names and values, as in "
+                '{"batch_size": 1}.'
+            )
     parameters |= {name: value for name, value in vars(arguments).items() if name in parameter_names()}
-    if Path(str(parameters.get("data_dir"))) == Path(GUIDE_DATA_DIR) and not Path(GUIDE_DATA_DIR).is_dir():
-        parameters["data_dir"] = DEFAULT_DATA_DIR
+    if isinstance(data_dir := parameters.get("data_dir"), str):
+        parameters["data_dir"] = guide_data_dir(data_dir)
     return parameters
 
 

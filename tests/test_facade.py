@@ -22,6 +22,16 @@ def test_files_in_any_encoding_become_questions_and_answers(tmp_path: Path) -> N
     assert rows[0]["source_line"] == 1
 
 
+def test_the_guides_folder_name_means_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data/01_raw").mkdir(parents=True)
+    (tmp_path / "data/01_raw/faq.md").write_text("Q1: a?\nA1: b\n", encoding="utf-8")
+    assert len(DataPipeline().load_qa_data_from_files("data/raw")) == 1
+    (tmp_path / "data/raw").mkdir()
+    with pytest.raises(DataError, match="data/raw holds no file"):
+        DataPipeline().load_qa_data_from_files("data/raw")
+
+
 def test_a_missing_folder_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere"):
         DataPipeline().load_qa_data_from_files(tmp_path / "nowhere")

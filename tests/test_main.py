@@ -67,7 +67,9 @@ def test_the_guides_json_is_read_and_a_flag_stands_above_it(main: ModuleType, tm
     assert parse(main, "--config", str(path), "--batch-size", "1") == {"batch_size": 1, "lora_r": 4}
 
 
-@pytest.mark.parametrize("content", [None, b"{not json", '{"data_dir": "数据"}'.encode("gbk")])
+@pytest.mark.parametrize(
+    "content", [None, b"{not json", b"[1, 2]", b"null", '{"data_dir": "数据"}'.encode("gbk")]
+)
 def test_a_config_that_cannot_be_read_is_one_sentence(
     main: ModuleType, tmp_path: Path, content: bytes | None
 ) -> None:

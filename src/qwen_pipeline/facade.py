@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qwen_pipeline.params.ingest import DEFAULT_DATA_DIR, guide_data_dir
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -49,11 +51,11 @@ class ModelManager:
 class DataPipeline:
     """Question-and-answer files from a folder."""
 
-    def load_qa_data_from_files(self, data_dir: str | Path = "data/01_raw") -> list[dict[str, Any]]:
+    def load_qa_data_from_files(self, data_dir: str | Path = DEFAULT_DATA_DIR) -> list[dict[str, Any]]:
         """Decode and parse every file below a folder.
 
         Args:
-            data_dir: The folder.
+            data_dir: The folder, or one file. The guide's ``data/raw`` is the default one where it does not exist.
 
         Returns:
             One row a conversation: ``question`` and ``answer`` (its last turn), ``messages``, ``source_file``,
@@ -69,7 +71,7 @@ class DataPipeline:
         from qwen_pipeline.datasets.raw_files import find_raw_files
         from qwen_pipeline.text.read_files import ReadOptions, read_files
 
-        files = find_raw_files(Path(data_dir).expanduser(), Path("data/sample"))
+        files = find_raw_files(Path(guide_data_dir(data_dir)).expanduser(), Path("data/sample"))
         with tempfile.TemporaryDirectory() as folder:
             examples, _, _ = read_files(files.values(), ReadOptions(), Path(folder), 1)
             rows: list[dict[str, Any]] = pq.read_table(examples).to_pylist()

@@ -48,3 +48,15 @@ def test_names_are_relative_sorted_and_files_read_lazily(folders):
     after = dataset.fingerprint()
     assert before["a.md"] != after["a.md"]
     assert before["test/b.md"] == after["test/b.md"]
+
+
+def test_a_file_instead_of_a_folder_is_read_alone(folders, tmp_path):
+    file = tmp_path / "mine/faq.md"
+    file.parent.mkdir()
+    file.write_bytes(b"one")
+    (tmp_path / "mine/other.md").write_bytes(b"two")
+    dataset = RawFilesDataset(path=str(file), sample_path=str(folders[1]))
+    loaded = dataset.load()
+    assert {name: raw() for name, raw in loaded.items()} == {"faq.md": b"one"}
+    assert list(dataset.fingerprint()) == ["faq.md"]
+    assert dataset.part_label("faq.md").endswith("mine/faq.md")

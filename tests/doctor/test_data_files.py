@@ -28,6 +28,13 @@ def test_a_gbk_file_is_decoded_and_its_first_question_shown(tmp_path: Path) -> N
     assert "gb" in finding.fact.lower()
 
 
+def test_a_file_instead_of_a_folder_is_looked_at(tmp_path: Path) -> None:
+    write(tmp_path, "faq.md", "Q1: 显存不足怎么办？\nA1: 把批次大小降到一。\n".encode("gbk"))
+    (finding,) = examine(tmp_path, "qa/faq.md")
+    assert finding.state is State.OK
+    assert "1 file(s)" in finding.fact
+
+
 def test_a_large_file_is_judged_by_its_beginning(tmp_path: Path) -> None:
     row = '{"question": "Why is the sky blue?", "answer": "Light scatters."}\n'
     write(tmp_path, "big.jsonl", (row * 40_000).encode())

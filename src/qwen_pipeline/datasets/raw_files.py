@@ -14,15 +14,14 @@ from kedro.io import AbstractDataset
 
 from qwen_pipeline.errors import DataError
 from qwen_pipeline.incremental.content import file_digests, files_below
+from qwen_pipeline.params.ingest import DEFAULT_DATA_DIR as DEFAULT
 from qwen_pipeline.text.raw_file import RawFile
 
 logger = logging.getLogger(__name__)
 
-DEFAULT = "data/01_raw"
-
 
 class RawFilesDataset(AbstractDataset[None, dict[str, RawFile]]):
-    """Every visible file below ``path``, by its relative name.
+    """Every visible file below ``path``, by its relative name; where ``path`` is a file, that one.
 
     The default directory may be empty: then the samples are used, with one warning. A directory that the
     user named must hold files.
@@ -47,12 +46,12 @@ class RawFilesDataset(AbstractDataset[None, dict[str, RawFile]]):
         Raises:
             DataError: The directory was named by the user and is missing or holds no file.
         """
-        directory, digests = _directory(self._path, self._samples), file_digests()
-        return {name: digests.of(directory / name, stat) for name, stat in _visible(directory)}
+        place, digests = _place(self._path, self._samples), file_digests()
+        return {name: digests.of(_folder(place) / name, stat) for name, stat in _visible(place)}
 
     def part_label(self, part: str) -> str:
         """A file as people know it: with its directory, from the working directory if that holds it."""
-        path = _directory(self._path, self._samples) / part
+        path = _folder(_place(self._path, self._samples)) / part
         here = Path.cwd()
         return (path.relative_to(here) if here in path.parents else path).as_posix()
 
@@ -65,19 +64,20 @@ class RawFilesDataset(AbstractDataset[None, dict[str, RawFile]]):
 
 
 def find_raw_files(path: Path, samples: Path) -> dict[str, RawFile]:
-    """Every visible file below ``path``, or the samples where the default folder is empty.
+    """Every visible file below ``path``, or ``path`` itself if it is a file, or the samples where the default folder is empty.
 
     Raises:
         DataError: The directory was named by the user and is missing or holds no file.
     """
-    directory = _directory(path, samples)
-    if directory == samples:
+    place = _place(path, samples)
+    if place == samples:
         logger.warning("%s is empty: using the bundled samples in %s.", DEFAULT, samples)
-    return _list_files(directory)
+    return {name: RawFile(name, _folder(place) / name, stat.st_size) for name, stat in _visible(place)}
 
 
-def _directory(path: Path, samples: Path) -> Path:
-    if path.is_dir() and next(_visible(path), None):
+def _place(path: Path, samples: Path) -> Path:
+    """The folder or the file that is read."""
+    if path.is_file() or (path.is_dir() and next(_visible(path), None)):
         return path
     if path.as_posix().endswith(DEFAULT):
         return samples
@@ -89,11 +89,15 @@ def _directory(path: Path, samples: Path) -> Path:
     )
 
 
-def _list_files(directory: Path) -> dict[str, RawFile]:
-    return {name: RawFile(name, directory / name, stat.st_size) for name, stat in _visible(directory)}
+def _folder(place: Path) -> Path:
+    """What the names of the files are relative to."""
+    return place.parent if place.is_file() else place
 
 
-def _visible(directory: Path) -> Iterator[tuple[str, os.stat_result]]:
-    for name, stat in files_below(directory):
+def _visible(place: Path) -> Iterator[tuple[str, os.stat_result]]:
+    if place.is_file():
+        yield place.name, place.stat()
+        return
+    for name, stat in files_below(place):
         if not any(part.startswith(".") for part in name.split("/")):
             yield name, stat

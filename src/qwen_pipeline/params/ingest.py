@@ -1,16 +1,26 @@
 """What the ingest stage may be told."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from qwen_pipeline.params.fields import StageParameters, run_time
 
+DEFAULT_DATA_DIR = "data/01_raw"
+GUIDE_DATA_DIR = "data/raw"  # what the guide types for the default directory
+
+
+def guide_data_dir(data_dir: str | Path) -> str | Path:
+    """The default directory where the guide's own name for it is given and no such folder is there."""
+    is_guides = Path(data_dir) == Path(GUIDE_DATA_DIR) and not Path(data_dir).exists()
+    return DEFAULT_DATA_DIR if is_guides else data_dir
+
 
 class IngestParameters(StageParameters):
     """Reading the raw files: where they are, how to decode them, which column is what."""
 
-    data_dir: str = Field("data/01_raw", min_length=1, description="Folder of the raw files.")
+    data_dir: str = Field(DEFAULT_DATA_DIR, min_length=1, description="Folder of the raw files, or one file.")
     encoding: str | None = Field(
         None, description="Forces an encoding, such as gb18030; None finds it for each stretch of each file."
     )

@@ -22,6 +22,8 @@ def check(inspection: Inspection) -> Iterator[Finding]:
     folder = inspection.path_of(name)
     try:
         files = [one for one in files_below(folder) if not _hidden(one[0])] if folder.is_dir() else []
+        if folder.is_file():
+            folder, files = folder.parent, [(folder.name, folder.stat())]
     except OSError as failure:
         yield error("data", f"data_dir={name} cannot be read: {failure.strerror}", f"chmod -R u+rX {folder}")
         return
