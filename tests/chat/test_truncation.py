@@ -50,6 +50,21 @@ def test_the_oldest_text_goes_first_and_system_and_answers_stay(tokenizer: Token
     assert len(row.input_ids) <= 150
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_no_question_is_left_empty(tokenizer: Tokenizer, side: str) -> None:
+    messages = [user("old " * 100), assistant("Fine."), user("new " * 100), ANSWER]
+    fitting = 0
+    for limit in range(40, 200, 8):
+        short = LabelRules(max_sequence_length=limit, truncation_side=side)  # type: ignore[arg-type]
+        turn = TurnEncoder(tokenizer, short).encode(messages)[-1]
+        if isinstance(turn, EncodedTurn):
+            fitting += 1
+            text = tokenizer.decode(turn.input_ids)
+            questions = [part.partition("<|im_end|>")[0] for part in text.split("<|im_start|>user\n")[1:]]
+            assert ["old" in questions[0], "new" in questions[1]] == [True, True]
+    assert fitting
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     question=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=300),

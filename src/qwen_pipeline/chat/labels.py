@@ -128,7 +128,8 @@ class TurnEncoder:
     ) -> EncodedTurn | RefusedTurn:
         """Make a row fit: by the question as far as that goes, then by the answer where that is asked."""
         limit = self.rules.max_sequence_length
-        shortest = shortest_prompt_tokens(self._tokenizer, context)
+        side = self.rules.truncation_side
+        shortest = shortest_prompt_tokens(self._tokenizer, context, side)
         answer_cut = shortest + len(completion[0]) > limit
         if answer_cut:
             shorter = self._cut_answer(head, text, limit - shortest, mask_head)
@@ -137,7 +138,6 @@ class TurnEncoder:
                 detail = f"needs {needed} tokens, max_sequence_length is {limit}"
                 return RefusedTurn(Unusable.ANSWER_TOO_LONG, detail, needed)
             completion = shorter
-        side = self.rules.truncation_side
         fitted, cut = fit_prompt(self._tokenizer, context, limit - len(completion[0]), side)
         return _row(prompt_ids(self._tokenizer, fitted), completion, cut, answer_cut)
 
