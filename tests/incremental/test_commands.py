@@ -120,6 +120,16 @@ def test_a_slice_on_stale_input_says_so(project: Project) -> None:
     assert "draw_data_page: current" in told
 
 
+def test_a_forced_slice_calls_only_stale_input_stale(project: Project) -> None:
+    fresh, stale = project.kedro(
+        "run --tags clean --force",
+        "run --tags clean --force --params encoding=gb18030,min_answer_characters=1",
+    )
+    assert "clean.clean_examples: running, because it was forced" in fresh
+    assert "is stale" not in fresh
+    assert "ingest.ingest_files is stale (`ingest.encoding`" in stale
+
+
 def test_local_settings_and_other_environments_count_and_going_back_computes_nothing(
     project: Project,
 ) -> None:

@@ -203,7 +203,10 @@ class IncrementalRunner(SequentialRunner):
         needed = _whole_pipeline().to_outputs(
             *(name for node in outside for name in node.outputs if name in wanted)
         )
-        for decision in self.plan(run.catalog).foresee(needed.nodes):
+        unforced = Planner(
+            self._ledger, DependencyReader(run.catalog, self._code)
+        )  # force is for this run's nodes
+        for decision in unforced.foresee(needed.nodes):
             if decision.action != "current":
                 logger.warning(
                     "%s is stale (%s), and this run leaves it as it is: what is made from it is stale too. "
