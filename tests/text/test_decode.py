@@ -29,7 +29,7 @@ TURKISH = "Bellek yetmiyor: yığın boyutunu küçültün ve eğitimi yeniden b
 WRITTEN = {
     "utf-8": SIMPLIFIED, "utf-8-sig": SIMPLIFIED, "utf-16": SIMPLIFIED, "utf-16-le": SIMPLIFIED, "utf-16-be": TRADITIONAL,
     "utf-32": SIMPLIFIED, "utf-32-le": SIMPLIFIED, "utf-32-be": JAPANESE, "gbk": SIMPLIFIED, "gb18030": TRADITIONAL,
-    "big5": TRADITIONAL, "shift_jis": JAPANESE, "euc_jp": JAPANESE, "euc_kr": KOREAN, "cp949": KOREAN, "cp1250": POLISH,
+    "big5": TRADITIONAL, "shift_jis": JAPANESE, "euc_jp": JAPANESE, "iso2022_jp": JAPANESE, "euc_kr": KOREAN, "cp949": KOREAN, "cp1250": POLISH,
     "cp1251": RUSSIAN, "koi8_r": RUSSIAN, "cp1252": FRENCH, "latin-1": GERMAN, "cp1253": GREEK, "cp1254": TURKISH,
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Bytes to text: a byte order mark decides, then strict UTF-8, then what each reading costs as language.
+"""Bytes to text: a byte order mark decides, then escape sequences of Japanese, then strict UTF-8, then what each reading costs as language.
 
 A file that changes its encoding is decoded stretch by stretch, each with an encoding and a confidence of its own.
 Bytes that fit no character are given with their places.
@@ -14,6 +14,7 @@ from qwen_pipeline.text.decode_losses import Loss, decode_with_losses
 from qwen_pipeline.text.encoding_candidates import BY_NAME, MIXABLE, UTF8, WIDE, Candidate
 from qwen_pipeline.text.encoding_change import Stretch
 from qwen_pipeline.text.encoding_clean import read
+from qwen_pipeline.text.encoding_escaped import read_escaped
 from qwen_pipeline.text.encoding_guess import SUREST, rank
 from qwen_pipeline.text.encoding_main import find_main, is_doubtful_utf8
 from qwen_pipeline.text.encoding_sample import sample_of
@@ -85,6 +86,9 @@ def decode(data: bytes, encoding: str | None = None) -> Decoded:
     for mark, name, told in MARKS:
         if data.startswith(mark):
             return _marked(data, len(mark), BY_NAME[name], told)
+    if (escaped := read_escaped(data)) is not None:
+        text, name = escaped
+        return Decoded(text, (Span(0, len(text), name, SUREST),))
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:

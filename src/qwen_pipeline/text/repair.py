@@ -13,6 +13,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from qwen_pipeline.text.cyrillic import is_cyrillic_prose
 from qwen_pipeline.text.encoding_clean import reading_of, unusual_texts
 from qwen_pipeline.text.language_costs import CHINESE_JAPANESE_KOREAN, bits_of, units_of
 from qwen_pipeline.text.wrong_readings import LANGUAGES, WESTERN_READINGS, WRONG_READINGS, WrongReading
@@ -148,6 +149,8 @@ def _is_credible(found: str, reading: WrongReading) -> bool:
         return False
     if reading.right == "utf-8":
         return True
+    if reading.right == "cp1251":
+        return is_cyrillic_prose(found)
     usual = reading_of(found, "", CHINESE_JAPANESE_KOREAN)
     return usual.high >= _FEWEST and usual.excess <= _CREDIBLE
 
