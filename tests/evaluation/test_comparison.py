@@ -45,5 +45,6 @@ def test_rows_that_do_not_differ_are_not_told_apart() -> None:
 
 def test_too_few_rows_are_not_told_apart_however_large_the_difference() -> None:
     few, enough = ([9.0] * count for count in (5, 6))
-    assert compare_paired(few, [1.0] * 5, lower_is_better=True)["verdict"] == "not told apart"
+    found = compare_paired(few, [1.0] * 5, lower_is_better=True)
+    assert found == {"difference": -8.0, "low": None, "high": None, "verdict": "not told apart"}
     assert compare_paired(enough, [1.0] * 6, lower_is_better=True)["verdict"] == "better"

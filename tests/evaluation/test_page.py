@@ -65,6 +65,17 @@ def test_the_verdict_comes_first_and_text_is_escaped(page: str) -> None:
     assert "显存不够怎么办？" in page
 
 
+def test_a_page_of_one_validation_row_is_drawn_without_an_interval() -> None:
+    sides = [measured(loss, {}, {}) for loss in (2.0, 0.5)]
+    for side in sides:
+        side["rows"] = side["rows"][:1]
+        side["held_out"] = {"split": "validation", "test_rejected": 1}
+    page = render_page(build_report(sides[0], sides[1], seed=0), [], {})
+    assert "Evaluation on the validation split" in page
+    assert "tokenize rejected the only test example" in page
+    assert '<td class="number wide"></td>' in page
+
+
 def test_the_page_asks_the_network_for_nothing(page: str) -> None:
     assert not re.search(r"""(?:src|href)\s*=|https?://(?!www\.w3\.org)|url\(|@import""", page)
 

@@ -4,7 +4,7 @@ import pytest
 
 from qwen_pipeline.evaluation.comparison import LOWER_IS_BETTER
 from qwen_pipeline.evaluation.page_words import NAMES, figure, forgetting_in_chinese, verdict_in_chinese
-from qwen_pipeline.evaluation.report import _COMPARED
+from qwen_pipeline.evaluation.report import _COMPARED, verdict_of
 
 REPORT = {
     "rows": 75,
@@ -51,3 +51,12 @@ def test_chinese_says_too_that_the_rows_are_no_test_rows() -> None:
     assert "以上为验证集的结果" in verdict_in_chinese(validation)
     nothing = {"rows": 0, "held_out": {"split": None, "test_rejected": 3}}
     assert verdict_in_chinese(nothing).startswith("未评估。没有留出的数据：tokenize 拒绝了全部 3 条测试样本")
+
+
+def test_few_answers_have_no_interval_in_either_language() -> None:
+    loss = {"low": None, "high": None, "verdict": "not told apart"}
+    few = {**REPORT, "rows": 1, "differences": {"loss": loss}}
+    assert "0.677 → 0.175；回答太少，无法判断" in verdict_in_chinese(few)
+    english = verdict_of(REPORT["base"], REPORT["tuned"], loss, 1)
+    assert "the loss on 1 held-out answer is 74% lower" in english
+    assert "(0.677 to 0.175; too few answers to tell)" in english

@@ -138,3 +138,11 @@ def test_a_model_without_held_out_rows_says_that_it_was_not_measured() -> None:
     assert "Put files under test/" not in text
     assert "On rows of the training, opened by" in text
     assert "held-out" not in text
+
+
+def test_a_model_measured_on_validation_says_so_without_its_authors_remedy() -> None:
+    remark = "These are validation rows: put files under test/ in data_dir."
+    evaluation = {**CARD.evaluation, "verdict": f"Better: 72% lower. {remark}", "remark": remark}
+    text = replace(CARD, evaluation=evaluation).text("gguf", CHECKS, [])
+    assert "Better: 72% lower. It was measured on the validation split." in text
+    assert "data_dir" not in text

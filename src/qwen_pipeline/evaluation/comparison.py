@@ -35,13 +35,15 @@ def compare_paired(
 
     Returns:
         ``difference`` (tuned minus base), ``low`` and ``high`` of the 95 % interval, and the ``verdict``. Rows too few
-        for any are not told apart: resampling a handful of rows gives an interval that is far too narrow.
+        for one have no interval and are not told apart: resampling a handful gives one that is far too narrow.
 
     Source: Koehn, Statistical Significance Tests for Machine Translation Evaluation, 2004.
     """
     gap = np.asarray(tuned, dtype=np.float64) - np.asarray(base, dtype=np.float64)
     weight = np.ones_like(gap) if weights is None else np.asarray(weights, dtype=np.float64)
     difference = float(gap.sum() / max(weight.sum(), 1e-12))
+    if len(gap) < FEWEST_ROWS:
+        return {"difference": difference, "low": None, "high": None, "verdict": "not told apart"}
     drawn = _resample(gap, weight, np.random.default_rng(seed))
     edge = (1 - CONFIDENCE) / 2
     low, high = (float(value) for value in np.quantile(drawn, [edge, 1 - edge]))
@@ -49,7 +51,7 @@ def compare_paired(
         "difference": difference,
         "low": low,
         "high": high,
-        "verdict": _verdict(low, high, lower_is_better) if len(gap) >= FEWEST_ROWS else "not told apart",
+        "verdict": _verdict(low, high, lower_is_better),
     }
 
 

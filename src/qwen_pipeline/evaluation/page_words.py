@@ -65,8 +65,10 @@ def verdict_in_chinese(report: Mapping[str, Any]) -> str:
 def _comparison_in_chinese(report: Mapping[str, Any]) -> str:
     base, tuned, loss = report["base"], report["tuned"], report["differences"]["loss"]
     change = f"{'低' if tuned['loss'] < base['loss'] else '高'} {abs(1 - tuned['loss'] / base['loss']):.0%}"
-    figures = (
-        f"{base['loss']:.3f} → {tuned['loss']:.3f}，差值的 95% 区间为 {loss['low']:.3f} 至 {loss['high']:.3f}"
+    figures = f"{base['loss']:.3f} → {tuned['loss']:.3f}"
+    few = loss["low"] is None
+    figures += (
+        "；回答太少，无法判断" if few else f"，差值的 95% 区间为 {loss['low']:.3f} 至 {loss['high']:.3f}"
     )
     words = f"{VERDICTS[loss['verdict']]}：微调后的模型在 {report['rows']} 条留出答案上的损失比原模型{change}（{figures}）。"
     if "recognised" in tuned:

@@ -33,12 +33,15 @@ def build_report(base: Measured, tuned: Measured, seed: int) -> dict[str, Any]:
 
     Returns:
         ``verdict`` (a sentence), ``base`` and ``tuned`` (figures), ``differences`` (with intervals and verdicts),
-        ``groups``, ``general``, how many ``rows`` and ``questions`` were measured, and which split they are of
-        (``held_out``). Where nothing was held out there are no figures of it.
+        ``groups``, ``general``, how many ``rows`` and ``questions`` were measured, which split they are of
+        (``held_out``), and a ``remark`` where it is not test. Where nothing was held out there are no figures of it.
     """
     differences = _differences(base, tuned, seed) if tuned["rows"] else {}
+    remark = remark_of(tuned["held_out"])
+    verdict = _verdict(base, tuned, differences)
     return {
-        "verdict": _verdict(base, tuned, differences),
+        "verdict": f"{verdict} {remark}" if remark else verdict,
+        "remark": remark,
         "base": base["scores"],
         "tuned": tuned["scores"],
         "differences": differences,
@@ -58,11 +61,9 @@ def build_report(base: Measured, tuned: Measured, seed: int) -> dict[str, Any]:
 
 
 def _verdict(base: Measured, tuned: Measured, differences: Mapping[str, Any]) -> str:
-    words = "Not measured."
-    if differences:
-        words = verdict_of(base["scores"], tuned["scores"], differences["loss"], len(tuned["rows"]))
-    remark = remark_of(tuned["held_out"])
-    return f"{words} {remark}" if remark else words
+    if not differences:
+        return "Not measured."
+    return verdict_of(base["scores"], tuned["scores"], differences["loss"], len(tuned["rows"]))
 
 
 def _differences(base: Measured, tuned: Measured, seed: int) -> dict[str, Any]:
@@ -103,7 +104,10 @@ def verdict_of(
         loss: The compared loss.
         rows: Held-out answers behind it.
     """
-    interval = f"{base['loss']:.3f} to {tuned['loss']:.3f}, 95 % interval of the difference {loss['low']:.3f} to {loss['high']:.3f}"
+    figures = f"{base['loss']:.3f} to {tuned['loss']:.3f}"
+    interval = f"{figures}; too few answers to tell"
+    if loss["low"] is not None:
+        interval = f"{figures}, 95 % interval of the difference {loss['low']:.3f} to {loss['high']:.3f}"
     change = (
         f"{abs(1 - tuned['loss'] / base['loss']):.0%} {'lower' if tuned['loss'] < base['loss'] else 'higher'}"
     )

@@ -121,7 +121,11 @@ def _verdict(report: Mapping[str, Any]) -> list[str]:
     """The evaluation's verdict; what its author could do about missing rows is nothing for a reader."""
     if report.get("rows") == 0:
         return ["How good it is was not measured: no conversation was held out from the training.", ""]
-    return [report["verdict"], ""] if isinstance(report.get("verdict"), str) else []
+    if not isinstance(verdict := report.get("verdict"), str):
+        return []
+    if remark := report.get("remark"):
+        verdict = verdict.removesuffix(remark) + "It was measured on the validation split."
+    return [verdict, ""]
 
 
 def _gate(checks: Sequence[Mapping[str, Any]], split: str) -> list[str]:

@@ -43,7 +43,9 @@ from qwen_pipeline.tracking.additions import log_evaluation
     report = build_report(base_evaluation, tuned, parameters.seed)
     predictions = prediction_rows(base_evaluation, tuned, held_out)
     metrics = {
-        f"test_{side}_{name}": value for side in ("base", "tuned") for name, value in report[side].items()
+        f"{held_out.split}_{side}_{name}": value
+        for side in ("base", "tuned")
+        for name, value in report[side].items()
     }
     log_evaluation(
         train_report["mlflow_run_id"],
