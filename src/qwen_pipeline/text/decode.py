@@ -1,4 +1,4 @@
-"""Bytes to text: a byte order mark decides, then escape sequences of Japanese, then strict UTF-8, then what each reading costs as language.
+"""Bytes to text: a byte order mark decides, then escape sequences, then strict UTF-8, then what each reading costs as language.
 
 A file that changes its encoding is decoded stretch by stretch, each with an encoding and a confidence of its own.
 Bytes that fit no character are given with their places.

@@ -23,6 +23,8 @@ def colon_marks(head: list[MarkedLine]) -> Callable[[Iterable[MarkedLine]], Iter
     Args:
         head: The document's beginning.
     """
+    if not any(_MARK.match(line.text) for line in head):
+        return None
     has_options = any(_OPTION.match(line.text) for line in head if not line.fenced)
 
     def rewrite(lines: Iterable[MarkedLine]) -> Iterator[MarkedLine]:
