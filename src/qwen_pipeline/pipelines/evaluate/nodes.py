@@ -35,8 +35,8 @@ def evaluate_tuned(
     parameters: EvaluateParameters,
 ) -> tuple[dict[str, Any], pa.Table]:
     """Measure the tuned model, put it beside the base, add the figures to the training's run."""
-from qwen_pipeline.evaluation.report import PREDICTION_SCHEMA, build_report, prediction_rows
-from qwen_pipeline.tracking.additions import log_evaluation
+    from qwen_pipeline.evaluation.report import PREDICTION_SCHEMA, build_report, prediction_rows
+    from qwen_pipeline.tracking.additions import log_evaluation
 
     held_out = _held_out(clean, tokenized_test, tokenized_validation, parameters)
     tuned = _measure(base_model, adapter, held_out, parameters)
