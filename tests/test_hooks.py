@@ -64,6 +64,23 @@ def test_a_run_without_an_evaluation_says_nothing_of_one(tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize(
+    ("wanted", "trained", "told"), [(True, False, True), (True, True, False), (False, False, False)]
+)
+def test_a_profile_that_was_asked_for_and_not_made_is_told_with_the_way_to_it(
+    tmp_path, capsys, monkeypatch, logged, wanted, trained, told
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///nowhere.db")
+    train = {"log_level": "INFO", "enable_memory_profiling": wanted}
+    context = SimpleNamespace(project_path=tmp_path, config_loader={"parameters": {"train": train}})
+    hooks, after = ProjectHooks(), Finished(tmp_path, {"train_report"})
+    hooks.after_context_created(context)
+    if trained:
+        hooks.after_node_run(catalog=Catalog(), outputs={"train_report": {"mlflow_run_id": "r1"}})
+    hooks.after_pipeline_run(pipeline=after, catalog=after)
+    assert ("--force train" in capsys.readouterr().out) is told
+
+
 def test_other_nodes_log_nothing(logged):
     ProjectHooks().after_node_run(catalog=Catalog(), outputs={"data_report": {}})
     assert logged == []

@@ -26,13 +26,16 @@ class ProjectHooks:
     def __init__(self) -> None:
         self._project_path = Path.cwd()
         self._log_file: logging.Handler | None = None
+        self._awaits_profile = False
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Point MLflow at the project's store and apply ``log_level`` before anything is loaded."""
         self._project_path = Path(context.project_path)
         os.environ.setdefault("MLFLOW_TRACKING_URI", default_tracking_uri(self._project_path))
-        apply_log_level(str(context.config_loader["parameters"]["train"]["log_level"]))
+        train = context.config_loader["parameters"]["train"]
+        apply_log_level(str(train["log_level"]))
+        self._awaits_profile = bool(train["enable_memory_profiling"])
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
@@ -48,6 +51,7 @@ class ProjectHooks:
         report = outputs.get("train_report")
         if report is None:
             return
+        self._awaits_profile = False
         from qwen_pipeline.tracking.additions import log_evaluation
 
         pages = {f"{name}.html": str(catalog.load(name)) for name in DATA_PAGES if catalog.exists(name)}
@@ -62,6 +66,11 @@ class ProjectHooks:
         for name in [name for name in WORTH_A_LOOK if name in made]:
             path = Path(catalog[name].newest_path())
             click.echo(f"{WORTH_A_LOOK[name]:5}  {path.relative_to(self._project_path)}")
+        if "train_report" in made and self._awaits_profile:
+            click.echo(
+                "enable_memory_profiling=true has recorded nothing, because the training is current; add --force train "
+                "to train again and record it."
+            )
         self._close()
 
     @hook_impl
