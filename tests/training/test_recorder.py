@@ -13,7 +13,6 @@ import torch
 from qwen_pipeline.errors import TrainingInterruptedError
 from qwen_pipeline.tracking.reporter import SilentReporter
 from qwen_pipeline.training import step as step_module
-from qwen_pipeline.training.recorder import duration
 from training.tiny_training import make_rows, make_trainer
 
 
@@ -52,16 +51,6 @@ def test_steps_tokens_time_and_disk_are_told_before_the_first_step(
     told = next(message for message in caplog.messages if "optimiser steps" in message)
     assert told.startswith(f"2 optimiser steps over {tokens} tokens, about ")
     assert "checkpoints take up to" in told
-
-
-def test_durations_read_as_a_person_says_them() -> None:
-    assert [duration(s) for s in (4.2, 89, 90, 3600, 12_000)] == [
-        "4 s",
-        "89 s",
-        "2 min",
-        "60 min",
-        "3 h 20 min",
-    ]
 
 
 class Listener(SilentReporter):

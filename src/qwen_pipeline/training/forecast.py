@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qwen_pipeline.training.order import StepOrder
-from qwen_pipeline.training.recorder import duration
+from qwen_pipeline.training.progress import duration
 
 logger = logging.getLogger(__name__)
 MIB = 2**20

@@ -6,7 +6,6 @@ checkpoint to the same adapter.
 """
 
 import logging
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Any
 
 import torch
 from peft import PeftModel
-from rich.progress import Progress, TextColumn
 
 from qwen_pipeline.chat.packing import Row
 from qwen_pipeline.errors import OutOfMemoryError
@@ -37,6 +35,7 @@ from qwen_pipeline.training.optimisers import build_optimiser
 from qwen_pipeline.training.order import StepOrder
 from qwen_pipeline.training.planning import TrainingPlan
 from qwen_pipeline.training.precision import compute_dtype_for
+from qwen_pipeline.training.progress import TrainingProgress
 from qwen_pipeline.training.recorder import Recorder
 from qwen_pipeline.training.report import build_report
 from qwen_pipeline.training.schedule import RateSchedule
@@ -95,7 +94,7 @@ class Trainer:
         self.meter = MemoryMeter(self.device)
         self.recorder = Recorder(
             TrainingHistory(mlflow_run_id=reporter.run_id), parameters, reporter, MemoryMonitor(self.meter),
-            self.guard, self.order.steps, shows_lines=not sys.stderr.isatty(),
+            self.guard, self.order.steps,
         )  # fmt: skip
         self.checkpoints = Checkpoints(
             checkpoint_folder, total_limit=parameters.save_total_limit, only_model=parameters.save_only_model
@@ -144,12 +143,11 @@ class Trainer:
         self.meter.reset_peak()
         if self._owes_validation():
             self._validate_and_save()
-        with Interrupt() as interrupt, _progress() as bar:
-            task = bar.add_task("train", total=self.order.steps, completed=self.history.step, loss="")
+        with Interrupt() as interrupt, TrainingProgress(self.order.steps) as progress:
             while self.history.step < self.order.steps and not self._is_patient_out():
                 for rows in self._fetch():
                     self._train_step(rows)
-                    bar.update(task, completed=self.history.step, loss=f"loss {self.recorder.last_loss:.3f}")
+                    progress.show(self.history)
                     if interrupt.asked:
                         self._stop(interrupt.asked)
                     if self._rolled_back or self._is_patient_out():
@@ -265,9 +263,3 @@ class Trainer:
             self.meter.read(),
             self.recorder.monitor.history(),
         )
-
-
-def _progress() -> Progress:
-    """A bar with time left and loss; none where nobody looks."""
-    columns = (*Progress.get_default_columns(), TextColumn("{task.fields[loss]}"))
-    return Progress(*columns, disable=not sys.stderr.isatty(), transient=True)

@@ -1,9 +1,8 @@
 """Keeps the figures of a training, tells them on, and warns a user of what they show."""
 
 import logging
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 from qwen_pipeline.chat.packing import Row
 from qwen_pipeline.memory.monitor import MemoryMonitor
@@ -15,8 +14,6 @@ from qwen_pipeline.training.state import TrainingHistory
 from qwen_pipeline.training.step import StepResult
 
 logger = logging.getLogger(__name__)
-
-SECONDS_BETWEEN_LINES = 60.0  # of progress, where no bar is shown
 
 
 @dataclass
@@ -30,7 +27,6 @@ class Recorder:
         monitor: Memory over time.
         guard: Finds spikes and stalls.
         steps: Optimiser steps of the whole training.
-        shows_lines: Log the progress once a minute, as where no bar is shown.
     """
 
     history: TrainingHistory
@@ -39,13 +35,6 @@ class Recorder:
     monitor: MemoryMonitor
     guard: LossGuard
     steps: int
-    shows_lines: bool
-    _last_line: float = field(default_factory=time.monotonic)
-
-    @property
-    def last_loss(self) -> float:
-        """Loss of the last step; NaN before the first."""
-        return self.history.losses[-1] if self.history.losses else float("nan")
 
     def step(self, result: StepResult, rate: float) -> None:
         """Keep the figures of the step that was just taken, at learning rate ``rate``."""
@@ -62,7 +51,6 @@ class Recorder:
             logger.warning("%s", advice)
         if history.step % self.parameters.logging_steps == 0 or history.step == self.steps:
             self._report(result, rate)
-        self._line(result)
 
     def left_out(self, rows: Sequence[Row], result: StepResult, scale: float) -> None:
         """A step was left out because its loss or gradient is not finite.
@@ -127,27 +115,3 @@ class Recorder:
     def _keep_run_id(self) -> None:
         """A store that did not answer at first opens its run later than the training begins."""
         self.history.mlflow_run_id = self.reporter.run_id or self.history.mlflow_run_id
-
-    def _line(self, result: StepResult) -> None:
-        now = time.monotonic()
-        if not self.shows_lines or now - self._last_line < SECONDS_BETWEEN_LINES:
-            return
-        self._last_line = now
-        step = self.history.step
-        left = self.history.seconds / step * (self.steps - step)
-        logger.info(
-            "Step %d of %d: loss %.3f, %.0f tokens/s, %s left.",
-            step,
-            self.steps,
-            result.loss,
-            self.history.tokens_per_second,
-            duration(left),
-        )
-
-
-def duration(seconds: float) -> str:
-    """A time as a person says it: 40 s, 12 min, 3 h 20 min."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
