@@ -69,10 +69,12 @@ def test_text_about_the_tags_stays_text(question: str, answer: str) -> None:
     assert "thinking_block_restored" not in row.repairs
 
 
-def test_a_block_that_never_closes_is_refused_with_a_reason_of_its_own() -> None:
+def test_a_block_that_never_closes_is_text_that_is_noted() -> None:
     row = clean("Two and two?", "<think>\nFirst I add, then I")
-    assert isinstance(row, Fault)
-    assert row.reason == "unclosed_thinking"
+    assert isinstance(row, CleanRow)
+    (text,) = answers(row)
+    assert "<think>" not in text and text.endswith("First I add, then I")
+    assert row.repairs == ["thinking_left_open", "control_tokens_escaped"]
 
 
 def test_reasoning_without_an_answer_is_an_empty_answer() -> None:

@@ -86,14 +86,10 @@ def clean_messages(
         for (role, text), flags in zip(given, traits, strict=True)
     ]
     messages = [(role, text) for (role, _), (text, _) in zip(given, cleaned, strict=True)]
-    is_open = False
     if any("<" in text for _, text in messages):
-        messages, is_open = _settle_tags(messages, repairs)
+        messages = _settle_tags(messages, repairs)
     question = "\n".join(text for role, text in messages[:-1] if role != "system")
     answer = messages[-1][1]
-    if is_open:
-        detail = "the answer opens a thinking block and never closes it"
-        return Fault(RejectReason.UNCLOSED_THINKING, detail, question)
     fault = _find_fault(messages, [flags for _, flags in cleaned], rules)
     if fault is not None:
         return Fault(*fault, question)
@@ -138,15 +134,14 @@ def _clean_text(
     return text, traits
 
 
-def _settle_tags(
-    messages: list[tuple[str, str]], repairs: dict[str, None]
-) -> tuple[list[tuple[str, str]], bool]:
-    """The messages with structure told from text, and whether an answer's thinking block is left open."""
+def _settle_tags(messages: list[tuple[str, str]], repairs: dict[str, None]) -> list[tuple[str, str]]:
+    """The messages with structure told from text; a block that is left open is text, and noted."""
     is_about_tags = asks_about_tags(text for role, text in messages if role == "user")
-    settled, is_open = [], False
+    settled = []
     for role, text in messages:
         if role == "assistant" and not is_about_tags:
-            is_open = is_open or is_left_open(text)
+            if is_left_open(text):
+                repairs["thinking_left_open"] = None
             restored = restore_opening(text)
             if restored is not None:
                 text = restored
@@ -154,7 +149,7 @@ def _settle_tags(
         text, escaped = _escape(role, text)
         repairs.update({"control_tokens_escaped": None} if escaped else {})
         settled.append((role, text))
-    return settled, is_open
+    return settled
 
 
 def _escape(role: str, text: str) -> tuple[str, int]:

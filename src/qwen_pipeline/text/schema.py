@@ -60,7 +60,6 @@ class RejectReason(StrEnum):
     UNREPAIRABLE_TEXT = "unrepairable_text"
     EMPTY_QUESTION = "empty_question"
     EMPTY_ANSWER = "empty_answer"
-    UNCLOSED_THINKING = "unclosed_thinking"
     TOO_SHORT = "too_short"
     TOO_LONG = "too_long"
     REPETITIVE = "repetitive"
