@@ -208,6 +208,28 @@ def test_a_disk_that_fills_up_while_it_is_written_to_is_waited_for(
     assert sum("Paused" in record.message for record in caplog.records) == 1
 
 
+def test_a_checkpoint_that_gave_way_to_one_that_never_came_is_taken_back(
+    trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = checkpoints(tmp_path, total_limit=1)
+    kept.save(1, trainer.model, {"step": 1})
+    replace = Path.replace
+
+    def killed(self: Path, target: Path) -> Path:
+        if target.name == "checkpoint-1":
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "replace", killed)
+        kept.save(1, trainer.model, {"step": 1, "again": True})
+    again = checkpoints(tmp_path)
+    again.clear_leftovers()
+    newest = again.newest()
+    assert newest is not None and newest[1] == {"step": 1}
+    assert names(tmp_path) == ["checkpoint-1"]
+
+
 def test_a_copy_of_a_checkpoint_under_another_name_is_left_alone(trainer: Trainer, tmp_path: Path) -> None:
     kept = checkpoints(tmp_path)
     (tmp_path / "checkpoint-0 (copy)").mkdir()

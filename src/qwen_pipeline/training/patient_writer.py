@@ -25,6 +25,7 @@ RESERVE_BYTES = 16 * MIB  # left for the log, the tracker and the reports
 WAIT_SECONDS = 5.0
 PATIENCE_SECONDS = 600.0  # how long a run pauses on a full disk before it stops
 PARTIAL = ".partial-"  # begins the name of what is not whole
+REPLACED = f"{PARTIAL}replaced-"  # and of a folder that gives way to a new one
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -78,16 +79,20 @@ class PatientWriter:
                 self._pause(f"{self.folder} is full ({cause.strerror})", deadline)
 
     def clear_leftovers(self) -> None:
-        """Remove what a killed or failed write left behind."""
+        """Remove what a killed or failed write left behind; a folder that gave way to one that never came returns."""
         for path in self.folder.glob(f"{PARTIAL}*"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            given_up = self.folder / path.name.removeprefix(REPLACED)
+            if path.name.startswith(REPLACED) and not given_up.exists():
+                path.rename(given_up)
+            else:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _put(self, name: str, write: Callable[[Path], None]) -> Path:
         target, partial = self.folder / name, self.folder / f"{PARTIAL}{os.getpid()}-{name}"
         write(partial)
         flush_tree(partial)
         if target.is_dir():  # a folder cannot be replaced in one step
-            target.rename(self.folder / f"{PARTIAL}replaced-{os.getpid()}-{name}")
+            target.rename(self.folder / f"{REPLACED}{name}")
         partial.replace(target)
         flush_folder(self.folder)
         self.clear_leftovers()

@@ -96,7 +96,9 @@ def forget_training(checkpoint_folder: Path) -> None:
 
 def _history(checkpoint_folder: Path) -> TrainingHistory:
     """Of the training that was interrupted; its weights and moments stay in the file."""
-    found = _checkpoints(checkpoint_folder).newest(mapped=True)
+    checkpoints = _checkpoints(checkpoint_folder)
+    checkpoints.clear_leftovers()
+    found = checkpoints.newest(mapped=True)
     return TrainingHistory.from_dict(found[1]["history"]) if found else TrainingHistory()
 
 
