@@ -1,6 +1,7 @@
 """Training on a card: parity, limits, throughput, profile, peers, plan against measured peaks. One command, under 10 minutes.
 
     python benchmarks/bench_train_gpu.py --output result.json [--budget-seconds 540] [--config DIRECTORY] [--tiny]
+        [--parts throughput,peers] [--after EARLIER.json]
 
 Needs torch >= 2.11, transformers >= 5.17, peft and bitsandbytes, and no installed package of this project; no data and no weights: the
 model has Qwen3-4B's shape (or that of --config) and random weights. `--tiny` runs the same code on a CPU in a minute, with the counter of
@@ -9,7 +10,8 @@ live tensor bytes in the place of the allocator's.
 The output is written whole after every part, and each part has its share of the time: what fails or has no time left costs only
 itself. The peer inside of `throughput` is plain transformers + peft as a Trainer runs it: padded rows, logits of all tokens, all layers
 recomputed (its default) or, in its best mode, rows grouped by length and all activations kept. It runs on this project's fused layers too,
-which flatters it; `peers` are other programs' own trainers. Rows have the lengths of a chat data set (log-normal, median 400 tokens).
+which flatters it; `peers` are other programs' own trainers. A second run can be kept to some parts, and to those cases of the grid that an
+earlier one did not reach. Rows have the lengths of a chat data set (log-normal, median 400 tokens).
 """
 
 import argparse
@@ -26,7 +28,7 @@ from gpu_source import find_package
 find_package()
 
 import torch  # noqa: E402
-from gpu_grid import FULL, SMALL, Grid, Traces, check_plan  # noqa: E402
+from gpu_grid import FULL, SMALL, Grid, Traces, check_plan, measured_before  # noqa: E402
 from gpu_limits import check_limits  # noqa: E402
 from gpu_model import QWEN3_4B, TINY  # noqa: E402
 from gpu_parity import check_parity  # noqa: E402
@@ -59,8 +61,8 @@ def main() -> None:
     try:
         for name, check in list_checks(options, config, device, grid, traces).items():
             report.attempt(name, partial(run_afresh, check=check), SHARES[name])
-        ours = figures["throughput"].get("median", {}).get("ours")
-        report.note(ours_beside_peers=compare(ours, figures["peers"]))
+        ours = figures.get("throughput", {}).get("median", {}).get("ours")
+        report.note(ours_beside_peers=compare(ours, figures.get("peers", {})))
     finally:
         traces.close()
         report.note(seconds=time.perf_counter() - start)
@@ -76,7 +78,20 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--config", help="a folder with config.json; Qwen3-4B's shape by default")
     parser.add_argument("--tiny", action="store_true", help="a small shape, also on a CPU")
     parser.add_argument("--repeats", type=int, default=5)
-    return parser.parse_args()
+    parser.add_argument("--parts", help=f"joined by commas; all of {', '.join(SHARES)} by default")
+    parser.add_argument(
+        "--after", type=Path, help="an earlier output, whose cases of the grid are not run again"
+    )
+    options = parser.parse_args()
+    unknown = set(chosen(options)) - set(SHARES)
+    if unknown:
+        parser.error(f"--parts: {', '.join(sorted(unknown))}: there are {', '.join(SHARES)}")
+    return options
+
+
+def chosen(options: argparse.Namespace) -> list[str]:
+    """The parts that are asked for."""
+    return options.parts.split(",") if options.parts else list(SHARES)
 
 
 def list_checks(
@@ -87,7 +102,7 @@ def list_checks(
         *(["--tiny"] if options.tiny else []),
         *(["--config", options.config] if options.config else []),
     ]
-    return {
+    checks = {
         "parity": partial(check_parity, device=device),
         "limits": partial(check_limits, config=config, device=device, tiny=options.tiny),
         "throughput": partial(
@@ -95,8 +110,11 @@ def list_checks(
         ),
         "profile": partial(profile_step, config=config, device=device, tiny=options.tiny),
         "peers": partial(measure_peers, settings=settings, tiny=options.tiny, cap_gb=CAP_GB),
-        "plan": partial(check_plan, config=config, device=device, grid=grid, traces=traces),
+        "plan": partial(
+            check_plan, config=config, device=device, grid=grid, traces=traces, known=measured_before(options.after)
+        ),
     }  # fmt: skip
+    return {name: check for name, check in checks.items() if name in chosen(options)}
 
 
 def run_afresh(part: Part, check: Check) -> None:

@@ -1,13 +1,15 @@
 """Planned against measured: 30 configurations (rank, length, activations) under five caps, 150 in all.
 
 A run that the plan lets through and that does not fit is a failure. Those that the plan fills the cap with come first: an error of
-the plan shows there. What the time does not suffice for is counted.
+the plan shows there. What the time does not suffice for is counted, and can be run later.
 """
 
+import json
 import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -107,20 +109,48 @@ def plan_request(
     return Planner(request, traced).plan(tokens, policy, 1)
 
 
-def check_plan(part: Part, config: Any, device: torch.device, grid: Grid, traces: Traces) -> None:
-    """Run the grid, half of the time for each rank, and sum it up."""
+CaseName = tuple[int, int, int, str]  # rank, GiB of the cap, tokens, activations
+
+
+def measured_before(output: Path | None) -> dict[CaseName, dict[str, Any]]:
+    """The cases of an earlier run that need not be run again, as it recorded them."""
+    ranks = json.loads(output.read_text(encoding="utf-8")).get("plan", {}) if output else {}
+    cases = [case for found in ranks.values() if isinstance(found, dict) for case in found.get("cases", [])]
+    return {name_of(case): case for case in cases if "measured_gib" in case}
+
+
+def name_of(case: dict[str, Any]) -> CaseName:
+    """What tells a recorded case from the others."""
+    return case["rank"], case["cap_gb"], case["tokens"], case["policy"]
+
+
+def check_plan(
+    part: Part,
+    config: Any,
+    device: torch.device,
+    grid: Grid,
+    traces: Traces,
+    known: dict[CaseName, dict[str, Any]],
+) -> None:
+    """Run the grid, half of the time for each rank, and sum it up with what is known from before."""
     for number, rank in enumerate(grid.ranks):
         share = 1 / (len(grid.ranks) - number)
         part.attempt(
             f"rank {rank}",
-            lambda inner, rank=rank: check_rank(inner, config, device, grid, rank, traces.of(rank)),
+            lambda inner, rank=rank: check_rank(inner, config, device, grid, rank, traces.of(rank), known),
             share,
         )
     part.note(**sum_up(part.figures, grid))
 
 
 def check_rank(
-    part: Part, config: Any, device: torch.device, grid: Grid, rank: int, traced: TracedSteps
+    part: Part,
+    config: Any,
+    device: torch.device,
+    grid: Grid,
+    rank: int,
+    traced: TracedSteps,
+    known: dict[CaseName, dict[str, Any]],
 ) -> None:
     """All cases of one rank, the tightest first, as long as there is time."""
     model = build_model(config, device, torch.bfloat16, rank)
@@ -132,8 +162,11 @@ def check_rank(
         for case in sorted(
             planned, key=lambda case: case.plan.needs_gib / case.plan.cap.usable_gib, reverse=True
         ):
+            described = describe_case(case)
             if not case.plan.fits:
-                cases.append(describe_case(case))
+                cases.append(described)
+            elif name_of(described) in known:
+                cases.append({**known[name_of(described)], "from_before": True})
             elif part.seconds_left() > 0:
                 cases.append(run_case(model, config, case, device))
                 part.note()

@@ -47,9 +47,9 @@ def build_base(config: Any, device: torch.device, dtype: torch.dtype) -> nn.Modu
     for module in model.modules():
         for name, parameter in module._parameters.items():
             if parameter is not None and parameter.device.type == "meta":
-                values = torch.ones if parameter.dim() == 1 else torch.randn
-                data = values(parameter.shape, device=device, dtype=dtype)
-                module._parameters[name] = nn.Parameter(data if parameter.dim() == 1 else data * 0.02, False)
+                values = torch.ones if parameter.dim() == 1 else random_weight
+                data = values(parameter.shape, device=device).to(dtype)
+                module._parameters[name] = nn.Parameter(data, False)
     model.tie_weights()
     rotary = type(model.model.rotary_emb)
     with device:
@@ -58,11 +58,16 @@ def build_base(config: Any, device: torch.device, dtype: torch.dtype) -> nn.Modu
     return model.requires_grad_(False)
 
 
+def random_weight(shape: Sequence[int], device: torch.device) -> Tensor:
+    """Drawn in float32, so that models of all dtypes have the same weights but for rounding."""
+    return torch.randn(shape, device=device).mul_(0.02)
+
+
 def quantised(linear: nn.Linear, device: torch.device, dtype: torch.dtype) -> Linear4bit:
     module = Linear4bit(
         linear.in_features, linear.out_features, bias=False, compute_dtype=dtype, device="meta"
     )
-    weight = torch.randn(linear.out_features, linear.in_features, device=device, dtype=dtype) * 0.02
+    weight = random_weight((linear.out_features, linear.in_features), device).to(dtype)
     module.weight = Params4bit(weight, requires_grad=False, quant_type="nf4").to(device)
     return module
 

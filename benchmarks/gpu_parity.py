@@ -1,6 +1,6 @@
 """Whether a step on the device is the step that it should be: against the padded peer's, after a recovery, and twenty in a row."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -20,46 +20,99 @@ from qwen_pipeline.model.lora import ALL_LINEAR
 from qwen_pipeline.training.step import Stepper, packed_loss
 
 STEPS = 20
+Trains = Callable[[Rows], float]  # takes a step and returns the loss before it
 
 
 def check_parity(part: Part, device: torch.device) -> None:
     """Packed step on the device against the padded peer's, in float32, recovery against none, and the losses of some steps."""
     part.attempt("kernels", lambda inner: check_kernels(inner, device))
     check_gradients(part, device)
+    compare_losses(part, device)
+
+
+def compare_losses(part: Part, device: torch.device) -> None:
+    """The losses of some steps of this loop and of plain transformers with peft, in both dtypes, from the same adapters.
+
+    The bfloat16 losses are held against the float32 ones too: that says which of the two is nearer to the truth.
+    """
+    start = get_peft_model_state_dict(plain_model(device, torch.float32))
+    found = {
+        (dtype, trainer): losses_of(trainer, start, device, dtype)
+        for dtype in (torch.float32, torch.bfloat16)
+        for trainer in (plain_trainer, our_trainer)
+    }
+    exact = found[torch.float32, plain_trainer]
     for dtype in (torch.float32, torch.bfloat16):
-        part.note(**{f"losses_of_{STEPS}_steps_{dtype}".replace("torch.", ""): compare_losses(device, dtype)})
+        name = f"losses_of_{STEPS}_steps_{str(dtype).removeprefix('torch.')}"
+        part.note(**{name: largest_difference(found[dtype, our_trainer], found[dtype, plain_trainer])})
+    part.note(
+        bfloat16_from_float32={
+            "ours": largest_difference(found[torch.bfloat16, our_trainer], exact),
+            "plain": largest_difference(found[torch.bfloat16, plain_trainer], exact),
+        }
+    )
 
 
-def compare_losses(device: torch.device, dtype: torch.dtype) -> float:
-    """The largest relative difference between the losses of this loop and those of plain transformers with peft."""
-    config = Qwen3Config(**TINY)
-    ours = build_model(config, device, dtype, 8)
-    theirs = get_peft_model(
-        build_base(config, device, dtype),
-        LoraConfig(r=8, lora_alpha=16, target_modules=list(ALL_LINEAR), task_type="CAUSAL_LM"),
-    ).train()
-    set_peft_model_state_dict(theirs, get_peft_model_state_dict(ours))
-    ours.get_base_model().set_attn_implementation(register_packed_attention())
-    apply_activation_policy(ours, ActivationPolicy(0))
-    optimisers = [
-        torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
-        for model in (ours, theirs)
-    ]
+def largest_difference(losses: Sequence[float], others: Sequence[float]) -> float:
+    """Relative."""
+    return max(abs(one / other - 1) for one, other in zip(losses, others, strict=True))
+
+
+def losses_of(
+    trainer: Callable[[Any, torch.device, torch.dtype], Trains],
+    start: dict[str, Tensor],
+    device: torch.device,
+    dtype: torch.dtype,
+) -> list[float]:
+    """Of some steps on rows that change, from the same adapters."""
+    model = plain_model(device, dtype)
+    set_peft_model_state_dict(model, start)
+    train = trainer(model, device, dtype)
+    return [train(make_rows([60, 33, 17 + step, 48], TINY["vocab_size"])) for step in range(STEPS)]
+
+
+def plain_model(device: torch.device, dtype: torch.dtype) -> Any:
+    """Layers of transformers itself in 4 bits, with peft's own adapters."""
+    lora = LoraConfig(r=8, lora_alpha=16, target_modules=list(ALL_LINEAR), task_type="CAUSAL_LM")
+    return get_peft_model(build_base(Qwen3Config(**TINY), device, dtype), lora).train()
+
+
+def adam_of(model: Any) -> torch.optim.Optimizer:
+    """The optimiser of all that are compared; a rate at which a small model moves far in a few steps."""
+    return torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
+
+
+def plain_trainer(model: Any, device: torch.device, dtype: torch.dtype) -> Trains:
+    """Steps as transformers' Trainer takes them."""
+    optimiser = adam_of(model)
+
+    def train(rows: Rows) -> float:
+        optimiser.zero_grad()
+        loss = float(peer_step(model, rows, device, dtype == torch.bfloat16))
+        torch.nn.utils.clip_grad_norm_(optimiser.param_groups[0]["params"], 1.0)
+        optimiser.step()
+        return loss
+
+    return train
+
+
+def our_trainer(plain: Any, device: torch.device, dtype: torch.dtype) -> Trains:
+    """The loop's own steps on a model with the adapters of ``plain``."""
+    model = build_model(Qwen3Config(**TINY), device, dtype, 8)
+    set_peft_model_state_dict(model, get_peft_model_state_dict(plain))
+    model.get_base_model().set_attn_implementation(register_packed_attention())
+    apply_activation_policy(model, ActivationPolicy(0))
     stepper = Stepper(
-        model=ours, optimiser=optimisers[0], device=device, compute_dtype=dtype, max_grad_norm=1.0, max_rows=2, max_tokens=None,
-        scaler=torch.amp.GradScaler(device.type, enabled=False), on_event=lambda event: None,
+        model=model, optimiser=adam_of(model), device=device, compute_dtype=dtype, max_grad_norm=1.0, max_rows=2,
+        max_tokens=None, scaler=torch.amp.GradScaler(device.type, enabled=False), on_event=lambda event: None,
     )  # fmt: skip
-    largest = 0.0
-    for step in range(STEPS):
-        rows = make_rows([60, 33, 17 + step, 48], TINY["vocab_size"])
+
+    def train(rows: Rows) -> float:
         loss = stepper.accumulate(rows).loss
         stepper.update()
-        optimisers[1].zero_grad()
-        other = float(peer_step(theirs, rows, device, dtype == torch.bfloat16))
-        torch.nn.utils.clip_grad_norm_(optimisers[1].param_groups[0]["params"], 1.0)
-        optimisers[1].step()
-        largest = max(largest, abs(loss / other - 1))
-    return largest
+        return loss
+
+    return train
 
 
 def check_gradients(part: Part, device: torch.device) -> None:

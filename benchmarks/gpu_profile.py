@@ -1,6 +1,8 @@
 """Where the time of one step goes: the kernels of the device, and how long the host takes to call them."""
 
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -10,9 +12,9 @@ from gpu_report import Part
 from gpu_throughput import chat_rows
 from torch.profiler import ProfilerActivity, profile
 
-from qwen_pipeline.memory.activations import ActivationPolicy
+from qwen_pipeline.memory.activations import ActivationPolicy, apply_activation_policy, decoder_layers
 
-MOST_KERNELS = 25
+MOST_KERNELS, RECOMPUTING_TURNS = 25, 3
 
 
 def profile_step(part: Part, config: Any, device: torch.device, tiny: bool) -> None:
@@ -49,4 +51,22 @@ def profile_step(part: Part, config: Any, device: torch.device, tiny: bool) -> N
         host_ms=called * 1e3,
         kernels_ms=sum(microseconds for _, microseconds, _ in spent) / 1e3,
         longest=[[name[:100], microseconds / 1e3, count] for name, microseconds, count in longest],
+        recomputing_ms=time_recomputing(model, step),
     )
+
+
+def time_recomputing(model: Any, step: Callable[[], tuple[float, float]]) -> dict[str, list[float]]:
+    """Milliseconds of a step with all layers recomputed, their last product left out or not, in turns."""
+    layers, found = decoder_layers(model), {"last product left out": [], "whole": []}
+    own = [layer.recomputing for layer in layers]
+    for turn in range(RECOMPUTING_TURNS + 1):
+        for name, times in found.items():
+            for layer, context in zip(layers, own, strict=True):
+                layer.recomputing = nullcontext if name == "whole" else context
+            apply_activation_policy(model, ActivationPolicy(0))
+            taken = step()[1]
+            if turn:  # the first of each is not counted
+                times.append(taken * 1e3)
+    for layer, context in zip(layers, own, strict=True):
+        layer.recomputing = context
+    return {name: sorted(times) for name, times in found.items()}

@@ -73,6 +73,9 @@ def test_the_benchmark_runs_on_a_bare_machine_and_its_checks_hold(project_dir, t
     assert not errors_in(result)
     assert result["parity"]["gradient_against_peer"] < 1e-5
     assert result["parity"]["gradient_after_recovery"] < 1e-5
+    assert result["parity"]["losses_of_20_steps_float32"] < 1e-4
+    rounding = result["parity"]["bfloat16_from_float32"]
+    assert 0 < rounding["ours"] < 2 * rounding["plain"] < 2e-2
     assert {(case["tokens"], case["policy"]) for case in result["plan"]["rank 8"]["cases"]} == {
         (tokens, policy) for tokens in (64, 192) for policy in ("recompute", "keep:2")
     }
@@ -83,11 +86,27 @@ def test_the_benchmark_runs_on_a_bare_machine_and_its_checks_hold(project_dir, t
     assert result["throughput"]["share_of_matrix_rate"] > 0
     assert result["profile"]["kernels_ms"] > 0
     assert result["profile"]["longest"]
+    assert set(result["profile"]["recomputing_ms"]) == {"last product left out", "whole"}
     assert result["peers"]["not_installed"] == ["trl, padded", "trl, packed"]
     assert result["peers"]["transformers"]["capped"]
     assert result["ours_beside_peers"]["ratios"]["transformers"] > 0
     assert result["limits"]["step"]["met"] and result["limits"]["long_row"]["met"]
     assert 0 < result["limits"]["step"]["peak_gib"] < 0.1
+
+
+def test_cases_of_an_earlier_run_are_not_run_again(benchmarks, tmp_path):
+    from gpu_grid import measured_before, name_of
+
+    case = {"rank": 8, "cap_gb": 6, "tokens": 512, "policy": "recompute", "fits": True, "measured_gib": 3.0}
+    failed = {**case, "tokens": 1024, "failed": "out of memory"}
+    del failed["measured_gib"]
+    earlier = tmp_path / "earlier.json"
+    earlier.write_text(
+        json.dumps({"plan": {"rank 8": {"cases": [case, failed]}, "run": 2}}), encoding="utf-8"
+    )
+    assert measured_before(earlier) == {name_of(case): case}
+    assert measured_before(None) == {}
+    assert name_of(case) == (8, 6, 512, "recompute")
 
 
 def errors_in(figures):
@@ -258,8 +277,8 @@ def plan_of(tokens, usable_gib, needs_gib):
     )  # fmt: skip
 
 
-def run_grid(monkeypatch, report, seconds_of_a_case):
-    """Three plans (one does not fit) on a machine where a case takes so long; the tokens of what was run."""
+def run_grid(monkeypatch, report, seconds_of_a_case, known=None):
+    """Four plans (one does not fit) on a machine where a case takes so long; the tokens of what was run."""
     import gpu_grid
 
     clock, run = [0.0], []
@@ -277,7 +296,9 @@ def run_grid(monkeypatch, report, seconds_of_a_case):
     monkeypatch.setattr(gpu_grid, "plan_cases", lambda *arguments: (cases, []))
     monkeypatch.setattr(gpu_grid, "run_case", run_case)
     monkeypatch.setattr("gpu_report.time.perf_counter", lambda: clock[0])
-    report.attempt("plan", lambda part: gpu_grid.check_plan(part, None, torch.device("cpu"), grid, traces))
+    report.attempt(
+        "plan", lambda part: gpu_grid.check_plan(part, None, torch.device("cpu"), grid, traces, known or {})
+    )
     return run, report.figures["plan"]
 
 
@@ -288,6 +309,21 @@ def test_the_grid_runs_the_tightest_plans_first_and_counts_all(report, monkeypat
         "configurations": 4, "run": 3, "do_not_fit_by_plan": 1, "left_out": 0, "failures": 0,
     }  # fmt: skip
     assert found["largest_error"] == 0.04
+
+
+def test_what_an_earlier_run_has_measured_is_not_run_again_and_counts(report, monkeypatch):
+    earlier = {
+        "rank": 8,
+        "cap_gb": 4,
+        "tokens": 2,
+        "policy": "recompute",
+        "fits": True,
+        "measured_gib": 1,
+        "error": 0.03,
+    }
+    run, found = run_grid(monkeypatch, report, 0.0, known={(8, 4, 2, "recompute"): earlier})
+    assert run == [4, 1]
+    assert (found["run"], found["left_out"], found["largest_error"]) == (3, 0, 0.04)
 
 
 def test_what_the_time_does_not_suffice_for_is_counted(report, monkeypatch):
