@@ -15,7 +15,7 @@ from qwen_pipeline.memory.recovery import is_out_of_memory, release_memory
 from qwen_pipeline.memory.trace import follow_model
 from qwen_pipeline.model.attention import register_packed_attention
 from qwen_pipeline.training.memory_recipe import step_recipe
-from qwen_pipeline.training.step import packed_loss
+from qwen_pipeline.training.micro_step import packed_loss
 
 QWEN3_4B: dict[str, Any] = {
     "vocab_size": 151_936, "hidden_size": 2560, "intermediate_size": 9728, "num_hidden_layers": 36,

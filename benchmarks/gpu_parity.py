@@ -17,7 +17,8 @@ from qwen_pipeline.memory.recovery import run_or_split
 from qwen_pipeline.memory.transaction import GradientTransaction
 from qwen_pipeline.model.attention import register_packed_attention
 from qwen_pipeline.model.lora import ALL_LINEAR
-from qwen_pipeline.training.step import Stepper, packed_loss
+from qwen_pipeline.training.micro_step import packed_loss
+from qwen_pipeline.training.step import Stepper
 
 STEPS = 20
 Trains = Callable[[Rows], float]  # takes a step and returns the loss before it

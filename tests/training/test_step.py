@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from qwen_pipeline.chat.packing import count_trained_tokens, pack, split_rows
-from qwen_pipeline.training import step as step_module
+from qwen_pipeline.training import micro_step as micro_step_module
 from qwen_pipeline.training.loop import Trainer
-from qwen_pipeline.training.step import packed_loss
+from qwen_pipeline.training.micro_step import packed_loss
 from training.tiny_training import make_rows, make_trainer
 
 
@@ -68,7 +68,7 @@ def test_running_out_of_memory_leaves_the_gradient_as_it_would_have_been(
 ) -> None:
     trainer, rows = make_trainer(tiny, tmp_path), make_rows(8)
     undisturbed = gradients(trainer, rows, 3)
-    calls, real = [0], step_module.packed_loss
+    calls, real = [0], micro_step_module.packed_loss
 
     def fails_once(model: Any, batch: Any) -> torch.Tensor:
         calls[0] += 1
@@ -76,7 +76,7 @@ def test_running_out_of_memory_leaves_the_gradient_as_it_would_have_been(
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1.00 GiB")
         return real(model, batch)
 
-    monkeypatch.setattr(step_module, "packed_loss", fails_once)
+    monkeypatch.setattr(micro_step_module, "packed_loss", fails_once)
     assert relative(gradients(trainer, rows, 3), undisturbed) <= 1e-5
     kinds = [event["kind"] for event in trainer.history.events]
     assert kinds == ["out_of_memory"]
@@ -111,7 +111,7 @@ def test_validation_splits_when_memory_runs_out_and_changes_no_weight(
     trainer, rows = make_trainer(tiny, tmp_path, lora_dropout=0.5), make_rows(6)
     before = gradients(trainer, rows, 6)
     expected = trainer.stepper.validate(rows)
-    calls, real = [0], step_module.last_hidden_states
+    calls, real = [0], micro_step_module.last_hidden_states
 
     def fails_once(model: Any, batch: Any) -> torch.Tensor:
         calls[0] += 1
@@ -119,7 +119,7 @@ def test_validation_splits_when_memory_runs_out_and_changes_no_weight(
             raise torch.OutOfMemoryError("out of memory")
         return real(model, batch)
 
-    monkeypatch.setattr(step_module, "last_hidden_states", fails_once)
+    monkeypatch.setattr(micro_step_module, "last_hidden_states", fails_once)
     assert trainer.stepper.validate(rows) == pytest.approx(expected, rel=1e-6)
     assert calls[0] == 3
     monkeypatch.undo()

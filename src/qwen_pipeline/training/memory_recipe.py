@@ -14,7 +14,7 @@ from qwen_pipeline.memory.trace import MicroBatchShape, StepRecipe
 from qwen_pipeline.memory.transaction import GradientTransaction
 from qwen_pipeline.model.attention import register_packed_attention
 from qwen_pipeline.model.lora import attach_lora
-from qwen_pipeline.training.step import micro_step
+from qwen_pipeline.training.micro_step import micro_step
 
 
 def step_recipe(

@@ -10,17 +10,15 @@ import torch
 from peft import PeftModel
 from torch import Tensor
 
-from qwen_pipeline.chat.packing import PackedBatch, Row, count_trained_tokens, halves, pack, split_rows
+from qwen_pipeline.chat.packing import Row, count_trained_tokens, halves, pack, split_rows
 from qwen_pipeline.errors import OutOfMemoryError
 from qwen_pipeline.memory.activations import ActivationPolicy, temporary_policy
-from qwen_pipeline.memory.chunked_loss import linear_cross_entropy, score_tokens
 from qwen_pipeline.memory.recovery import OutOfMemoryEvent, run_or_retry, run_or_split
 from qwen_pipeline.memory.transaction import GradientTransaction, OptimizerTransaction
-from qwen_pipeline.model.attention import packed_hidden_states
-from qwen_pipeline.model.device import autocast
 from qwen_pipeline.model.dropout import without_dropout
 from qwen_pipeline.training.flat_parameters import FlatParameters, flatten_parameters
-from qwen_pipeline.training.noise import noisy_embeddings, row_seeds
+from qwen_pipeline.training.micro_step import micro_step, score_micro_batch
+from qwen_pipeline.training.noise import row_seeds
 from qwen_pipeline.training.ranks import own_share, sum_gradients, sum_over_ranks
 from qwen_pipeline.training.state import random_states, restore_random_states
 
@@ -28,51 +26,6 @@ OnEvent = Callable[[OutOfMemoryEvent], None]
 MOST_FRUGAL = ActivationPolicy(0, offload=True)
 LONG_ENOUGH_SECONDS = 20.0  # of a micro-batch that is timed: what is done once does not show in it
 LOWEST_SCALE = 1.0  # an overflow above it says that the loss scale is too high, and nothing of the training
-
-
-def last_hidden_states(model: PeftModel, batch: PackedBatch) -> Tensor:
-    """Hidden states before the head, ``[T, D]``; rows do not see each other."""
-    return packed_hidden_states(
-        model.get_base_model(), batch.input_ids, batch.position_ids, batch.cu_seqlens, batch.row_lengths
-    )
-
-
-def packed_loss(model: PeftModel, batch: PackedBatch) -> Tensor:
-    """Summed loss of the trained tokens of one micro-batch; the logits never exist as a whole."""
-    head: Tensor = model.get_output_embeddings().weight
-    hidden_TD = last_hidden_states(model, batch)
-    return linear_cross_entropy(hidden_TD, head, batch.targets, labelled_rows_N=batch.labelled_rows)
-
-
-def micro_step(
-    model: PeftModel,
-    batch: PackedBatch,
-    seeds: Sequence[int],
-    *,
-    noise_alpha: float | None,
-    device: torch.device,
-    compute_dtype: torch.dtype,
-    scaled: Callable[[Tensor], Tensor],
-) -> Tensor:
-    """Forward and backward of one micro-batch, as the loop does them and as the memory plan traces them.
-
-    Args:
-        model: The model with adapters.
-        batch: The micro-batch.
-        seeds: Where each row's noise begins.
-        noise_alpha: NEFTune's strength, ``None`` for no noise.
-        device: Where the model is.
-        compute_dtype: Dtype of the products.
-        scaled: Makes of the summed loss what backward starts from.
-
-    Returns:
-        The summed loss, nats.
-    """
-    noise = noisy_embeddings(model, batch.row_lengths, seeds, noise_alpha)
-    with autocast(device, compute_dtype), noise:
-        loss = packed_loss(model, batch)
-    scaled(loss).backward()  # type: ignore[no-untyped-call]
-    return loss.detach()
 
 
 @dataclass
@@ -234,7 +187,6 @@ class Stepper:
             scaled=lambda loss: self.scaler.scale(loss / max(trained_tokens, 1)),
         )  # fmt: skip
 
-    @torch.no_grad()
     def validate(self, rows: Sequence[Row]) -> float:
         """Mean loss of the trained tokens of ``rows``, without dropout.
 
@@ -249,9 +201,5 @@ class Stepper:
         return sum(loss for loss, _ in parts) / max(sum(count for _, count in parts), 1)
 
     def _score(self, rows: list[Row]) -> tuple[float, int]:
-        batch = pack(rows, self.device)
-        with autocast(self.device, self.compute_dtype):
-            hidden_TD = last_hidden_states(self.model, batch)
-            head = self.model.get_output_embeddings().weight
-            scores = score_tokens(hidden_TD, head, batch.targets, labelled_rows_N=batch.labelled_rows)
+        scores = score_micro_batch(self.model, pack(rows, self.device), self.device, self.compute_dtype)
         return float(scores.loss.double().sum()), scores.loss.numel()
