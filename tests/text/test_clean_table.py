@@ -93,6 +93,15 @@ def test_test_rows_beat_validation_rows_beat_training_rows(tmp_path):
     assert tables.exact["a.md"] == 1
 
 
+def test_a_template_of_many_numbers_lets_no_copy_of_a_held_out_row_through(tmp_path):
+    report = " ".join(f"{chr(0x4E00 + n * 7)}{chr(0x5E00 + n * 11)}" for n in range(250))
+    held_out = [(f"{report} 第 {1000 + n} 号发票是什么？", report, "test/a.md") for n in range(100)]
+    copies = [(question, f"{answer} 完", "a.md") for question, answer, _ in held_out]
+    tables, kept = clean(tmp_path, [*held_out, *copies])
+    assert len(kept) == len(held_out)
+    assert tables.rejected["a.md"]["near_duplicate_of_heldout"] == len(copies)
+
+
 def test_new_rows_move_no_row_to_another_split(tmp_path):
     rules = CleanRules(validation_fraction=0.2, test_fraction=0.2)
     rows = [(f"第{chr(0x4E00 + n * 37)}题是什么？", f"答{chr(0x5E00 + n * 31)}") for n in range(200)]

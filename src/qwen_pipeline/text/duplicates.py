@@ -20,12 +20,13 @@ from qwen_pipeline.text.likeness import BANDS, Codes, Hashes, jaccard, n_grams, 
 
 KEPT, EXACT, NEAR, OF_HELDOUT = 0, 1, 2, 3
 _ROWS_PER_PARTITION = 500_000
-_MOST_RIVALS = 64
+_MOST_RIVALS = 64  # of one group that ask about the same numbers; more of them that are all unlike are chance
 _GRAMS_HELD = 1024
 _PAIRS_HELD = 100_000
 Grams = tuple[list[str], Hashes, Hashes]  # a question's numbers and n-grams, its answer's n-grams
 ReadColumn = Callable[[CleanPart], Hashes]
 Compare = Callable[[int, int], tuple[float, float] | None]
+NumbersOf = Callable[[int], tuple[str, ...]]
 
 
 class RowIndex:
@@ -124,13 +125,19 @@ def mark_near(index: RowIndex, threshold: float, heldout_first: bool = False) ->
     for across_splits in (True, False) if heldout_first else (False,):
         for band in range(BANDS):
             for group in index.equal_bands(band):
-                _compare_group(group, index, alike, across_splits)
+                _compare_group(group, index, alike, lambda row: tuple(grams_of(row)[0]), across_splits)
 
 
-def _compare_group(group: list[int], index: RowIndex, alike: Compare, across_splits: bool = False) -> None:
-    """Compare the rows of a group with those before them, or only with those of other splits."""
-    rivals: list[int] = []
+def _compare_group(
+    group: list[int], index: RowIndex, alike: Compare, numbers_of: NumbersOf, across_splits: bool
+) -> None:
+    """Compare the rows of a group with those before them, or only with those of other splits.
+
+    Rows whose questions name other numbers are never alike, so a template with many numbers does not crowd out its copies.
+    """
+    rivals_by_numbers: dict[tuple[str, ...], list[int]] = {}
     for row in group:
+        rivals = rivals_by_numbers.setdefault(numbers_of(row), [])
         others = (one for one in rivals if not across_splits or index.splits[one] != index.splits[row])
         match = next(((rival, like) for rival in others if (like := alike(rival, row))), None)
         if match is None:
