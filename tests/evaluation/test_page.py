@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,13 @@ def test_differences_are_marked_in_words_and_in_ideographs() -> None:
 
 
 @pytest.mark.slow
+def test_an_answer_that_repeats_itself_is_compared_in_reasonable_time() -> None:
+    start = time.process_time()
+    marked = mark_difference("循环的回答 is a loop. " * 180, "一直 is a loop, a loop 的 " * 160)
+    assert "<ins>" in marked or "<del>" in marked
+    assert time.process_time() - start < 2
+
+
 def test_filters_work_in_a_real_browser(page: str, tmp_path: Path) -> None:
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:

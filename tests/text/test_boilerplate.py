@@ -43,6 +43,8 @@ def test_boilerplate_of_answers_is_removed(before, after):
         "As an artist, I paint.",
         "Dear Tom,\n\nsee you.\n\nBest regards,\nAnn",
         "老师采纳了我的建议。",
+        "Translate to German:\nAll rights reserved.",
+        "请翻译：\n\n转载请注明出处",
         "回答：\n",
         "我们使用 Cookie 记住登录状态。\n\n关掉它就要重新登录。",
         "网站会使用 Cookie 来记住登录状态。\n\n关掉它就要重新登录。",

@@ -1,8 +1,11 @@
 """HTML that a page left in a text goes; HTML that somebody writes about stays."""
 
+import time
+
 import pytest
 
 from qwen_pipeline.text.clean_row import CleanRules, clean_row
+from qwen_pipeline.text.html_leftovers import remove_html_leftovers
 
 
 def clean(question, answer, file="a.csv", **rules):
@@ -46,3 +49,10 @@ def test_a_markdown_file_keeps_its_tags():
 def test_it_is_recorded_and_can_be_switched_off():
     assert clean("甲？", "一<br>二&amp;三")[1] == ["html_tags_removed", "html_entities_unescaped"]
     assert clean("甲？", "一<br>二&amp;三", remove_html=False) == ("一<br>二&amp;三", [])
+
+
+def test_a_long_gap_before_a_tag_is_read_once():
+    start = time.process_time()
+    text, _ = remove_html_leftovers("a" + " " * 200_000 + "<b<br>c", with_tags=True)
+    assert text.endswith("<b\nc")
+    assert time.process_time() - start < 5  # twenty seconds where it is tried from each of its places
