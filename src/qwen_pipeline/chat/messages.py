@@ -1,14 +1,12 @@
 """Messages as the template gets them: control tokens of the text escaped, one thinking block as structure."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from qwen_pipeline.text.control_tokens import escape_control_tokens
+from qwen_pipeline.text.thinking import cut_thinking
 
 Message = dict[str, str]
-
-_LEADING_THOUGHT = re.compile(r"\s*<think>(.*?)</think>(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -28,11 +26,12 @@ class Answer:
 
 def split_answer(content: str) -> Answer:
     """Take one leading, well-formed thinking block as structure; the rest is text, tags escaped."""
-    match = _LEADING_THOUGHT.fullmatch(content)
-    if match is None:
+    cut = cut_thinking(content)
+    if cut is None:
         return Answer(None, _plain(content).strip("\n"))
-    reasoning = _plain(match[1]).strip("\n") if match[1].strip() else None
-    return Answer(reasoning, _plain(match[2]).lstrip("\n"))
+    thought, text = cut
+    reasoning = _plain(thought).strip("\n") if thought.strip() else None
+    return Answer(reasoning, _plain(text).lstrip("\n"))
 
 
 def prepare_messages(messages: Sequence[Mapping[str, str]]) -> list[Message]:

@@ -30,6 +30,9 @@ from qwen_pipeline.evaluation.page_words import (
 )
 
 SHOWN = 30  # of the best and of the worst answers
+_MOST_EXACT_PIECES = (
+    800  # beyond, frequent pieces align nothing: an answer that repeats itself takes seconds otherwise
+)
 _WIDEST_DIFF = 4000  # characters that are compared; a longer text is shown as it is
 
 
@@ -101,7 +104,8 @@ def mark_difference(reference: str, answer: str) -> Markup:
         return Markup(escape(answer))
     cut = (_pieces(reference), _pieces(answer))
     parts = []
-    for kind, a, b, c, d in SequenceMatcher(None, cut[0], cut[1], autojunk=False).get_opcodes():
+    is_long = max(map(len, cut)) > _MOST_EXACT_PIECES
+    for kind, a, b, c, d in SequenceMatcher(None, cut[0], cut[1], autojunk=is_long).get_opcodes():
         gone, new = escape("".join(cut[0][a:b])), escape("".join(cut[1][c:d]))
         if kind == "equal":
             parts.append(new)

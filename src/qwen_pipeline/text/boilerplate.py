@@ -81,6 +81,7 @@ def _without_edge_lines(text: str) -> str:
             last - first > 1
             and _is_edge_line(lines[last - 1])
             and not _is_item(lines[last - 1], lines[last - 2])
+            and not _is_introduced(lines[first : last - 1])
         ):
             last -= 1
         if last - first > 1 and _is_edge_line(lines[first]):
@@ -98,6 +99,12 @@ def _is_item(line: str, neighbour: str) -> bool:
     """Whether a line is one of a list's items and stands beside another."""
     marks = _ITEM.match(line), _ITEM.match(neighbour)
     return marks[0] is not None and marks[1] is not None
+
+
+def _is_introduced(before: list[str]) -> bool:
+    """Whether the line that follows is what a colon announces, as a text to translate."""
+    nearest = next((line for line in reversed(before) if line.strip()), "")
+    return nearest.rstrip().endswith((":", "："))
 
 
 def _is_edge_line(line: str) -> bool:

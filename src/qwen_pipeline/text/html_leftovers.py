@@ -14,7 +14,7 @@ _ADDRESS_OF = re.compile(
     r"(?:[=(,!<>+*/|?:{\[&]|\breturn)\s*$"
 )  # before a variable's address in code, as ``= &num;``
 _NEVER_NAMES = ("lt;", "gt;", "amp;", "quot;", "apos;", "nbsp;")
-_BREAK = re.compile(r"[ \t]*<(?:br\s*/?|/p|/div)>[ \t]*\n?", re.IGNORECASE)
+_BREAK = re.compile(r"(?<![ \t])[ \t]*<(?:br\s*/?|/p|/div)>[ \t]*\n?", re.IGNORECASE)
 _LAYOUT = re.compile(
     r"(?!(?<=[A-Za-z0-9_])(?-i:<P>))</?(?:p|div|span|font|center)(?:\s[^<>\n]{0,300})?>", re.IGNORECASE
 )  # ``Callback<P>`` is a type with a parameter
