@@ -59,3 +59,10 @@ def test_json_without_a_question_is_refused(run: Any) -> None:
     done = run("--json")
     assert done.exit_code == 1
     assert "--ask" in done.output
+
+
+@pytest.mark.parametrize("question", ["", "  "])
+def test_an_empty_question_is_refused(run: Any, question: str) -> None:
+    done = run("--ask", question)
+    assert done.exit_code == 1
+    assert "--ask is empty" in done.output

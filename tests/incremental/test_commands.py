@@ -87,6 +87,18 @@ def test_status_tells_state_reason_version_and_time(project: Project) -> None:
     assert rows["train.train_adapter"]["stage"] == "train"
 
 
+def test_a_version_that_is_not_there_is_refused_with_those_that_are(project: Project) -> None:
+    version = project.versions("03_primary", "clean_examples.parquet")[-1]
+    refused, taken = project.attempt(
+        "run --pipeline clean --load-versions clean_examples:2020",
+        f"run --pipeline clean --dry-run --load-versions clean_examples:{version}",
+    )
+    assert refused["code"] == 1
+    assert f"clean_examples has no version 2020; there are {version}" in str(refused["output"])
+    assert "Traceback" not in str(refused["output"])
+    assert taken["code"] in (0, None)
+
+
 def test_a_second_run_runs_nothing_and_flags_of_kedro_choose_nodes(project: Project) -> None:
     before = project.versions("03_primary", "clean_examples.parquet")
     whole, tags, nodes, to_nodes, inputs, namespaces = project.kedro(

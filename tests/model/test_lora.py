@@ -7,7 +7,7 @@ import torch
 from model.tiny_model import write_tiny_model
 from qwen_pipeline.errors import CheckpointError, ParameterError
 from qwen_pipeline.model.load import load_plain_model, load_quantized_model
-from qwen_pipeline.model.lora import ALL_LINEAR, attach_lora, load_adapter, save_adapter
+from qwen_pipeline.model.lora import ALL_LINEAR, attach_lora, load_adapter, require_base, save_adapter
 from qwen_pipeline.model.source import ModelSource
 
 IDS = torch.arange(12)[None]
@@ -80,5 +80,25 @@ def test_a_folder_without_an_adapter_or_with_one_of_another_model_is_explained(
     config["r"] = 8
     (tmp_path / "adapter/adapter_config.json").write_text(json.dumps(config))
     other = ModelSource(str(write_tiny_model(tmp_path / "other")))
-    with pytest.raises(CheckpointError, match="does not fit the base model"):
+    with pytest.raises(CheckpointError, match="does not fit the base model") as told:
         load_adapter(load_plain_model(other), tmp_path / "adapter")
+    assert "\n" not in str(told.value)
+
+
+def test_an_adapter_of_another_base_of_the_same_shape_is_refused_and_one_that_was_moved_is_not(
+    source: ModelSource, tmp_path: Path
+) -> None:
+    save_adapter(
+        attach_lora(load_plain_model(source), r=4, alpha=8), tmp_path / "adapter", source.reference()
+    )
+    other = ModelSource(str(write_tiny_model(tmp_path / "other")))
+    moved = ModelSource(str(write_tiny_model(tmp_path / "moved" / Path(source.name).name)))
+    require_base(tmp_path / "adapter", source)
+    require_base(tmp_path / "adapter", moved)
+    with pytest.raises(CheckpointError, match=r"was trained on .* and model_name=.*other is another base"):
+        require_base(tmp_path / "adapter", other)
+    save_adapter(attach_lora(load_plain_model(source), r=4, alpha=8), tmp_path / "hubs", "Qwen/Qwen3-4B")
+    require_base(tmp_path / "hubs", other)  # a hub's model may lie in a folder of any name
+    require_base(tmp_path / "hubs", ModelSource("somebody/Qwen3-4B"))
+    with pytest.raises(CheckpointError, match="model_name=Qwen/Qwen3-4B"):
+        require_base(tmp_path / "hubs", ModelSource("Qwen/Qwen3-8B"))

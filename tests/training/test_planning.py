@@ -2,13 +2,16 @@
 
 import io
 import logging
+from contextlib import nullcontext
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from rich.console import Console
 
+from qwen_pipeline.errors import ParameterError
 from qwen_pipeline.memory.activations import ActivationPolicy
 from qwen_pipeline.memory.cap import MemoryCap
 from qwen_pipeline.memory.measure import GIB
@@ -44,6 +47,18 @@ def test_the_plan_is_told_as_what_the_process_takes_of_the_cap(
     assert f"1.75 of max_memory_gb=8 (0.25 for {what}, 1.50 for the training)." in caplog.text
     assert "up to 1,024 tokens and 8 rows; the last 3 layers keep their activations" in caplog.text
     assert (made.max_rows, made.max_tokens, asked[0].examples_per_step) == (8, 1024, 16)
+
+
+def test_more_kept_layers_than_there_are_is_refused_with_their_number() -> None:
+    config, cap = SimpleNamespace(num_hidden_layers=3), MemoryCap(8.0, 0.25, enforced=False)
+    for kept, is_refused in ((3, False), (4, True)):
+        parameters = TrainParameters(gradient_checkpointing=f"keep:{kept}")
+        with (
+            pytest.raises(ParameterError, match="has 3 layers; write keep:3 or less")
+            if is_refused
+            else nullcontext()
+        ):
+            planning.plan_request(parameters, config, [5, 7], cap, on_gpu=False)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,8 @@ def chat(
     """
     if as_json and ask is None:
         raise ParameterError("--json is for one question: add --ask TEXT.")
+    if ask is not None and not ask.strip():
+        raise ParameterError("--ask is empty: write the question behind it.")
     speakers = _speakers(env, params, ["base", side] if compare and side != "base" else [side], system)
     if ask is not None:
         _ask(speakers, ask, as_json)

@@ -117,10 +117,13 @@ class AtomicDataset(AbstractVersionedDataset[In, Out]):
         """The folder of one version."""
         return Path(self._get_versioned_path(version)).parent
 
+    def versions(self) -> list[str]:
+        """All versions there are, the newest first."""
+        return [Path(path).parent.name for path in self._get_versions()]
+
     def newest_version(self) -> str | None:
         """The newest version there is, whatever version is to be loaded."""
-        found = self._get_versions()
-        return Path(found[0]).parent.name if found else None
+        return next(iter(self.versions()), None)
 
     def newest_path(self) -> Path:
         """The data of the version that would be loaded.

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from qwen_pipeline.errors import VersionError
 from qwen_pipeline.incremental.code import CodeReader
 from qwen_pipeline.incremental.content import digest_bytes, file_digests, files_below
 from qwen_pipeline.incremental.libraries import library_versions
@@ -80,6 +81,30 @@ def require_inputs(names: Iterable[str], catalog: Any) -> None:
     for name in sorted(names):
         if not name.startswith("params:") and hasattr(dataset := catalog[name], "require"):
             dataset.require()
+
+
+def require_versions(names: Iterable[str], catalog: Any) -> None:
+    """Refuse a version that the user asks to load and that is not there, before the first node works.
+
+    Args:
+        names: Datasets of the run.
+        catalog: Holds them.
+
+    Raises:
+        VersionError: With the versions that are there.
+    """
+    for name in sorted(names):
+        dataset: Any = None if name.startswith("params:") else catalog[name]
+        version = dataset.load_version() if hasattr(dataset, "newest_version") else None
+        if version is None or dataset.exists():
+            continue
+        there = dataset.versions()
+        told = (
+            f"there are {', '.join(there[:5])}{' and older ones' if len(there) > 5 else ''}"
+            if there
+            else "none has been made"
+        )
+        raise VersionError(f"{name} has no version {version}; {told}.")
 
 
 def digest_of_dataset(dataset: Any, version: str | None = None) -> str:

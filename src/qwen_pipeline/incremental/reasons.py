@@ -54,8 +54,8 @@ def in_words(changes: list[Change]) -> str:
     """The first change, and how many more there are."""
     if not changes:
         return ""
-    more = f" (and {len(changes) - 1} more changes)" if len(changes) > 1 else ""
-    return changes[0].words + more.replace("1 more changes", "1 more change")
+    others = len(changes) - 1
+    return changes[0].words + (f" (and {others} more change{'s' if others > 1 else ''})" if others else "")
 
 
 def _words(kind: str, name: str, was: Any, is_now: Any) -> str:

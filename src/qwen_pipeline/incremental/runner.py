@@ -19,7 +19,7 @@ from qwen_pipeline.incremental.attempts import Attempts
 from qwen_pipeline.incremental.code import CodeReader
 from qwen_pipeline.incremental.commit import Made, commit_outputs, take_back, versions_read
 from qwen_pipeline.incremental.content import file_digests
-from qwen_pipeline.incremental.depends import DependencyReader, require_inputs
+from qwen_pipeline.incremental.depends import DependencyReader, require_inputs, require_versions
 from qwen_pipeline.incremental.ledger import Ledger
 from qwen_pipeline.incremental.lock import project_lock
 from qwen_pipeline.incremental.plan import Decision, Planner, stage_of
@@ -76,6 +76,7 @@ class IncrementalRunner(SequentialRunner):
     ) -> None:
         self._require_known(pipeline)
         require_inputs(pipeline.inputs(), catalog)
+        require_versions(pipeline.datasets(), catalog)
         planner = self.plan(catalog)
         if self._dry_run:
             for decision in planner.foresee(pipeline.nodes):

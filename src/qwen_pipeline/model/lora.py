@@ -12,6 +12,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from qwen_pipeline.errors import CheckpointError, ParameterError
+from qwen_pipeline.model.source import ModelSource
 
 ALL_LINEAR = ("down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj")
 _ADAPTER_CONFIG = "adapter_config.json"
@@ -83,12 +84,35 @@ def load_adapter(model: PreTrainedModel, path: Path, trainable: bool = False) ->
         raise CheckpointError(
             f"The adapter in {path} does not fit the base model (hidden size {model.config.hidden_size}, "
             f"{model.config.num_hidden_layers} layers); set model_name to the one it was trained "
-            f"on. ({error})"
+            f"on. ({str(error).strip().splitlines()[0]})"
         ) from error
     adapted.train()
     if not trainable:
         _switch_dropout_off(adapted)
     return adapted
+
+
+def require_base(path: Path, source: ModelSource) -> None:
+    """Refuse an adapter of another base model of the same shape, which would load and answer nonsense.
+
+    A model may have been moved or copied, so its name decides, and not its folder; a hub's model may lie in a folder.
+
+    Args:
+        path: The adapter's folder.
+        source: The base that it is to be put on.
+
+    Raises:
+        CheckpointError: It was trained on another base.
+    """
+    trained_on = str(LoraConfig.from_pretrained(str(path)).base_model_name_or_path or "")
+    own = source.reference()
+    if not trained_on or Path(trained_on).name == Path(own).name:
+        return
+    if Path(trained_on).is_dir() or (source.kind == "hub" and not Path(trained_on).is_absolute()):
+        raise CheckpointError(
+            f"The adapter in {path} was trained on {trained_on}, and model_name={source.name} is another base; "
+            f"use the --env of that training, or --params model_name={trained_on}."
+        )
 
 
 def _fuse(model: PreTrainedModel, config: LoraConfig) -> None:

@@ -1,9 +1,10 @@
 """What the ingest stage may be told."""
 
+import codecs
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from qwen_pipeline.params.fields import StageParameters, run_time
 
@@ -38,3 +39,16 @@ class IngestParameters(StageParameters):
     ingest_workers: int | None = run_time(
         None, ge=1, le=64, description="Processes that read files; None takes one per core."
     )
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, name: str | None) -> str | None:
+        """Python's own name of the encoding."""
+        if name is None:
+            return None
+        try:
+            return codecs.lookup(name).name
+        except LookupError:
+            raise ValueError(
+                "Python knows no such encoding; try utf-8, gb18030, big5 or shift_jis, or leave it out"
+            ) from None

@@ -19,7 +19,7 @@ from transformers.utils import logging as transformers_logging
 from qwen_pipeline.errors import ExportError
 from qwen_pipeline.model.device import compute_device, fast_dtype, threads_for
 from qwen_pipeline.model.load import load_quantized_model
-from qwen_pipeline.model.lora import load_adapter
+from qwen_pipeline.model.lora import load_adapter, require_base
 from qwen_pipeline.model.source import ModelSource
 from qwen_pipeline.model.tokenizer import load_tokenizer
 
@@ -54,13 +54,15 @@ def open_models(
         exported_model: Folder of the export, for ``exported``.
 
     Raises:
-        CheckpointError: The adapter does not fit the base model.
+        CheckpointError: The adapter does not fit the base model, or was trained on another.
         ExportError: The export holds no weights that can be loaded here.
     """
     if not sys.stderr.isatty():
         transformers_logging.disable_progress_bar()
     device = compute_device()
     opened: dict[str, OpenModel] = {}
+    if adapter is not None:
+        require_base(adapter, source)
     if {"base", "tuned"} & set(sides):
         model: Any = load_quantized_model(source, device=device)
         tokenizer = load_tokenizer(source)

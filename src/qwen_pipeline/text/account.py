@@ -71,7 +71,7 @@ def summary_lines(report: Mapping[str, Any]) -> list[str]:
         lines.append(_fitted("noticed", "", total["notes"]))
     useless = {name: file["found"] for name, file in report["files"].items() if _is_useless(file)}
     if useless:
-        lines.append(_fitted("unusable", f"{len(useless)} files:", useless))
+        lines.append(_fitted("unusable", f"{len(useless)} file{'s' if len(useless) > 1 else ''}:", useless))
     return [*lines, "details     data_page, data_report, clean_rejects"]
 
 
@@ -88,8 +88,8 @@ def _fitted(name: str, start: str, counts: Mapping[str, int]) -> str:
         short = what if len(what) <= _LONGEST_NAME else f"…{what[1 - _LONGEST_NAME :]}"
         more = f"{',' if at else ''} {short} {count}"
         rest = len(ranked) - at - 1
-        if at and len(line) + len(more) + (len(f", {rest} more") if rest else 0) > _WIDTH:
-            return f"{line}, {rest + 1} more"
+        if at and len(line) + len(more) + (len(f", {rest} other kinds") if rest else 0) > _WIDTH:
+            return f"{line}, {rest + 1} other kind{'s' if rest else ''}"
         line += more
     return line
 

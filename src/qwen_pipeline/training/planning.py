@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from qwen_pipeline.errors import ParameterError
 from qwen_pipeline.kernels.fused import kernels_run
 from qwen_pipeline.memory.activations import ActivationPolicy
 from qwen_pipeline.memory.cap import MemoryCap
@@ -55,8 +56,16 @@ def plan_request(
         cap: The memory allowed.
         on_gpu: Plan for a card, else for this machine's memory.
         kernels: Whether Triton's kernels run on that card.
+
+    Raises:
+        ParameterError: ``gradient_checkpointing`` keeps more layers than there are.
     """
     checkpointing = parameters.gradient_checkpointing
+    policy = None if checkpointing == "auto" else ActivationPolicy.parse(checkpointing)
+    if policy and policy.kept_layers and policy.kept_layers > (layers := config.num_hidden_layers):
+        raise ParameterError(
+            f"gradient_checkpointing={checkpointing}: the model has {layers} layers; write keep:{layers} or less, or keep."
+        )
     return PlanRequest(
         config=config,
         recipe=step_recipe(
@@ -73,7 +82,7 @@ def plan_request(
         examples_per_step=parameters.examples_per_step,
         cap=cap,
         batch_size=None if parameters.batch_size == "auto" else parameters.batch_size,
-        policy=None if checkpointing == "auto" else ActivationPolicy.parse(checkpointing),
+        policy=policy,
         optim=parameters.optim,
         on_gpu=on_gpu,
     )

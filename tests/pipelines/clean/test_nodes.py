@@ -6,6 +6,7 @@ import pytest
 from qwen_pipeline.errors import NoExamplesError, ParameterError
 from qwen_pipeline.params.clean import CleanParameters
 from qwen_pipeline.params.ingest import IngestParameters
+from qwen_pipeline.params.merge import build_groups
 from qwen_pipeline.pipelines.clean.nodes import clean_examples, draw_data_page
 from qwen_pipeline.pipelines.ingest.nodes import ingest_files
 from qwen_pipeline.text.account import is_conserved, summary_lines
@@ -61,9 +62,10 @@ def test_nothing_left_after_cleaning_names_the_rule(tmp_path):
         run(tmp_path, min_answer_characters=50)
 
 
-def test_an_unknown_encoding_is_refused(tmp_path):
-    with pytest.raises(ParameterError, match="gbkk"):
-        ingest_files({}, IngestParameters(encoding="gbkk"))
+def test_an_unknown_encoding_is_refused_before_any_work():
+    with pytest.raises(ParameterError, match=r"encoding='gbkk'.*no such encoding.*gb18030"):
+        build_groups({"encoding": "gbkk"})
+    assert IngestParameters(encoding="GBK").encoding == "gbk"
 
 
 def test_a_forced_encoding_is_used(tmp_path):

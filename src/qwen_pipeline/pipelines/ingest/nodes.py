@@ -1,11 +1,10 @@
 """Nodes of the ingest stage: raw files in, examples, rejects and an account out."""
 
-import codecs
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qwen_pipeline.errors import NoExamplesError, ParameterError
+from qwen_pipeline.errors import NoExamplesError
 from qwen_pipeline.incremental.workspace import work_directory
 from qwen_pipeline.params.ingest import IngestParameters
 from qwen_pipeline.text.account import ingest_account, why_nothing
@@ -23,10 +22,9 @@ def ingest_files(
 
     Raises:
         NoExamplesError: No file holds a question with its answer.
-        ParameterError: The forced encoding does not exist.
     """
     options = ReadOptions(
-        _known_encoding(parameters.encoding),
+        parameters.encoding,
         parameters.column_map,
         dict(parameters.speakers),
         parameters.tool_turns,
@@ -37,18 +35,7 @@ def ingest_files(
     report = ingest_account(accounts)
     if not report["total"]["kept"]:
         raise NoExamplesError(
-            f"no question with an answer in the {len(accounts)} files of {parameters.data_dir}: "
+            f"no question with an answer in {parameters.data_dir} (files: {len(accounts)}): "
             f"{why_nothing(report)}. Mark pairs as Q1:/A1:, use JSONL, or name your columns with column_map."
         )
     return examples, rejects, report
-
-
-def _known_encoding(name: str | None) -> str | None:
-    if name is None:
-        return None
-    try:
-        return codecs.lookup(name).name
-    except LookupError:
-        raise ParameterError(
-            f"encoding={name} is not an encoding that Python knows; try utf-8, gb18030, big5 or shift_jis, or leave it out."
-        ) from None
