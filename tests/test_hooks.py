@@ -81,6 +81,26 @@ def test_a_profile_that_was_asked_for_and_not_made_is_told_with_the_way_to_it(
     assert ("--force train" in capsys.readouterr().out) is told
 
 
+@pytest.mark.parametrize(("judged_anew", "expected"), [(False, [("old", "new")]), (True, [])])
+def test_a_training_whose_adapter_came_out_equal_gets_the_earlier_figures(
+    tmp_path, monkeypatch, logged, judged_anew, expected
+):
+    carried = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        additions, "carry_over", lambda earlier, new, prefixes: carried.append((earlier, new))
+    )
+    hooks, after = ProjectHooks(), Finished(tmp_path, {"train_report", "evaluation_report"})
+    reports = {"train_report": {"mlflow_run_id": "old"}, "evaluation_report": {"verdict": "Better."}}
+    monkeypatch.setattr(after, "load", reports.__getitem__, raising=False)
+    hooks.before_pipeline_run({"run_id": "now"}, after, after)
+    hooks.after_node_run(catalog=Catalog(), outputs={"train_report": {"mlflow_run_id": "new"}})
+    if judged_anew:
+        hooks.after_node_run(catalog=Catalog(), outputs={"evaluation_report": {}})
+    hooks.after_pipeline_run(pipeline=after, catalog=after)
+    assert carried == expected
+
+
 def test_other_nodes_log_nothing(logged):
     ProjectHooks().after_node_run(catalog=Catalog(), outputs={"data_report": {}})
     assert logged == []

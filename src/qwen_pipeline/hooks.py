@@ -4,19 +4,23 @@ import logging
 import os
 import sys
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
+from kedro.io import DatasetError
 
 from qwen_pipeline.doctor.log_file import close_log_file, open_log_file
+from qwen_pipeline.errors import VersionError
 from qwen_pipeline.tracking.store import default_tracking_uri
 
 LIBRARIES = ("transformers", "datasets")
 CHATTY = ("alembic", "bitsandbytes", "mlflow", "kedro_viz")  # they warn of what no user can change
 DATA_PAGES = ("data_page", "token_page")
+JUDGEMENTS = ("test_", "validation_base_", "validation_tuned_", "export_")  # figures of evaluate and export
 WORTH_A_LOOK = {"evaluation_page": "page", "exported_model": "model"}
 
 
@@ -27,6 +31,8 @@ class ProjectHooks:
         self._project_path = Path.cwd()
         self._log_file: logging.Handler | None = None
         self._awaits_profile = False
+        self._earlier_run: str | None = None
+        self._new_run: str | None = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -38,8 +44,11 @@ class ProjectHooks:
         self._awaits_profile = bool(train["enable_memory_profiling"])
 
     @hook_impl
-    def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
         """Open the run's log file; its first line says what was asked for."""
+        with suppress(DatasetError, VersionError):  # none yet, or damaged: the run makes another
+            if "train_report" in pipeline.datasets():
+                self._earlier_run = catalog.load("train_report").get("mlflow_run_id")
         name = str(run_params["run_id"]).replace(":", ".")
         self._log_file = open_log_file(self._project_path, name)
         asked = {key: value for key, value in run_params.items() if value and key != "project_path"}
@@ -48,10 +57,12 @@ class ProjectHooks:
     @hook_impl
     def after_node_run(self, catalog: Any, outputs: dict[str, Any]) -> None:
         """Keep the pages about the data with the training that was made on it."""
+        if "evaluation_report" in outputs:
+            self._earlier_run = None  # judged anew
         report = outputs.get("train_report")
         if report is None:
             return
-        self._awaits_profile = False
+        self._awaits_profile, self._new_run = False, report.get("mlflow_run_id")
         from qwen_pipeline.tracking.additions import log_evaluation
 
         pages = {f"{name}.html": str(catalog.load(name)) for name in DATA_PAGES if catalog.exists(name)}
@@ -61,6 +72,12 @@ class ProjectHooks:
     def after_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
         """Say what came out and where it is, in lines that can be copied; close the run's log file."""
         made = set() if _is_dry_run() else pipeline.datasets()
+        if "evaluation_report" in made and self._earlier_run and self._new_run:
+            from qwen_pipeline.tracking.additions import carry_over
+
+            carry_over(
+                self._earlier_run, self._new_run, JUDGEMENTS
+            )  # the adapter came out equal: it was not judged again
         if "evaluation_report" in made:
             click.echo(catalog.load("evaluation_report")["verdict"])
         for name in [name for name in WORTH_A_LOOK if name in made]:

@@ -53,6 +53,7 @@ def test_a_changed_byte_is_noticed_by_status_verify(toy: Toy) -> None:
     assert toy.status(verify=True)["report"].reason == (
         "output `summary` is damaged: summary.json is not what was written"
     )
+    assert toy.run() == ["report"]  # what has been found stays found
 
 
 def test_a_changed_byte_is_not_served(toy: Toy) -> None:

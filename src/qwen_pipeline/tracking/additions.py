@@ -43,3 +43,23 @@ def log_evaluation(
     except Exception as error:  # tracking never stops a stage
         reason = " ".join(str(error).split())[:200]
         logger.warning("MLflow did not take the evaluation of run %s: %s", run_id, reason)
+
+
+def carry_over(earlier: str, run_id: str, prefixes: tuple[str, ...]) -> None:
+    """Give a training the figures of an earlier one that made the same adapter; a failure is only told.
+
+    Args:
+        earlier: The run whose adapter was judged.
+        run_id: The run that gets them, with a tag that says where they come from.
+        prefixes: What the names of such figures begin with.
+    """
+    try:
+        client = open_client()
+        has = client.get_run(run_id).data.metrics
+        for name, value in client.get_run(earlier).data.metrics.items():
+            if name.startswith(prefixes) and name not in has:
+                client.log_metric(run_id, name, value)
+        client.set_tag(run_id, "judged_in_run", earlier)
+    except Exception as error:  # tracking never stops a stage
+        reason = " ".join(str(error).split())[:200]
+        logger.warning("MLflow did not take the earlier figures for run %s: %s", run_id, reason)
