@@ -148,6 +148,28 @@ def test_aliases_that_multiply_and_deep_nesting_are_one_refusal(tmp_path: Path) 
     assert isinstance(refused, Refused) and refused.reason == RejectReason.MALFORMED_ROW
 
 
+@pytest.mark.parametrize(
+    ("first", "reason"),
+    [
+        ("- id: meta\n  version: 2\n", "unknown_fields"),
+        ("- question: and no answer\n", "unknown_fields"),
+        ("- question: a: colon\n  answer: b\n", "malformed_row"),
+        ("version: 1\nname: faq\n---\n", "unknown_fields"),
+    ],
+)
+def test_a_first_item_that_is_no_row_is_reported_and_the_rest_is_yaml_all_the_same(
+    tmp_path: Path, first: str, reason: str
+) -> None:
+    text = f"{first}- question: \"运费: 谁付？\"\n  answer: |\n    第一步。\n      第二步。\n- question: q\n  answer: 'it''s'\n"
+    rows = read(tmp_path, "a.yaml", text)
+    assert [row.reason.value for row in rows if isinstance(row, Refused)] == [reason]
+    kept = [row.messages for row in rows if isinstance(row, Found)]
+    assert [tuple(text for _, text in turns) for turns in kept] == [
+        ("运费: 谁付？", "第一步。\n  第二步。"),
+        ("q", "it's"),
+    ]
+
+
 def test_marks_in_a_file_named_yaml_that_is_none_are_read_as_marks(tmp_path: Path) -> None:
     text = "Q: what: this?\nA: that\n\nQ: and this?\nA: those\n"
     assert pairs(read(tmp_path, "a.yaml", text)) == [(1, "what: this?", "that"), (4, "and this?", "those")]

@@ -113,6 +113,17 @@ def test_a_broken_line_is_reported_and_the_rest_is_read(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    "broken", ["{bad}", "garbage line", '"question":"no brace","answer":"x"}', "{broken\n{also broken"]
+)
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.json"])
+def test_a_file_that_begins_with_a_broken_line_is_read_behind_it(tmp_path, broken, name):
+    rows = read(tmp_path, f"{broken}\n{LINES}", name)
+    assert messages(rows) == WANTED
+    refused = [(row.line, row.reason.value) for row in rows if not isinstance(row, Found)]
+    assert refused == [(at + 1, "malformed_row") for at in range(broken.count("\n") + 1)]
+
+
 def test_a_cut_array_gives_its_whole_items_and_a_report(tmp_path):
     rows = read(tmp_path, json.dumps(ROWS)[:-5])
     assert messages(rows) == WANTED[:1]

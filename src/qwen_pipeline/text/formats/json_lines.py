@@ -14,17 +14,19 @@ from qwen_pipeline.text.formats.row import Row, refuse
 from qwen_pipeline.text.formats.value_rows import is_one_row, rows_of_columns, rows_of_value
 from qwen_pipeline.text.schema import RejectReason
 
+_SUFFIXES = (".jsonl", ".json", ".ndjson", ".jsonlines", ".geojson")
 LONGEST_TO_PARSE_TWICE = 20_000
 MOST_MISSES = 8
 _OPENING = re.compile(r"\s*(?:(?://|#)[^\n]*\n\s*)*(?:\{\s*[\"'}]|\{\s*$|\[\s*[\[{\"\]]|\[\s*$)")
 
 
-@adapter(".jsonl", ".json", ".ndjson", ".jsonlines", ".geojson", order=20)
+@adapter(*_SUFFIXES, order=20)
 def read_json(content: Content) -> Iterator[Row] | None:
     """The rows of a JSON file, or None where the text does not begin like JSON."""
     head = content.first_text[:20_000]
     if not _OPENING.match(head):
-        return None
+        is_lines = content.suffix in _SUFFIXES and _has_whole_objects(head)
+        return _read_lines(content) if is_lines else None  # its first line is broken
     return _read_lines(content) if _first_line_is_object(head) else _read_values(content)
 
 
@@ -41,6 +43,17 @@ def begins_like_json(text: str) -> bool:
         return isinstance(orjson.loads(first), dict | list)
     except orjson.JSONDecodeError:
         return False
+
+
+def _has_whole_objects(head: str) -> bool:
+    """Whether a line behind the first is a whole object that begins at the margin, as records do one a line."""
+    for line in head.splitlines()[1:]:
+        try:
+            if line.startswith("{") and isinstance(orjson.loads(line), dict):
+                return True
+        except orjson.JSONDecodeError:
+            continue
+    return False
 
 
 def _first_line_is_object(head: str) -> bool:

@@ -1,12 +1,13 @@
 """YAML: a list of records read item by item, an object that holds rows, documents one after another.
 
 Every scalar is text, as in the file: ``yes``, ``1.0`` and ``2026-01-01`` are answers and stay what they are. An item that cannot be
-parsed is reported and the next one goes on. Where the first item holds no row, other readers may look at the file.
+parsed, or is no row, is reported and the next one goes on. Where none of the first items is a row, other readers may look at the file.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import yaml
@@ -20,6 +21,7 @@ from qwen_pipeline.text.schema import RejectReason
 _SUFFIXES = (".yaml", ".yml")
 _ITEM = re.compile(r"-(?:[ \t]|$)")
 _BLOCK_SCALAR = re.compile(r"^\s*(?:- +)?[^\s#:][^:\n]{0,40}: *[|>][-+0-9]*\s*$", re.MULTILINE)
+_LOOKED_AT = 100  # items and documents at the beginning, of which one must be a row
 _LARGEST = 16 * 2**20  # characters of one item or object: its parsed form takes about ten times as much
 _DEEPEST = 100
 _Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -47,8 +49,8 @@ def read_yaml(content: Content) -> Iterator[Row] | None:
     named = content.suffix in _SUFFIXES
     if not named and not _BLOCK_SCALAR.search(content.first_text[:20_000]):
         return None
-    first = next(_chunks(content.lines()), None)
-    if first is None or not any(isinstance(row, Found) for row in _rows(first, content)):
+    beginning = islice(_chunks(content.lines()), _LOOKED_AT)
+    if not any(isinstance(row, Found) for chunk in beginning for row in _rows(chunk, content)):
         return None
     return (row for chunk in _chunks(content.lines()) for row in _rows(chunk, content))
 
