@@ -191,7 +191,7 @@ class AtomicDataset(AbstractVersionedDataset[In, Out]):
     def _get_versions(self) -> list[str]:
         hidden = unpublished(ledger_above(Path(self._filepath).absolute()))
         found: list[str] = super()._get_versions()
-        return [path for path in found if str(Path(path).parent.absolute()) not in hidden]
+        return [path for path in found if str(Path(path).parent.resolve()) not in hidden]
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath, "version": self._version}

@@ -105,11 +105,13 @@ def _is_alive(pid: str) -> bool:
 
 
 def unpublished(ledger: Path | None) -> frozenset[str]:
-    """Versions' folders, absolute, that a killed run had begun to publish and not committed."""
+    """Versions' folders, resolved, that a killed run had begun to publish and not committed."""
     if ledger is None or not (ledger / PENDING).is_dir():
         return frozenset()
     folders = set()
     for path in (ledger / PENDING).glob("*.json"):
         content = read_json(path) or {}
-        folders |= {str(ledger.parent.parent / name) for name in content.get("folders", {}).values()}
+        # resolved on both sides: records hold resolved folders where `data` is a link to another disk
+        root = ledger.parent.parent
+        folders |= {str((root / name).resolve()) for name in content.get("folders", {}).values()}
     return frozenset(folders)
