@@ -8,7 +8,8 @@ from qwen_pipeline.errors import DataError
 
 
 @pytest.fixture
-def folders(tmp_path):
+def folders(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # outside of a Kedro project the working directory is the root
     default, samples = tmp_path / "data/01_raw", tmp_path / "data/sample"
     default.mkdir(parents=True)
     samples.mkdir()
@@ -25,11 +26,12 @@ def test_the_empty_default_gives_the_samples_with_one_warning(folders, caplog):
 
 
 @pytest.mark.parametrize("made", [True, False])
-def test_a_named_directory_without_files_is_an_error(folders, tmp_path, made):
-    named = tmp_path / "mine"
+@pytest.mark.parametrize("name", ["mine", "mydata/01_raw", "mine/data/01_raw"])
+def test_a_named_directory_without_files_is_an_error(folders, tmp_path, name, made):
+    named = tmp_path / name
     if made:
-        named.mkdir()
-    with pytest.raises(DatasetError, match="mine") as raised:
+        named.mkdir(parents=True)
+    with pytest.raises(DatasetError, match=f"data_dir={name} ") as raised:
         RawFilesDataset(path=str(named), sample_path=str(folders[1])).load()
     assert isinstance(raised.value.__cause__, DataError)  # Kedro wraps what load raises
 
@@ -60,3 +62,20 @@ def test_a_file_instead_of_a_folder_is_read_alone(folders, tmp_path):
     assert {name: raw() for name, raw in loaded.items()} == {"faq.md": b"one"}
     assert list(dataset.fingerprint()) == ["faq.md"]
     assert dataset.part_label("faq.md").endswith("mine/faq.md")
+
+
+def test_samples_that_were_asked_for_are_read_without_a_word_of_the_default(folders, caplog):
+    samples = str(folders[1])
+    assert list(RawFilesDataset(path=samples, sample_path=samples).load()) == ["s.md"]
+    assert not caplog.records
+
+
+def test_in_a_subfolder_of_the_project_the_default_and_the_samples_are_still_the_projects(
+    folders, tmp_path, monkeypatch
+):
+    (tmp_path / "pyproject.toml").write_text("[tool.kedro]\n")
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    dataset = RawFilesDataset(path="data/01_raw", sample_path="data/sample")
+    assert list(dataset.load()) == ["s.md"]
+    assert dataset.part_label("s.md") == "data/sample/s.md"

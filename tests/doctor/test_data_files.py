@@ -51,12 +51,13 @@ def test_the_empty_default_means_the_samples(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_a_named_folder_that_is_missing_or_empty_is_an_error(exists: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["qa", "mydata/01_raw"])
+def test_a_named_folder_that_is_missing_or_empty_is_an_error(name: str, exists: bool, tmp_path: Path) -> None:
     if exists:
-        (tmp_path / "qa").mkdir()
-    (finding,) = examine(tmp_path)
+        (tmp_path / name).mkdir(parents=True)
+    (finding,) = examine(tmp_path, name)
     assert finding.state is State.ERROR
-    assert "mkdir -p qa" in finding.remedy
+    assert f"mkdir -p {name}," in finding.remedy
 
 
 def test_text_without_a_pair_is_an_error_that_shows_the_form(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from kedro.io import AbstractDataset
 
 from qwen_pipeline.errors import DataError
 from qwen_pipeline.incremental.content import file_digests, files_below
+from qwen_pipeline.incremental.workspace import project_root
 from qwen_pipeline.params.ingest import DEFAULT_DATA_DIR as DEFAULT
 from qwen_pipeline.text.raw_file import RawFile
 
@@ -28,8 +29,9 @@ class RawFilesDataset(AbstractDataset[None, dict[str, RawFile]]):
     """
 
     def __init__(self, *, path: str, sample_path: str, metadata: dict[str, Any] | None = None) -> None:
-        self._path = Path(path).expanduser()
-        self._samples = Path(sample_path)
+        # From the root, wherever in the project a command is given: Kedro makes only `path` absolute.
+        self._path = project_root() / Path(path).expanduser()
+        self._samples = project_root() / sample_path
         self.metadata = metadata
 
     def load(self) -> dict[str, RawFile]:
@@ -50,10 +52,8 @@ class RawFilesDataset(AbstractDataset[None, dict[str, RawFile]]):
         return {name: digests.of(_folder(place) / name, stat) for name, stat in _visible(place)}
 
     def part_label(self, part: str) -> str:
-        """A file as people know it: with its directory, from the working directory if that holds it."""
-        path = _folder(_place(self._path, self._samples)) / part
-        here = Path.cwd()
-        return (path.relative_to(here) if here in path.parents else path).as_posix()
+        """A file as people know it: with its directory, from the project's root if that holds it."""
+        return _as_written(_folder(_place(self._path, self._samples)) / part)
 
     def save(self, data: None) -> None:
         """Refuse: these files are the user's."""
@@ -70,8 +70,8 @@ def find_raw_files(path: Path, samples: Path) -> dict[str, RawFile]:
         DataError: The directory was named by the user and is missing or holds no file.
     """
     place = _place(path, samples)
-    if place == samples:
-        logger.warning("%s is empty: using the bundled samples in %s.", DEFAULT, samples)
+    if place != path:
+        logger.warning("%s is empty: using the bundled samples in %s.", DEFAULT, _as_written(samples))
     return {name: RawFile(name, _folder(place) / name, stat.st_size) for name, stat in _visible(place)}
 
 
@@ -79,14 +79,19 @@ def _place(path: Path, samples: Path) -> Path:
     """The folder or the file that is read."""
     if path.is_file() or (path.is_dir() and next(_visible(path), None)):
         return path
-    if path.as_posix().endswith(DEFAULT):
+    if path.resolve() == (project_root() / DEFAULT).resolve():
         return samples
     what = "holds no file" if path.is_dir() else "does not exist"
-    here = Path.cwd()  # Kedro makes a path of the catalog absolute; people know it as they wrote it
-    named = path.relative_to(here).as_posix() if here in path.parents else path
     raise DataError(
-        f"data_dir={named} {what}; put question-and-answer files there, or leave data_dir out to use {DEFAULT}."
+        f"data_dir={_as_written(path)} {what}; put question-and-answer files there, "
+        f"or leave data_dir out to use {DEFAULT}."
     )
+
+
+def _as_written(path: Path) -> str:
+    """A path as people wrote it: Kedro makes those of the catalog absolute."""
+    root = project_root()
+    return (path.relative_to(root) if root in path.parents else path).as_posix()
 
 
 def _folder(place: Path) -> Path:

@@ -27,7 +27,7 @@ def check(inspection: Inspection) -> Iterator[Finding]:
     except OSError as failure:
         yield error("data", f"data_dir={name} cannot be read: {failure.strerror}", f"chmod -R u+rX {folder}")
         return
-    if not files and name.endswith(DEFAULT):
+    if not files and folder.resolve() == inspection.path_of(DEFAULT).resolve():
         yield ok("data", f"{name} is empty: the bundled samples are used")
         return
     if not files:
