@@ -1,10 +1,11 @@
 """What a command does when something fails; the sentences themselves are tested in test_failures.py."""
 
 import logging
+from pathlib import Path
 
 import pytest
 
-from qwen_pipeline.commands.project import one_sentence
+from qwen_pipeline.commands.project import one_sentence, read_groups
 from qwen_pipeline.errors import DataError
 
 
@@ -50,3 +51,12 @@ def test_at_debug_the_original_comes_before_the_sentence(capsys: pytest.CaptureF
     assert "Traceback" in told
     assert "as the library said it" in told
     assert told.strip().splitlines()[-1] == "one sentence"
+
+
+def test_parameters_are_the_projects_in_any_of_its_folders(
+    project_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project_dir / "notebooks")
+    root, groups = read_groups(None, {"batch_size": 3})
+    assert root == project_dir
+    assert groups["train"]["batch_size"] == 3

@@ -32,8 +32,9 @@ def call(arguments: list[str]) -> dict[str, object]:
 def main() -> None:
     """Run what standard input lists."""
     from kedro.framework.startup import bootstrap_project
+    from kedro.utils import find_kedro_project
 
-    bootstrap_project(Path.cwd())
+    bootstrap_project(find_kedro_project(Path.cwd()) or Path.cwd())
     done = [call(arguments) for arguments in json.load(sys.stdin)]
     sys.__stdout__.write("\n" + json.dumps(done))  # type: ignore[union-attr]
 

@@ -38,12 +38,12 @@ class Project:
             assert one["code"] in (0, None), f"{command}: {one['output']}"
         return [str(one["output"]) for one in done]
 
-    def attempt(self, *commands: str) -> list[dict[str, object]]:
-        """Run commands in one process; exit code and output of each."""
+    def attempt(self, *commands: str, folder: str = ".") -> list[dict[str, object]]:
+        """Run commands in one process, given in a folder of the project; exit code and output of each."""
         done = subprocess.run(
             [sys.executable, str(DRIVER)],
             input=json.dumps([command.split() for command in commands]),
-            cwd=self.path,
+            cwd=self.path / folder,
             env=self.environment(),
             capture_output=True,
             text=True,
@@ -182,6 +182,16 @@ def test_a_mistake_is_one_sentence(project: Project) -> None:
         assert told in str(one["output"])
         assert "Traceback" not in str(one["output"])
     assert kept["code"] == 2
+
+
+def test_in_a_subfolder_the_commands_find_the_project_its_samples_and_its_store(project: Project) -> None:
+    (project.path / "notebooks").mkdir()
+    status, compare = project.attempt("status --json", "compare latest~1 latest", folder="notebooks")
+    rows = {row["node"]: row for row in json.loads(str(status["output"]))}
+    assert rows["ingest.ingest_files"]["state"] == "current"
+    assert compare["code"] == 1
+    assert "Traceback" not in str(compare["output"])
+    assert list((project.path / "notebooks").iterdir()) == []
 
 
 def test_accept_and_prune_on_the_command_line(project: Project) -> None:

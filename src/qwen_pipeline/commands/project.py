@@ -13,6 +13,8 @@ from kedro.framework.cli.utils import _split_params, env_option
 from kedro.framework.startup import bootstrap_project
 
 from qwen_pipeline.commands.failures import explained_by
+from qwen_pipeline.commands.terminal import prepare_terminal
+from qwen_pipeline.incremental.workspace import project_root
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -42,7 +44,7 @@ def read_groups(env: str | None, params: dict[str, Any]) -> tuple[Path, dict[str
     """
     from kedro.framework.project import settings
 
-    root = Path.cwd()
+    root = project_root()
     bootstrap_project(root)
     options: dict[str, Any] = dict(settings.CONFIG_LOADER_ARGS)
     loader = settings.CONFIG_LOADER_CLASS(str(root / "conf"), env=env, runtime_params=params, **options)
@@ -58,6 +60,7 @@ def one_sentence(function: Function) -> Function:
 
     @functools.wraps(function)
     def told(*arguments: Any, **options: Any) -> Any:
+        prepare_terminal()
         try:
             return function(*arguments, **options)
         except Exception as failure:

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qwen_pipeline.incremental.workspace import project_root
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
@@ -16,8 +18,8 @@ def default_tracking_uri(project_path: Path) -> str:
 
 
 def tracking_uri() -> str:
-    """The store in force: ``MLFLOW_TRACKING_URI``, else the one in the working directory."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(Path.cwd())
+    """The store in force: ``MLFLOW_TRACKING_URI``, else the project's own."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(project_root())
 
 
 def experiment_name() -> str:

@@ -1,0 +1,26 @@
+"""What every command sets right before it says its first word: where its log goes."""
+
+import os
+from pathlib import Path
+
+from qwen_pipeline.incremental.workspace import project_root
+
+
+def prepare_terminal() -> None:
+    """Use the project's own logging in any of its folders."""
+    _use_project_logging()
+
+
+def _use_project_logging() -> None:
+    """Read ``conf/logging.yml`` from a subfolder too.
+
+    Source: Kedro 1.7 looks for it in the working directory only, and else shows every dataset it loads. Can go when
+    it looks in the project's root.
+    """
+    path = project_root() / "conf/logging.yml"
+    if path.parent.parent == Path.cwd() or os.environ.get("KEDRO_LOGGING_CONFIG") or not path.is_file():
+        return
+    import yaml
+    from kedro.framework.project import LOGGING
+
+    LOGGING.configure(yaml.safe_load(path.read_text(encoding="utf-8")))
