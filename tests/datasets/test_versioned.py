@@ -1,5 +1,8 @@
 """Versions are whole and committed, or they are not there."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,3 +38,35 @@ def test_a_version_that_was_never_committed_is_not_loaded_even_behind_a_link(
     monkeypatch.setattr(ledger, "_finish", lambda record, pending: None)  # killed before the mark of the commit
     ledger.commit(Record("n", KILLED, Depends()), {"report": report(root, KILLED).version_folder(KILLED)})
     assert report(root, None).load() == {"total": 1}
+
+
+IN_ASCII = r"""
+import sys
+from qwen_pipeline.datasets.versioned import AtomicFileDataset
+kinds = {"page": ({"type": "text.TextDataset"}, "\u4e2d\u6587 \u2013 \xe9"),
+         "report": ({"type": "json.JSONDataset", "save_args": {"ensure_ascii": False}}, {"verdict": "\u4e2d\u6587"})}
+for name, (kind, content) in kinds.items():
+    dataset = AtomicFileDataset(filepath=f"{sys.argv[1]}/{name}", dataset=kind)
+    dataset.save(content)
+    assert dataset.load() == content
+"""
+
+
+def test_pages_and_reports_are_utf_8_whatever_the_locale(tmp_path: Path) -> None:
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", IN_ASCII, str(tmp_path)],
+        env={**os.environ, **locale},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stderr
+    (page,) = (tmp_path / "page").glob("*/page")
+    assert page.read_bytes().decode("utf-8") == "中文 – é"
+
+
+def test_a_binary_file_keeps_its_own_way_of_being_opened(tmp_path: Path) -> None:
+    dataset = AtomicFileDataset(filepath=str(tmp_path / "any"), dataset={"type": "pickle.PickleDataset"})
+    dataset.save({"total": 1})
+    assert dataset.load() == {"total": 1}

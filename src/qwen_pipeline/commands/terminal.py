@@ -1,13 +1,18 @@
-"""What every command sets right before it says its first word: where its log goes."""
+"""What every command sets right before it says its first word: what it may print, and where its log goes."""
 
+import io
 import os
+import sys
 from pathlib import Path
 
 from qwen_pipeline.incremental.workspace import project_root
 
 
 def prepare_terminal() -> None:
-    """Use the project's own logging in any of its folders."""
+    """Print whatever the terminal's encoding lacks as ``?``, and use the project's own logging in any of its folders."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a notebook's or a test's own may be something else
+            stream.reconfigure(errors="replace")
     _use_project_logging()
 
 

@@ -16,8 +16,7 @@ from kedro.io import AbstractDataset, AbstractVersionedDataset, Version
 from kedro_datasets._typing import HTMLPreview, JSONPreview
 
 from qwen_pipeline.errors import VersionError
-from qwen_pipeline.incremental.content import files_below
-from qwen_pipeline.incremental.durable import flush_folder, flush_tree
+from qwen_pipeline.incremental.durable import flush_folder, flush_tree, link_or_copy
 from qwen_pipeline.incremental.publication import (
     clear_leftovers,
     current_publication,
@@ -26,8 +25,12 @@ from qwen_pipeline.incremental.publication import (
     staged_beside,
     unpublished,
 )
-from qwen_pipeline.incremental.seal import damage_of, make_seal, read_seal, write_seal
+from qwen_pipeline.incremental.seal import damage_of, make_seal, read_seal, state_of, write_seal
 from qwen_pipeline.incremental.workspace import ledger_above
+
+TEXTUAL = ("json.JSONDataset", "text.TextDataset", "yaml.YAMLDataset")
+# These open files in the encoding of the locale, which on Windows or under LANG=C lacks most of what people write.
+UTF_8 = {f"open_args_{way}": {"encoding": "utf-8"} for way in ("load", "save")}
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -161,12 +164,12 @@ class AtomicDataset(AbstractVersionedDataset[In, Out]):
         if version is None:
             return None
         folder = self.version_folder(version)
-        if self._whole and self._whole == _state(folder):  # verified in this process, and not touched since
+        if self._whole and self._whole == state_of(folder):  # verified in this process, and not touched since
             return None
         seal = read_seal(folder)
         found = damage_of(folder, seal, verify) if seal else None
         if found is None and verify:
-            self._whole = _state(folder)
+            self._whole = state_of(folder)
         return found
 
     def clear_leftovers(self) -> None:
@@ -177,7 +180,7 @@ class AtomicDataset(AbstractVersionedDataset[In, Out]):
         """Stage an old version once more as a new one, by hard links where the disk has them."""
         target = staged_beside(self.version_folder(new))
         shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(self.version_folder(old), target, copy_function=_link)
+        shutil.copytree(self.version_folder(old), target, copy_function=link_or_copy)
         flush_tree(target)
         publication = current_publication()
         if publication:
@@ -244,17 +247,7 @@ class AtomicFileDataset(AtomicDataset[Any, Any]):
         return HTMLPreview(str(self.load()))
 
     def _at(self, path: Path) -> AbstractDataset[Any, Any]:
-        return AbstractDataset.from_config(path.name, {**self._inner, "filepath": path.as_posix()})
-
-
-def _state(folder: Path) -> tuple[Any, ...]:
-    """What changes when a file of a version is touched."""
-    stats = ((name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for name, s in files_below(folder))
-    return (str(folder), *stats) if folder.is_dir() else ()
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        Path(target).hardlink_to(source)
-    except OSError:  # another file system, or one without hard links
-        shutil.copy2(source, target)
+        config = {**self._inner, "filepath": path.as_posix()}
+        if config.get("type") in TEXTUAL:
+            config["fs_args"] = {**UTF_8, **config.get("fs_args", {})}
+        return AbstractDataset.from_config(path.name, config)

@@ -114,3 +114,9 @@ def _content_digest(folder: Path, files: dict[str, Any], volatile: Sequence[str]
             kept = without_volatile(content, (*ALWAYS_VOLATILE, *volatile))
             return digest_bytes(json.dumps(kept, sort_keys=True).encode())
     return digest_bytes(json.dumps([[name, files[name][3]] for name in names]).encode())
+
+
+def state_of(folder: Path) -> tuple[Any, ...]:
+    """What changes when a file of a version is touched."""
+    stats = ((name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for name, s in files_below(folder))
+    return (str(folder), *stats) if folder.is_dir() else ()

@@ -1,0 +1,28 @@
+"""What a command prints reaches any terminal and any file."""
+
+import io
+import sys
+
+import pytest
+
+from qwen_pipeline.commands.project import one_sentence
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_what_the_terminals_encoding_lacks_is_replaced(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, name, io.TextIOWrapper(written, encoding="cp1252"))
+
+    @one_sentence
+    def tell() -> None:
+        print("→ ── › 中 é", file=getattr(sys, name), flush=True)
+
+    tell()
+    assert written.getvalue().decode("cp1252").split() == ["?", "??", "›", "?", "é"]
+
+
+def test_a_stream_that_is_no_file_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", written)
+    one_sentence(lambda: print("→"))()
+    assert written.getvalue() == "→\n"
