@@ -9,17 +9,19 @@ guide's JSON snippets (flat names and values).
 import argparse
 import difflib
 import json
+import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import yaml
 
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "src"))
 
+from qwen_pipeline.commands.terminal import prepare_terminal  # noqa: E402
 from qwen_pipeline.params.groups import GROUPS, groups_with, parameter_names  # noqa: E402
 from qwen_pipeline.params.ingest import guide_data_dir  # noqa: E402
 
@@ -33,12 +35,35 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--yes", action="store_true", help="do not ask before a long stage runs again")
     for name in parameter_names():
         field = GROUPS[groups_with(name)[0]].model_fields[name]
-        options: dict[str, Any] = {"default": argparse.SUPPRESS, "metavar": "VALUE", "type": yaml.safe_load}
+        options: dict[str, Any] = {"default": argparse.SUPPRESS, "metavar": "VALUE", "type": _reader(field.annotation)}
         if _takes_true(field.annotation):
             options |= {"nargs": "?", "const": True}
         text = (field.description or "").replace("%", "%%")
         parser.add_argument(f"--{name.replace('_', '-')}", dest=name, help=text, **options)
     return parser
+
+
+def _reader(annotation: Any) -> Callable[[str], Any]:
+    """How a flag's value is read: as YAML, but text as it was typed (``2024_01`` is a folder, not a number)."""
+    if annotation == str | None:
+        return _read_optional_text
+    return str if annotation is str or _is_choice_of_words(annotation) else _read_yaml
+
+
+def _is_choice_of_words(annotation: Any) -> bool:
+    return get_origin(annotation) is Literal and all(isinstance(one, str) for one in get_args(annotation))
+
+
+def _read_optional_text(text: str) -> str | None:
+    return None if text in ("", "null", "~") else text
+
+
+def _read_yaml(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as failure:
+        told = getattr(failure, "problem", None) or "it cannot be read"
+        raise argparse.ArgumentTypeError(f"{text} is no value in YAML: {told}") from failure
 
 
 def _takes_true(annotation: Any) -> bool:
@@ -79,11 +104,15 @@ def refuse_unknown(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> N
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Turn the flags into one `kedro run`."""
+    """Turn the flags into one `kedro run` in the project, wherever this was typed."""
+    prepare_terminal()
     parser = build_parser()
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:
         refuse_unknown(parser, unknown)
+    if arguments.config is not None:
+        arguments.config = arguments.config.absolute()
+    os.chdir(ROOT)  # Kedro looks here for the project, and for the word that nobody wants its telemetry
     options: dict[str, Any] = {"params": read_parameters(arguments)}
     command = ["run"]
     for option in ("pipeline", "env"):

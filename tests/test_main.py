@@ -44,6 +44,11 @@ def test_every_parameter_has_a_flag(main: ModuleType) -> None:
         (["--gradient-checkpointing"], {"gradient_checkpointing": True}),
         (["--bf16", "false"], {"bf16": False}),
         (["--generation-config", "{temperature: 0.7}"], {"generation_config": {"temperature": 0.7}}),
+        (["--data-dir", "2024_01"], {"data_dir": "2024_01"}),
+        (["--data-dir", "#1 faq"], {"data_dir": "#1 faq"}),
+        (["--data-dir", "@home"], {"data_dir": "@home"}),
+        (["--encoding", "1252", "--model-revision", "null"], {"encoding": "1252", "model_revision": None}),
+        (["--eval-strategy", "no"], {"eval_strategy": "no"}),
     ],
 )
 def test_the_guides_flags_become_typed_values(
@@ -84,3 +89,33 @@ def test_a_misspelt_flag_names_the_nearest(main: ModuleType, capsys: pytest.Capt
     with pytest.raises(SystemExit):
         main.main(["--batch-sise", "1"])
     assert "--batch-size" in capsys.readouterr().err
+
+
+def test_a_value_that_is_no_yaml_is_one_sentence(
+    main: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main.main(["--generation-config", "{temperature"])
+    assert stop.value.code == 2
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "--generation-config: {temperature is no value in YAML" in last
+
+
+def test_from_another_directory_it_runs_in_the_project_with_a_config_of_that_directory(
+    main: ModuleType, project_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kedro.framework.cli.cli import KedroCLI
+
+    seen: list[tuple[Path, str]] = []
+
+    def note(self: KedroCLI, args: list[str], prog_name: str) -> None:
+        seen.append((Path.cwd(), Path(args[args.index("--config") + 1]).read_text(encoding="utf-8")))
+
+    monkeypatch.setattr(KedroCLI, "main", note)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.json").write_text('{"lora_r": 5}')
+    main.main(["--config", "mine.json"])
+    ((folder, config),) = seen
+    assert (folder / ".telemetry").is_file()
+    assert folder == project_dir
+    assert "lora_r: 5" in config
