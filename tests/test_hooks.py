@@ -58,6 +58,25 @@ def test_a_run_ends_with_the_verdict_and_where_to_look(tmp_path, capsys, monkeyp
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("inside", "told"), [(True, "page   ../data/evaluation_page"), (False, "page   {}/data/evaluation_page")]
+)
+def test_where_to_look_can_be_copied_in_a_subfolder_and_when_the_page_lies_elsewhere(
+    tmp_path, capsys, monkeypatch, logged, inside, told
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///nowhere.db")
+    project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    (project / "notebooks").mkdir(parents=True)
+    monkeypatch.chdir(project / "notebooks")
+    train = {"log_level": "INFO", "enable_memory_profiling": False}
+    hooks, after = ProjectHooks(), Finished(project if inside else elsewhere, {"evaluation_page"})
+    hooks.after_context_created(
+        SimpleNamespace(project_path=project, config_loader={"parameters": {"train": train}})
+    )
+    hooks.after_pipeline_run(pipeline=after, catalog=after)
+    assert capsys.readouterr().out.strip() == told.format(elsewhere)
+
+
 def test_a_run_without_an_evaluation_says_nothing_of_one(tmp_path, capsys):
     after = Finished(tmp_path, {"ingested_examples"})
     ProjectHooks().after_pipeline_run(pipeline=after, catalog=after)

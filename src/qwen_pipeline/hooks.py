@@ -82,7 +82,7 @@ class ProjectHooks:
             click.echo(catalog.load("evaluation_report")["verdict"])
         for name in [name for name in WORTH_A_LOOK if name in made]:
             path = Path(catalog[name].newest_path())
-            click.echo(f"{WORTH_A_LOOK[name]:5}  {path.relative_to(self._project_path)}")
+            click.echo(f"{WORTH_A_LOOK[name]:5}  {self._from_here(path)}")
         if "train_report" in made and self._awaits_profile:
             click.echo(
                 "enable_memory_profiling=true has recorded nothing, because the training is current; add --force train "
@@ -95,6 +95,10 @@ class ProjectHooks:
         """Keep the failure with its traceback in the log file; the terminal gets one sentence."""
         self._write(logging.ERROR, str(error), error)
         self._close()
+
+    def _from_here(self, path: Path) -> str:
+        """A path to copy: short where it lies in the project, whole where the catalog puts it elsewhere."""
+        return os.path.relpath(path) if path.is_relative_to(self._project_path) else str(path)
 
     def _close(self) -> None:
         close_log_file(self._log_file)
