@@ -1,8 +1,10 @@
 """Tasks in processes of their own."""
 
 import os
+import pickle
 import subprocess
 import sys
+import time
 from functools import partial
 
 import pytest
@@ -28,6 +30,50 @@ def test_the_work_is_done_elsewhere_by_as_many_processes_as_asked_for():
 def test_an_error_of_a_task_is_raised_here():
     with pytest.raises(ZeroDivisionError):
         list(map_in_processes(eval, ["1", "1 / 0", "2"], 2))
+
+
+class NeedsTwo(Exception):
+    """Cannot be unpickled, as some of libraries cannot: its ``args`` are not what it is made from."""
+
+    def __init__(self, what, code):
+        super().__init__(what)
+        self.code = code
+
+
+def fail_in_two_words(task):
+    raise NeedsTwo(f"no room for {task}", 1)
+
+
+def test_an_error_that_does_not_survive_the_way_is_told_by_name_and_message():
+    with pytest.raises(RuntimeError, match="NeedsTwo: no room for 1"):
+        list(map_in_processes(fail_in_two_words, [1, 2], 2))
+
+
+def test_a_result_that_cannot_be_sent_is_told_as_what_it_is():
+    with pytest.raises((AttributeError, pickle.PicklingError), match="pickle"):
+        list(map_in_processes(eval, ["lambda: 1"] * 2, 2))
+
+
+INTERRUPTED = """
+import os, signal, threading, time
+from qwen_pipeline.text.worker_pool import map_in_processes
+os.setpgrp()
+results = map_in_processes(eval, ["1", "2", *["__import__('time').sleep(60)"] * 4], 2)
+assert next(results) == 1 and next(results) == 2
+threading.Timer(0.3, os.killpg, (0, signal.SIGINT)).start()
+try:
+    next(results)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+
+
+def test_an_interrupt_ends_the_work_at_once_and_no_process_prints_a_traceback():
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    begun = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, env=env)
+    assert (done.stdout, done.stderr) == ("stopped\n", "")
+    assert time.monotonic() - begun < 30
 
 
 def test_a_process_that_is_killed_is_told_of():

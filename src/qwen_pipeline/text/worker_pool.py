@@ -5,6 +5,7 @@ which takes seconds, and a script without a guard or one read from standard inpu
 locks of other threads. So each worker is a plain interpreter that imports nothing but what its tasks need.
 """
 
+import contextlib
 import gc
 import os
 import pickle
@@ -15,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.abc import MetaPathFinder
-from typing import Any, BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar
 
 from qwen_pipeline.errors import WorkerError
 
@@ -25,7 +26,11 @@ _Result = TypeVar("_Result")
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 100_000
 # Arrays of a few megabytes come and go: glibc would give each back to the system and ask for it again, a twentieth of the time.
 _KEEPS_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(64 * 2**20), "MALLOC_MMAP_THRESHOLD_": str(64 * 2**20)}
-_COMMAND = "from qwen_pipeline.text.worker_pool import serve; serve()"
+# Ctrl-C goes to every process of the terminal: the parent hears it and ends its workers, which would each print a traceback.
+_COMMAND = (
+    "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+    "from qwen_pipeline.text.worker_pool import serve; serve()"
+)
 
 
 def map_in_processes(
@@ -50,8 +55,10 @@ def map_in_processes(
         try:
             while waiting:
                 yield waiting.popleft().result()
-        finally:
-            threads.shutdown(wait=True, cancel_futures=True)
+        except BaseException:  # also Ctrl-C, and a caller that wants no more: nobody waits for what is being done
+            threads.shutdown(wait=False, cancel_futures=True)
+            started.end()
+            raise
 
 
 class _Workers:
@@ -60,16 +67,23 @@ class _Workers:
     def __init__(self) -> None:
         self._of_thread = threading.local()
         self._all: list[subprocess.Popen[bytes]] = []
+        self._ended = False
 
     def __enter__(self) -> "_Workers":
         return self
 
     def __exit__(self, *_: object) -> None:
         for worker in self._all:
-            if worker.stdin and worker.stdout:
-                worker.stdin.close()
-                worker.stdout.close()
+            for pipe in filter(None, (worker.stdin, worker.stdout)):
+                with contextlib.suppress(OSError):  # what an ended worker did not read is still in the pipe
+                    pipe.close()
             worker.wait()
+
+    def end(self) -> None:
+        """End every process, whatever it is doing."""
+        self._ended = True
+        for worker in list(self._all):
+            worker.terminate()
 
     def call(self, function: Callable[[_Task], _Result], task: _Task) -> _Result:
         """Have this thread's process do the task."""
@@ -77,7 +91,7 @@ class _Workers:
         assert worker.stdin is not None
         assert worker.stdout is not None
         try:
-            pickle.dump((function, task), worker.stdin)
+            worker.stdin.write(pickle.dumps((function, task)))
             worker.stdin.flush()
             result, error = pickle.load(worker.stdout)
         except (OSError, EOFError) as lost:
@@ -103,6 +117,8 @@ class _Workers:
         )
         self._of_thread.worker = worker
         self._all.append(worker)
+        if self._ended:  # in the meantime
+            worker.terminate()
         return worker
 
 
@@ -127,10 +143,19 @@ def serve() -> None:
             function, task = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
-        answer: tuple[Any, BaseException | None]
         try:
-            answer = function(task), None
+            answer = pickle.dumps((function(task), None))
         except Exception as error:
-            answer = None, error
-        pickle.dump(answer, answers)
+            answer = _pickled(error)
+        answers.write(answer)
         answers.flush()
+
+
+def _pickled(error: Exception) -> bytes:
+    """An answer that says what failed; an error that does not survive the way is told by name and message."""
+    try:
+        answer = pickle.dumps((None, error))
+        pickle.loads(answer)
+    except Exception:
+        return pickle.dumps((None, RuntimeError(f"{type(error).__name__}: {error}")))
+    return answer
