@@ -33,6 +33,11 @@ def test_the_test_split_is_measured_where_it_has_rows() -> None:
     assert remark_of(held_out.as_dict()) is None
 
 
+def test_the_rows_stay_on_the_disk() -> None:
+    test = rows("a")
+    assert chosen({"a": "test"}, test, rows()).rows is test
+
+
 def test_validation_rows_stand_in_for_an_empty_test_split_and_it_is_said() -> None:
     held_out = chosen({"a": "train", "b": "validation"}, rows(), rows("b"))
     assert (held_out.split, held_out.sample) == ("validation", ["b"])

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from datasets import Dataset
 from qwen_pipeline.evaluation.generation import ordinary_attention
 from qwen_pipeline.evaluation.likelihood import RowScore, score_rows, summarise_scores
 from training.tiny_training import make_rows
@@ -19,12 +20,13 @@ def plain_loss(model: Any, row: dict[str, Any]) -> float:
 
 
 @pytest.mark.parametrize("max_tokens", [30, 10_000])
+@pytest.mark.parametrize("kind", [list, Dataset.from_list])
 def test_every_row_scores_as_with_plain_transformers_however_rows_are_packed(
-    tiny_pair: tuple[Any, Any], max_tokens: int
+    tiny_pair: tuple[Any, Any], kind: Any, max_tokens: int
 ) -> None:
     model, tokenizer = tiny_pair
     rows = make_rows(7)
-    scores = score_rows(model, tokenizer, rows, max_tokens)
+    scores = score_rows(model, tokenizer, kind(rows), max_tokens)
     assert [score.example_id for score in scores] == [row["example_id"] for row in rows]
     for score, row in zip(scores, rows, strict=True):
         assert score.loss == pytest.approx(plain_loss(model, row), rel=1e-4)

@@ -21,7 +21,7 @@ class HeldOut:
     """The rows that are measured.
 
     Attributes:
-        rows: Tokenized rows, all of them.
+        rows: Tokenized rows, all of them, as they lie on the disk: as Python lists they take twelve times the room.
         conversations: Messages of each example, by ``example_id``.
         source_files: Where each example comes from, by ``example_id``.
         sample: The examples that are answered, in order.
@@ -69,7 +69,7 @@ def _of_split(
     sample = sorted(row["example_id"] for row in examples if row["example_id"] in wanted)
     random.Random(seed).shuffle(sample)
     return HeldOut(
-        rows=[dict(row) for row in rows],
+        rows=rows,
         conversations={row["example_id"]: row["messages"] for row in examples},
         source_files={row["example_id"]: row["source_file"] for row in examples},
         sample=sample[:questions],
