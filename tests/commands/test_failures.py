@@ -66,6 +66,10 @@ QUOTED: list[tuple[BaseException, type[PipelineError], str]] = [
         FileNotFoundError(errno.ENOENT, "No such file or directory", "data/raw/qa_data.md"),
         DataError, "data/raw/qa_data.md is not there",
     ),
+    (OSError(errno.ELOOP, "Too many levels of symbolic links", "data/a"), DataError, "data/a cannot be opened"),
+    (OSError(errno.ENAMETOOLONG, "File name too long", "data/" + "a" * 300), DataError, "Shorten the name"),
+    (OSError(errno.EMFILE, "Too many open files"), EnvironmentProblemError, "ulimit -n"),
+    (OSError(errno.EMFILE, "Too many open files", "data/a"), EnvironmentProblemError, "ingest_workers=1"),
     (
         ValueError("Asking to pad but the tokenizer does not have a padding token."),
         ModelSourceError, "tokenizer_kwargs",

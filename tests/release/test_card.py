@@ -22,7 +22,7 @@ CARD = Card(
         "base": {"loss": 0.675, "recognised": 0.1},
         "tuned": {"loss": 0.189, "recognised": 0.5},
         "differences": {"loss": {"verdict": "better"}},
-        "groups": {"language": {"zh": {}, "en": {}}},
+        "groups": {"language": {"zh": {}, "en": {}, "other": {}}},
         "rows": 75,
         "forgetting": "General questions cost 0.16 bits more.",
     },

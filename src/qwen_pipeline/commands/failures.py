@@ -28,6 +28,10 @@ from qwen_pipeline.params.groups import GROUPS
 
 FULL = {errno.EDQUOT, errno.EFBIG, errno.ENOSPC, errno.EROFS}
 CLOSED = {errno.EACCES, errno.EIO, errno.ENOTDIR, errno.EPERM}
+TANGLED = {
+    errno.ELOOP: "A link leads back to itself: remove it, and run again.",
+    errno.ENAMETOOLONG: "Shorten the name of the file or of a folder above it, and run again.",
+}
 ROOM = "kedro prune --keep 1 removes old versions; save_total_limit=1 and export_formats=adapter write less"
 WINDOWS, ELSEWHERE = r".venv\Scripts\python.exe", ".venv/bin/python"
 PINNED_4_BIT = '-m pip install --force-reinstall accelerate "bitsandbytes>=0.50,<0.51"'
@@ -81,14 +85,25 @@ def _of_system(failure: BaseException) -> PipelineError | None:
     """What the operating system says by number and file name, whoever passed it on."""
     if isinstance(failure, MemoryError) or getattr(failure, "errno", None) == errno.ENOMEM:
         return OutOfMemoryError(_host_memory(_first_line(str(failure)) or "MemoryError", ()))
-    if not isinstance(failure, OSError) or failure.filename is None:
+    if not isinstance(failure, OSError):
         return None
+    if failure.errno in (errno.EMFILE, errno.ENFILE):
+        return EnvironmentProblemError(
+            f"Too many files are open at once: {failure.strerror}. Allow more with ulimit -n 4096, or set "
+            "ingest_workers=1, clean_workers=1 and dataloader_num_workers=0, and run again."
+        )
+    return None if failure.filename is None else _of_file(failure)
+
+
+def _of_file(failure: OSError) -> PipelineError | None:
     place = failure.filename.decode() if isinstance(failure.filename, bytes) else failure.filename
     if failure.errno == errno.ENOENT:
         return DataError(
             f"{place} is not there. If it was moved or removed while the run worked, put it back and run again; "
             "kedro doctor checks folders, data and model."
         )
+    if failure.errno in TANGLED:
+        return DataError(f"{_first_line(place)} cannot be opened: {failure.strerror}. {TANGLED[failure.errno]}")
     if failure.errno in FULL | CLOSED:
         verb = "written" if failure.errno in FULL else "opened or written"
         return DiskSpaceError(

@@ -5,6 +5,7 @@ may be larger than memory.
 """
 
 import shutil
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -38,10 +39,12 @@ class ParquetTableDataset(AtomicDataset[TableLike, "ds.Dataset"]):
             pq.write_table(data, path, compression="zstd")
             return
         batches = iter(data)
-        first = next(batches)
-        with pq.ParquetWriter(path, first.schema, compression="zstd") as writer:
-            writer.write_batch(first)
-            for batch in batches:
+        first = [] if isinstance(data, pa.RecordBatchReader) else list(islice(batches, 1))
+        known = first[0] if first else data
+        if not hasattr(known, "schema"):
+            raise ValueError("No batch says which columns there are: give a table or a RecordBatchReader.")
+        with pq.ParquetWriter(path, known.schema, compression="zstd") as writer:
+            for batch in chain(first, batches):
                 writer.write_batch(batch)
 
     def read(self, path: Path) -> "ds.Dataset":

@@ -120,12 +120,17 @@ def _is_idle(statement: ast.stmt) -> bool:
     if isinstance(statement, ast.Import):
         return all(alias.name == "logging" for alias in statement.names)
     if isinstance(statement, ast.Assign):
-        return all(isinstance(t, ast.Name) and t.id in LOGGERS for t in statement.targets)
+        named = all(isinstance(t, ast.Name) and t.id in LOGGERS for t in statement.targets)
+        return named and _makes_logger(statement.value)  # `log = x * 2` is a figure
     if isinstance(statement, ast.If):
         test = statement.test
         name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")
         return name == "TYPE_CHECKING" and not statement.orelse
     return False
+
+
+def _makes_logger(value: ast.expr) -> bool:
+    return isinstance(value, ast.Call) and ast.unparse(value.func) in ("logging.getLogger", "getLogger")
 
 
 def _is_logging(value: ast.expr) -> bool:
