@@ -6,6 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+# Windows flushes only what is open for writing; elsewhere a file that may only be read is flushed too.
+FLUSHED_AS = "rb" if os.name == "posix" else "rb+"
+
 
 def write_json(path: Path, content: Any) -> None:
     """Replace a JSON file in one step.
@@ -39,13 +42,16 @@ def read_json(path: Path) -> Any:
 def flush_tree(path: Path) -> None:
     """Make sure that ``path`` with every file and folder below it is on the disk before a rename names it."""
     if path.is_file():
-        with path.open("rb") as stream:
-            os.fsync(stream.fileno())
+        _flush_file(path)
     for folder, _, files in os.walk(path):
         for name in files:
-            with Path(folder, name).open("rb") as stream:
-                os.fsync(stream.fileno())
+            _flush_file(Path(folder, name))
         flush_folder(Path(folder))
+
+
+def _flush_file(path: Path) -> None:
+    with path.open(FLUSHED_AS) as stream:
+        os.fsync(stream.fileno())
 
 
 def flush_folder(path: Path) -> None:

@@ -16,6 +16,7 @@ from transformers import AutoConfig, GenerationConfig
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from qwen_pipeline.errors import ExportError
+from qwen_pipeline.incremental.content import files_below
 from qwen_pipeline.model.device import compute_device, threads_for
 from qwen_pipeline.model.merge import AdapterWeights, Foundation, MergedWeights, StoredWeights, write_merged
 from qwen_pipeline.model.source import ModelSource
@@ -107,11 +108,7 @@ class Exports:
             "tokens": len(live.targets),
             "live_loss": distance(live.reading, live.reading, live.targets).loss,
             "prompts_as_trained": live.as_trained,
-            "files": {
-                str(path.relative_to(self.target)): path.stat().st_size
-                for path in sorted(self.target.rglob("*"))
-                if path.is_file()
-            },
+            "files": {name: stat.st_size for name, stat in files_below(self.target)},
         }
 
     def _prepare(self, rows: Sequence[Row]) -> Tokenizer:

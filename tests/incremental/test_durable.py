@@ -1,0 +1,39 @@
+"""What a rename names is on the disk before."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from qwen_pipeline.incremental import durable
+
+fcntl = pytest.importorskip("fcntl")
+
+
+@pytest.mark.parametrize(("mode", "access"), [("rb", os.O_RDONLY), ("rb+", os.O_RDWR)])
+def test_every_file_of_a_tree_is_flushed_as_the_system_wants_it_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, access: int
+) -> None:
+    flushed = {}
+
+    def note(descriptor: int) -> None:
+        flushed[os.fstat(descriptor).st_ino] = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE
+
+    (tmp_path / "deep").mkdir()
+    files = [tmp_path / "a.json", tmp_path / "deep/b.json"]
+    for path in files:
+        path.write_text("{}")
+    monkeypatch.setattr(durable, "FLUSHED_AS", mode)
+    monkeypatch.setattr(os, "fsync", note)
+    durable.flush_tree(tmp_path)
+    assert [flushed[path.stat().st_ino] for path in files] == [access, access]
+    assert {tmp_path.stat().st_ino, (tmp_path / "deep").stat().st_ino} <= set(flushed)
+    assert all(path.read_text() == "{}" for path in files)
+
+
+def test_on_this_system_a_file_that_may_only_be_read_is_flushed(tmp_path: Path) -> None:
+    assert durable.FLUSHED_AS == ("rb" if os.name == "posix" else "rb+")
+    path = tmp_path / "a.json"
+    path.write_text("{}")
+    path.chmod(0o400)
+    durable.flush_tree(path)
