@@ -35,7 +35,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--yes", action="store_true", help="do not ask before a long stage runs again")
     for name in parameter_names():
         field = GROUPS[groups_with(name)[0]].model_fields[name]
-        options: dict[str, Any] = {"default": argparse.SUPPRESS, "metavar": "VALUE", "type": _reader(field.annotation)}
+        options: dict[str, Any] = {
+            "default": argparse.SUPPRESS,
+            "metavar": "VALUE",
+            "type": _reader(field.annotation),
+        }
         if _takes_true(field.annotation):
             options |= {"nargs": "?", "const": True}
         text = (field.description or "").replace("%", "%%")

@@ -32,6 +32,19 @@ def test_the_guides_folder_name_means_the_default(tmp_path: Path, monkeypatch: p
         DataPipeline().load_qa_data_from_files("data/raw")
 
 
+def test_in_a_notebooks_folder_the_default_is_the_projects_and_a_named_folder_the_notebooks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.kedro]\n")
+    for name in ("data/01_raw", "data/sample", "notebooks/mine"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "data/sample/faq.md").write_text("Q1: a?\nA1: samples\n", encoding="utf-8")
+    (tmp_path / "notebooks/mine/faq.md").write_text("Q1: a?\nA1: mine\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path / "notebooks")
+    load = DataPipeline().load_qa_data_from_files
+    assert [row["answer"] for row in (*load(), *load("mine"))] == ["samples", "mine"]
+
+
 def test_a_missing_folder_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere"):
         DataPipeline().load_qa_data_from_files(tmp_path / "nowhere")

@@ -74,7 +74,9 @@ class DataPipeline:
 
         root, given = project_root(), Path(guide_data_dir(data_dir)).expanduser()
         # a notebook works in a folder of its own: the default one is the project's all the same
-        files = find_raw_files(root / given if given == Path(DEFAULT_DATA_DIR) else given, root / "data/sample")
+        files = find_raw_files(
+            root / given if given == Path(DEFAULT_DATA_DIR) else given, root / "data/sample"
+        )
         with tempfile.TemporaryDirectory() as folder:
             examples, _, _ = read_files(files.values(), ReadOptions(), Path(folder), 1)
             rows: list[dict[str, Any]] = pq.read_table(examples).to_pylist()

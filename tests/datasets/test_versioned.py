@@ -35,7 +35,7 @@ def test_a_version_that_was_never_committed_is_not_loaded_even_behind_a_link(
     ledger = Ledger(root / "data/.ledger")
     report(root, GOOD).save({"total": 1})
     report(root, KILLED).save({"total": 2})
-    monkeypatch.setattr(ledger, "_finish", lambda record, pending: None)  # killed before the mark of the commit
+    monkeypatch.setattr(ledger, "_finish", lambda record, pending: None)  # killed before the commit's mark
     ledger.commit(Record("n", KILLED, Depends()), {"report": report(root, KILLED).version_folder(KILLED)})
     assert report(root, None).load() == {"total": 1}
 

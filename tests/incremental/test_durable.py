@@ -31,8 +31,8 @@ def test_every_file_of_a_tree_is_flushed_as_the_system_wants_it_opened(
     assert all(path.read_text() == "{}" for path in files)
 
 
-def test_on_this_system_a_file_that_may_only_be_read_is_flushed(tmp_path: Path) -> None:
-    assert durable.FLUSHED_AS == ("rb" if os.name == "posix" else "rb+")
+@pytest.mark.skipif(os.name != "posix", reason="Windows flushes only what is open for writing")
+def test_a_file_that_may_only_be_read_is_flushed(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text("{}")
     path.chmod(0o400)

@@ -32,7 +32,7 @@ def test_an_error_of_a_task_is_raised_here():
         list(map_in_processes(eval, ["1", "1 / 0", "2"], 2))
 
 
-class NeedsTwo(Exception):
+class NeedsTwoError(Exception):
     """Cannot be unpickled, as some of libraries cannot: its ``args`` are not what it is made from."""
 
     def __init__(self, what, code):
@@ -41,11 +41,11 @@ class NeedsTwo(Exception):
 
 
 def fail_in_two_words(task):
-    raise NeedsTwo(f"no room for {task}", 1)
+    raise NeedsTwoError(f"no room for {task}", 1)
 
 
 def test_an_error_that_does_not_survive_the_way_is_told_by_name_and_message():
-    with pytest.raises(RuntimeError, match="NeedsTwo: no room for 1"):
+    with pytest.raises(RuntimeError, match="NeedsTwoError: no room for 1"):
         list(map_in_processes(fail_in_two_words, [1, 2], 2))
 
 

@@ -103,7 +103,9 @@ def _of_file(failure: OSError) -> PipelineError | None:
             "kedro doctor checks folders, data and model."
         )
     if failure.errno in TANGLED:
-        return DataError(f"{_first_line(place)} cannot be opened: {failure.strerror}. {TANGLED[failure.errno]}")
+        return DataError(
+            f"{_first_line(place)} cannot be opened: {failure.strerror}. {TANGLED[failure.errno]}"
+        )
     if failure.errno in FULL | CLOSED:
         verb = "written" if failure.errno in FULL else "opened or written"
         return DiskSpaceError(

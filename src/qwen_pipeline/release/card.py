@@ -77,7 +77,8 @@ class Card:
         )
 
     def _front(self, export: str) -> list[str]:
-        languages = sorted({*self.evaluation.get("groups", {}).get("language", {})} - {"other"})  # no code of a language
+        measured = self.evaluation.get("groups", {}).get("language", {})
+        languages = sorted({*measured} - {"other"})  # which is no language's code
         lines = ["---"]
         if self.is_on_hub:
             lines += [f"base_model: {json.dumps(self.base)}", f"base_model_relation: {_relation(export)}"]

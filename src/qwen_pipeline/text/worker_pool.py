@@ -55,7 +55,7 @@ def map_in_processes(
         try:
             while waiting:
                 yield waiting.popleft().result()
-        except BaseException:  # also Ctrl-C, and a caller that wants no more: nobody waits for what is being done
+        except BaseException:  # also Ctrl-C, or a caller that wants no more: nobody waits for the rest
             threads.shutdown(wait=False, cancel_futures=True)
             started.end()
             raise
