@@ -1,12 +1,14 @@
 """One record (a JSON object, a table's row) into a conversation, whatever its fields are called."""
 
-import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
+from qwen_pipeline.text.formats.answer_lists import are_texts, first_answer, records_of_lists
 from qwen_pipeline.text.formats.conversation import conversation
+from qwen_pipeline.text.formats.history import turns_of_history
 from qwen_pipeline.text.formats.record_shapes import plain_record
 from qwen_pipeline.text.formats.row import Message, Row, refuse
 from qwen_pipeline.text.formats.turns import RecordError, answer_with_reasoning, role_of, text_of, turns_of
@@ -167,51 +169,28 @@ def _turns(record: Mapping[str, Any], roles: Mapping[str, str], tool_turns: str)
         return turns if turns and turns[0][0] == "system" else [*opening, *turns]
     if "question" not in roles or "answer" not in roles:
         return [] if "messages" in roles else None
-    for old in _history(record.get(roles.get("history", ""))):
-        opening.extend(old)
+    opening.extend(turns_of_history(record.get(roles.get("history", ""))) or [])
     question, answer = record[roles["question"]], record[roles["answer"]]
-    if isinstance(question, list) and isinstance(answer, list):
+    if are_texts(question) and are_texts(answer):
+        pairs = [_pair(one, roles) for one in records_of_lists(record, roles)]
+        return [*opening, *chain.from_iterable(pairs)]
+    if isinstance(question, list) and isinstance(answer, list) and not are_texts(answer):
         return [*opening, *turns_of(question, tool_turns), *turns_of(answer, tool_turns)]
     if role_of(answer):
         asking = question if isinstance(question, list) else [{"role": "user", "content": question}]
         return [*opening, *turns_of([*asking, answer], tool_turns)]
-    asked = text_of(question)
+    return [*opening, *_pair(record, roles)]
+
+
+def _pair(record: Mapping[str, Any], roles: Mapping[str, str]) -> list[Message]:
+    """Question and answer, with what goes with the one and the reasoning that leads to the other."""
+    asked = text_of(record[roles["question"]])
     more = text_of(record[roles["input"]]) if "input" in roles else ""
     if more.strip() and more.strip() != asked.strip():
         asked = f"{asked}\n{more}" if asked.strip() else more
     thought = text_of(record[roles["reasoning"]]) if "reasoning" in roles else ""
-    return [
-        *opening,
-        ("user", asked),
-        ("assistant", answer_with_reasoning(text_of(_first_of_spans(answer)), thought)),
-    ]
-
-
-def _first_of_spans(answer: Any) -> Any:
-    """Of answers that several people marked in a text, as in SQuAD, the first."""
-    spans = (
-        isinstance(answer, list)
-        and answer
-        and all(isinstance(one, dict) and "answer_start" in one and "text" in one for one in answer)
-    )
-    return answer[0]["text"] if spans else answer
-
-
-def _history(given: Any) -> list[list[Message]]:
-    """Alpaca's history: a list of pairs of question and answer, of turns, or of texts that alternate."""
-    if isinstance(given, str) and given.strip().startswith("["):
-        try:
-            given = json.loads(given)
-        except ValueError:
-            return []
-    if not isinstance(given, list):
-        return []
-    if given and all(isinstance(turn, dict) for turn in given):
-        return [turns_of(given, "drop")]
-    if len(given) % 2 == 0 and all(isinstance(turn, str) for turn in given):
-        given = list(zip(given[::2], given[1::2], strict=True))
-    pairs = [pair for pair in given if isinstance(pair, list | tuple) and len(pair) == 2]
-    return [[("user", text_of(pair[0])), ("assistant", text_of(pair[1]))] for pair in pairs]
+    answer = text_of(first_answer(record[roles["answer"]]))
+    return [("user", asked), ("assistant", answer_with_reasoning(answer, thought))]
 
 
 def _preview(record: Mapping[str, Any]) -> str:

@@ -1,0 +1,45 @@
+"""Lists in a record's fields: many questions with their answers, or many answers to one question."""
+
+from typing import Any
+
+import pytest
+
+from qwen_pipeline.text.formats.records import row_of_record
+from qwen_pipeline.text.formats.row import Found, Message, Refused
+from qwen_pipeline.text.schema import RejectReason
+
+
+def messages_of(record: dict[str, Any]) -> tuple[Message, ...]:
+    row = row_of_record(record, 1, 0, {}, "refuse")
+    assert isinstance(row, Found), row
+    return row.messages
+
+
+def test_each_question_of_a_list_is_followed_by_its_answer() -> None:
+    record = {"questions": ["What is it?", "Where is it?"], "answers": ["A cat.", "In Rome."]}
+    assert messages_of(record) == (
+        ("user", "What is it?"), ("assistant", "A cat."), ("user", "Where is it?"), ("assistant", "In Rome."),
+    )  # fmt: skip
+
+
+def test_a_passage_goes_with_the_first_question_and_a_list_with_each() -> None:
+    lists = {"questions": ["What?", "Where?"], "answers": ["A cat.", "In Rome."]}
+    asked = [text for role, text in messages_of({**lists, "context": "A cat in Rome."}) if role == "user"]
+    assert asked == ["What?\nA cat in Rome.", "Where?"]
+    asked = [text for role, text in messages_of({**lists, "input": ["1", "2"]}) if role == "user"]
+    assert asked == ["What?\n1", "Where?\n2"]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"questions": ["What?", "Where?"], "answers": ["A cat."]},
+        {"questions": ["What?"], "answers": ["A cat.", "In Rome."]},
+        {"questions": ["What?", "Where?"], "answers": ["A cat.", "In Rome."], "input": ["1"]},
+    ],
+)
+def test_lists_of_other_lengths_are_refused_with_the_counts(record: dict[str, Any]) -> None:
+    row = row_of_record(record, 1, 0, {}, "refuse")
+    assert isinstance(row, Refused)
+    assert row.reason == RejectReason.MALFORMED_ROW
+    assert "beside a list of" in row.detail
