@@ -52,20 +52,29 @@ def _columns(value: Mapping[str, Any], content: Content) -> list[Any] | None:
     if not is_record(names, content.column_map):
         return None
     roles = map_fields(names, content.column_map)
-    return _cells_of_columns(value, [roles[role] for role in ("question", "answer") if role in roles])
+    keys = [roles[role] for role in ("question", "answer") if role in roles]
+    return _cells_of_columns(value, keys) if len(keys) == 2 else None
 
 
 def _cells_of_columns(value: Mapping[str, Any], keys: list[str]) -> list[Any] | None:
-    """The rows of a table that is written column by column, as lists or as objects by row number."""
-    columns = [value[key] for key in keys]
-    if len(columns) == 2 and all(isinstance(column, dict) for column in columns):
-        columns = [list(column.values()) for column in columns]
-    texts = len(columns) == 2 and all(
-        isinstance(column, list) and all(isinstance(cell, str) for cell in column) for column in columns
-    )
-    if not texts or len(columns[0]) != len(columns[1]) or not columns[0]:
+    """The rows of a table that is written column by column, as lists or as objects by row number.
+
+    What stands once beside the columns, such as a system prompt, is said of every row.
+    """
+    by_number = all(isinstance(value[key], dict) for key in keys)
+    cells = {
+        name: list(column.values()) if by_number and isinstance(column, dict) else column
+        for name, column in value.items()
+    }
+    count = len(cells[keys[0]]) if isinstance(cells[keys[0]], list) else 0
+    columns = {
+        name: column for name, column in cells.items() if isinstance(column, list) and len(column) == count
+    }
+    texts = all(name in columns and all(isinstance(cell, str) for cell in columns[name]) for name in keys)
+    if not texts or not count:
         return None
-    return [dict(zip(keys, cells, strict=True)) for cells in zip(*columns, strict=True)]
+    shared = {name: cell for name, cell in value.items() if isinstance(cell, str | bool | int | float)}
+    return [{**shared, **dict(zip(columns, row, strict=True))} for row in zip(*columns.values(), strict=True)]
 
 
 def is_one_row(value: list[Any]) -> bool:
