@@ -43,3 +43,27 @@ def test_lists_of_other_lengths_are_refused_with_the_counts(record: dict[str, An
     assert isinstance(row, Refused)
     assert row.reason == RejectReason.MALFORMED_ROW
     assert "beside a list of" in row.detail
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"text": ["Denver Broncos", "The Broncos"], "answer_start": [4, 0]},  # SQuAD of Hugging Face
+        [{"text": "Denver Broncos", "answer_start": 4}, {"text": "The Broncos", "answer_start": 0}],
+        ["Denver Broncos", "The Broncos"],  # Natural Questions
+    ],
+)
+def test_of_several_right_answers_to_a_question_the_first_is_trained(answers: Any) -> None:
+    assert messages_of({"question": "Who won?", "answers": answers})[-1] == ("assistant", "Denver Broncos")
+
+
+@pytest.mark.parametrize("answers", [{"text": [], "answer_start": []}, []])
+def test_a_question_without_any_right_answer_is_refused(answers: Any) -> None:
+    row = row_of_record({"question": "Who won?", "answers": answers}, 1, 0, {}, "refuse")
+    assert isinstance(row, Refused)
+    assert row.reason == RejectReason.MISSING_ANSWER
+
+
+def test_parts_of_one_answer_stay_together() -> None:
+    parts = [{"type": "text", "text": "One"}, {"type": "text", "text": "two."}]
+    assert messages_of({"question": "Who?", "answer": parts})[-1] == ("assistant", "One\ntwo.")
