@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from qwen_pipeline.text.formats.answer_text import ANSWER_MARK, tidy_question
 from qwen_pipeline.text.formats.headings import looks_like_question
@@ -9,8 +10,9 @@ from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine
 from qwen_pipeline.text.formats.row import Found, Row, refuse
 from qwen_pipeline.text.schema import RejectReason
 
-_OPEN = re.compile(r"<details\b[^>]*>", re.IGNORECASE)
+_OPEN = re.compile(r"<details\b[^<>]*>", re.IGNORECASE)
 _CLOSE = re.compile(r"</details\s*>", re.IGNORECASE)
+_TAGS = re.compile(f"({_OPEN.pattern}|{_CLOSE.pattern})", re.IGNORECASE)
 _SUMMARY = re.compile(r"<summary\b[^>]*>", re.IGNORECASE)
 _SUMMARY_END = re.compile(r"</summary\s*>", re.IGNORECASE)
 _TAG = re.compile(r"</?(?:b|i|strong|em|u|h[1-6]|p|span|font|code)\b[^>]*>", re.IGNORECASE)
@@ -54,30 +56,59 @@ def _question(summary: str) -> str:
     return _QUESTION_MARK.sub("", tidy_question(_TAG.sub("", summary)), count=1).strip(EDGES + "\n")
 
 
+@dataclass
+class _Block:
+    """A ``<details>`` as it is being read.
+
+    Attributes:
+        line: Where it begins.
+        start: The part of the text behind its opening tag.
+        end: The part that is its closing tag; None while it is open.
+        summarised: Whether its summary is over.
+    """
+
+    line: MarkedLine
+    start: int
+    end: int | None = None
+    summarised: bool = False
+
+
 def _blocks(lines: Iterable[MarkedLine]) -> Iterator[tuple[MarkedLine, str]]:
-    """Each outermost ``<details>`` with the line where it begins and the text inside; an unclosed one ends at the next."""
-    first: MarkedLine | None = None
-    depth, texts, summarised = 0, list[str](), False
+    """Each outermost ``<details>`` with the line where it begins and the text inside.
+
+    One that is never closed ends at the next that has a summary; one without a summary around others is no block.
+    """
+    parts, blocks, still_open = list[str](), list[_Block](), list[_Block]()
     for line in lines:
-        text = line.text
-        if not line.fenced and ("<" in text or depth):
-            opening = _OPEN.search(text)
-            if opening and (depth == 0 or (depth == 1 and not summarised)):
-                first, texts, text = line, [], text[opening.end() :]
-                depth, summarised = 1, False
-            elif opening:
-                depth += 1
-            depth -= len(_CLOSE.findall(text)) if depth else 0
-        if first is not None:
-            summarised = summarised or bool(_SUMMARY_END.search(text))
-            texts.append(text)
-            if depth <= 0:
-                yield first, _without_last_close("\n".join(texts))
-                first, depth = None, 0
-    if first is not None:
-        yield first, "\n".join(texts)
+        is_code = line.fenced or "<" not in line.text
+        for part in [line.text] if is_code else _TAGS.split(line.text):
+            if not is_code and _OPEN.fullmatch(part):
+                if len(still_open) == 1 and not still_open[0].summarised:
+                    parts, blocks, still_open = [], [], []
+                blocks.append(_Block(line, len(parts) + 1))
+                still_open.append(blocks[-1])
+            elif still_open and not is_code and _CLOSE.fullmatch(part):
+                still_open.pop().end = len(parts)
+            elif still_open and not is_code and _SUMMARY_END.search(part):
+                still_open[-1].summarised = True
+            if blocks:
+                parts.append(part)
+            if blocks and not still_open:
+                yield blocks[0].line, "".join(parts[blocks[0].start : blocks[0].end])
+                parts, blocks = [], []
+        if blocks:
+            parts.append("\n")
+    yield from _with_unclosed(blocks, parts)
 
 
-def _without_last_close(block: str) -> str:
-    *_, last = _CLOSE.finditer(block)
-    return (block[: last.start()] + block[last.end() :]).strip("\n")
+def _with_unclosed(blocks: list[_Block], parts: list[str]) -> Iterator[tuple[MarkedLine, str]]:
+    """The outermost blocks of a text whose first one is never closed."""
+    following = len(parts)
+    for block in reversed(blocks):
+        block.end = following if block.end is None else block.end
+        following = block.start - 1 if block.summarised else following
+    reached = 0
+    for block in blocks:
+        if block.start > reached:
+            reached = block.end or 0
+            yield block.line, "".join(parts[block.start : reached])
