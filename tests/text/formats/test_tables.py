@@ -1,7 +1,6 @@
 """CSV, Parquet and workbooks."""
 
 import io
-import zipfile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,6 +10,7 @@ from qwen_pipeline.text.formats.content import Content
 from qwen_pipeline.text.formats.row import Found
 from qwen_pipeline.text.raw_file import RawFile
 from qwen_pipeline.text.read_files import read_rows
+from workbook_files import workbook_of
 
 
 def read(tmp_path, data: bytes, name="rows.csv", **options):
@@ -68,23 +68,8 @@ def test_a_broken_parquet_file_is_reported(tmp_path):
 
 
 def test_a_workbook(tmp_path):
-    cells = '<row r="1"><c r="A1" t="inlineStr"><is><t>问题</t></is></c><c r="B1" t="inlineStr"><is><t>答案</t></is></c></row>'
-    cells += '<row r="2"><c r="A2" t="inlineStr"><is><t>甲？</t></is></c><c r="B2" t="inlineStr"><is><t>一。</t></is></c></row>'
-    space = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
-    relations = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-    package = "http://schemas.openxmlformats.org/package/2006/relationships"
-    rel = f'<Relationships xmlns="{package}"><Relationship Id="r1" Type="{relations}/'
-    parts = {
-        "_rels/.rels": f'{rel}officeDocument" Target="xl/workbook.xml"/></Relationships>',
-        "xl/workbook.xml": f'<workbook {space} xmlns:r="{relations}"><sheets><sheet name="s" sheetId="1" r:id="r1"/></sheets></workbook>',
-        "xl/_rels/workbook.xml.rels": f'{rel}worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
-        "xl/worksheets/sheet1.xml": f"<worksheet {space}><sheetData>{cells}</sheetData></worksheet>",
-    }
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        for name, text in parts.items():
-            archive.writestr(name, text)
-    assert pairs(read(tmp_path, stream.getvalue(), "rows.xlsx")) == [("甲？", "一。")]
+    data = workbook_of([["问题", "答案"], ["甲？", "一。"]])
+    assert pairs(read(tmp_path, data, "rows.xlsx")) == [("甲？", "一。")]
 
 
 @pytest.mark.parametrize(

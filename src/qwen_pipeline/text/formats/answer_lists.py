@@ -33,7 +33,7 @@ def records_of_lists(record: Mapping[str, Any], roles: Mapping[str, str]) -> lis
             detail = f"{count} questions in a list beside a list of {len(cells)} ({name})"
             raise RecordError(RejectReason.MALFORMED_ROW, detail)
     shared = {**record}
-    records = []
+    records: list[Mapping[str, Any]] = []
     for at in range(count):
         records.append({**shared, **{name: cells[at] for name, cells in lists.items()}})
         if "input" in roles:

@@ -11,7 +11,12 @@ from qwen_pipeline.text.formats.json_lines import begins_like_json
 from qwen_pipeline.text.formats.records import is_record, map_fields, row_of_record
 from qwen_pipeline.text.formats.registry import adapter
 from qwen_pipeline.text.formats.row import Row, refuse
-from qwen_pipeline.text.formats.table_header import MOST_ROWS_ABOVE, find_header, names_without_header
+from qwen_pipeline.text.formats.table_header import (
+    MOST_ROWS_ABOVE,
+    find_header,
+    name_columns,
+    names_without_header,
+)
 from qwen_pipeline.text.schema import RejectReason
 from qwen_pipeline.text.unreadable import looks_binary
 
@@ -140,8 +145,10 @@ def _read(content: Content, layout: _Layout) -> Iterator[Row]:
     starts = _Starts(content)
     reader = csv.reader(starts, **layout.dialect)
     header = layout.header
-    names = _distinct(header) if layout.headed else names_without_header(header) or ["question", "answer"]
-    notes = ("duplicate_column",) if len(set(header)) < len(header) and layout.headed else ()
+    if layout.headed:
+        names, notes = name_columns(header)
+    else:
+        names, notes = names_without_header(header) or ["question", "answer"], ()
     for _ in range(layout.above + layout.headed):
         starts.begin()
         if _next_cells(reader, starts, layout, 0)[1]:
@@ -199,16 +206,6 @@ def _unquoted(cell: str) -> str:
         len(text) > 1 and text[0] == text[-1] == '"' and not (quote and before.rstrip() == before != "")
     )
     return text[1:-1] if is_whole else cell
-
-
-def _distinct(names: list[str]) -> list[str]:
-    """Column names with a number added to a repeated one; the first keeps its name."""
-    seen: dict[str, int] = {}
-    distinct = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        distinct.append(name if seen[name] == 1 else f"{name}.{seen[name]}")
-    return distinct
 
 
 class _Starts:

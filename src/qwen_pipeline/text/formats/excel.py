@@ -10,7 +10,12 @@ from qwen_pipeline.text.formats.content import Content
 from qwen_pipeline.text.formats.records import row_of_record
 from qwen_pipeline.text.formats.registry import adapter
 from qwen_pipeline.text.formats.row import Row, refuse
-from qwen_pipeline.text.formats.table_header import MOST_ROWS_ABOVE, find_header, names_without_header
+from qwen_pipeline.text.formats.table_header import (
+    MOST_ROWS_ABOVE,
+    find_header,
+    name_columns,
+    names_without_header,
+)
 from qwen_pipeline.text.schema import RejectReason
 from qwen_pipeline.text.unreadable import ZIP_FAULTS
 
@@ -64,15 +69,27 @@ def _read_sheet(sheet: list[list[Any]], content: Content) -> Iterator[Row]:
         return
     texts = [[str(_value(cell)).strip() for cell in row] for _, row in filled[:MOST_ROWS_ABOVE]]
     start = find_header(texts, content.column_map)
-    names = names_without_header(texts[0]) if start is None else None
+    names, notes = names_without_header(texts[0]) if start is None else None, tuple[str, ...]()
     if names:
         start = -1
     else:
         start = start or 0
-        names = [name or f"column {at + 1}" for at, name in enumerate(texts[start])]
+        header = texts[start][: _width(texts[start])]
+        names, notes = name_columns([name or f"column {at + 1}" for at, name in enumerate(header)])
     for number, cells in filled[start + 1 :]:
+        if _width(cells) > len(
+            names
+        ):  # a sheet is as wide as its widest row: what is missing is an empty cell
+            detail = f"{_width(cells)} cells where the header has {len(names)}"
+            yield refuse(number, RejectReason.MALFORMED_ROW, detail, "; ".join(map(str, cells)))
+            continue
         record = {name: _value(cell) for name, cell in zip(names, cells, strict=False)}
-        yield row_of_record(record, number, 0, content.column_map, content.tool_turns)
+        yield row_of_record(record, number, 0, content.column_map, content.tool_turns, notes)
+
+
+def _width(cells: list[Any]) -> int:
+    """How many cells there are up to the last that is filled."""
+    return max((at for at, cell in enumerate(cells, 1) if str(cell).strip()), default=0)
 
 
 def _value(cell: Any) -> int | float | str:

@@ -7,6 +7,7 @@ from itertools import pairwise
 from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine
 from qwen_pipeline.text.formats.records import is_record, row_of_record
 from qwen_pipeline.text.formats.row import Row, refuse
+from qwen_pipeline.text.formats.table_header import name_columns
 from qwen_pipeline.text.schema import RejectReason
 
 _BAR = re.compile(r"(?<!\\)\|")
@@ -29,24 +30,21 @@ def _is_header(line: MarkedLine, below: MarkedLine, column_map: Mapping[str, str
 
 def _read(lines: Iterable[MarkedLine], column_map: Mapping[str, str], tool_turns: str) -> Iterator[Row]:
     before: MarkedLine | None = None
-    names: list[str] = []
+    names, notes = list[str](), tuple[str, ...]()
     for line in lines:
         if before is not None and _is_header(before, line, column_map):
-            names = _cells(before.text)
+            names, notes = name_columns(_cells(before.text))
         elif line.fenced or "|" not in line.text:
             names = []
         elif names:
-            yield _row(line, names, column_map, tool_turns)
+            cells = _cells(line.text)
+            if len(cells) == len(names):
+                record = dict(zip(names, cells, strict=True))
+                yield row_of_record(record, line.number, line.offset, column_map, tool_turns, notes)
+            else:
+                detail = f"{len(cells)} cells where the header has {len(names)}"
+                yield refuse(line.number, RejectReason.MALFORMED_ROW, detail, line.text)
         before = line
-
-
-def _row(line: MarkedLine, names: list[str], column_map: Mapping[str, str], tool_turns: str) -> Row:
-    cells = _cells(line.text)
-    if len(cells) != len(names):
-        detail = f"{len(cells)} cells where the header has {len(names)}"
-        return refuse(line.number, RejectReason.MALFORMED_ROW, detail, line.text)
-    record = dict(zip(names, cells, strict=True))
-    return row_of_record(record, line.number, line.offset, column_map, tool_turns)
 
 
 def _cells(text: str) -> list[str]:

@@ -23,3 +23,14 @@ def names_without_header(row: Sequence[str]) -> list[str] | None:
     if len(texts) != 2 or not all(texts) or not _SENTENCE.search(texts[0] + texts[1]):
         return None
     return ["number", "question", "answer"] if numbered else ["question", "answer"]
+
+
+def name_columns(header: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """The columns' names and a note if one is repeated: the first keeps its name, the next ones get a number."""
+    seen: dict[str, int] = {}
+    names = []
+    for name in header:
+        seen[name] = seen.get(name, 0) + 1
+        names.append(name if seen[name] == 1 else f"{name}.{seen[name]}")
+    repeated = any(count > 1 for name, count in seen.items() if name)
+    return names, ("duplicate_column",) * repeated

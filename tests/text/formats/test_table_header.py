@@ -1,0 +1,51 @@
+"""Columns are named in the same way in CSV, in Markdown and in a workbook."""
+
+from pathlib import Path
+
+import pytest
+
+from qwen_pipeline.text.formats.content import Content
+from qwen_pipeline.text.formats.row import Found, Refused, Row
+from qwen_pipeline.text.formats.table_header import name_columns
+from qwen_pipeline.text.raw_file import RawFile
+from qwen_pipeline.text.read_files import read_rows
+from workbook_files import workbook_of
+
+ROWS = [["question", "answer", "answer"], ["What?", "first", "second"], ["Where?", "here", ""]]
+
+
+def as_csv(rows: list[list[str]]) -> bytes:
+    return "".join(",".join(row) + "\n" for row in rows).encode()
+
+
+def as_markdown(rows: list[list[str]]) -> bytes:
+    lines = [f"| {' | '.join(row)} |\n" for row in rows]
+    return "".join([lines[0], "|" + "---|" * len(rows[0]) + "\n", *lines[1:]]).encode()
+
+
+WRITERS = {".csv": as_csv, ".md": as_markdown, ".xlsx": workbook_of}
+
+
+def read(folder: Path, suffix: str, rows: list[list[str]]) -> list[Row]:
+    path = folder / f"table{suffix}"
+    path.write_bytes(WRITERS[suffix](rows))
+    return list(read_rows(Content(RawFile(path.name, path, path.stat().st_size))))
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_of_a_repeated_column_the_first_counts_and_it_is_noted(suffix: str, tmp_path: Path) -> None:
+    found = [row for row in read(tmp_path, suffix, ROWS) if isinstance(row, Found)]
+    assert [row.messages[1][1] for row in found] == ["first", "here"]
+    assert [row.notes for row in found] == [("duplicate_column",)] * 2
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_a_row_with_more_cells_than_the_header_is_refused(suffix: str, tmp_path: Path) -> None:
+    rows = read(tmp_path, suffix, [["question", "answer"], ["What?", "That.", "more"], ["Where?", "Here."]])
+    assert isinstance(rows[0], Refused)
+    assert rows[0].detail == "3 cells where the header has 2"
+    assert isinstance(rows[1], Found)
+
+
+def test_columns_without_a_name_are_no_repeated_column() -> None:
+    assert name_columns(["question", "answer", "", ""])[1] == ()
