@@ -143,7 +143,7 @@ def row_of_record(
     record = plain_record(record)
     names = [str(name) for name in record]
     roles = map_fields(names, column_map)
-    if record.get("label") is False and "answer" in roles:  # as for KTO: an answer that people did not want
+    if "answer" in roles and _is_labelled_false(record):
         return refuse(
             line,
             RejectReason.UNDESIRED_ANSWER,
@@ -159,6 +159,17 @@ def row_of_record(
         missing = f"no question and answer among the fields ({shown}); name them with column_map"
         return refuse(line, RejectReason.UNKNOWN_FIELDS, missing, _preview(record))
     return conversation(turns, line, offset, notes)
+
+
+def _is_labelled_false(record: Mapping[str, Any]) -> bool:
+    """Whether people did not want the answer, as in data for KTO; a table in text writes the label as a word or 0.
+
+    A zero counts only beside a prompt and its completion, as such data has them: elsewhere it is some class's number.
+    """
+    label = next((record[name] for name in record if str(name).strip().lower() == "label"), None)
+    if isinstance(label, str):
+        label = {"false": False, "0": 0, "0.0": 0}.get(label.strip().lower())
+    return label is False or (label == 0 and label is not None and {"prompt", "completion"} <= record.keys())
 
 
 def _turns(record: Mapping[str, Any], roles: Mapping[str, str], tool_turns: str) -> list[Message] | None:

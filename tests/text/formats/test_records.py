@@ -1,0 +1,41 @@
+"""Answers that people did not want are not trained, however their label is written."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qwen_pipeline.text.formats.content import Content
+from qwen_pipeline.text.formats.records import row_of_record
+from qwen_pipeline.text.formats.row import Found, Refused
+from qwen_pipeline.text.raw_file import RawFile
+from qwen_pipeline.text.read_files import read_rows
+from qwen_pipeline.text.schema import RejectReason
+
+PAIR = {"prompt": "What?", "completion": "That."}
+
+
+@pytest.mark.parametrize("label", [False, "False", "false", " FALSE ", 0, "0", 0.0])
+@pytest.mark.parametrize("name", ["label", "Label"])
+def test_an_answer_labelled_false_is_refused(label: Any, name: str) -> None:
+    row = row_of_record({**PAIR, name: label}, 1, 0, {}, "refuse")
+    assert isinstance(row, Refused), row
+    assert row.reason == RejectReason.UNDESIRED_ANSWER
+
+
+@pytest.mark.parametrize("label", [True, "True", "true", 1, "1", None, "", "no label", float("nan")])
+def test_an_answer_with_another_label_is_trained(label: Any) -> None:
+    assert isinstance(row_of_record({**PAIR, "label": label}, 1, 0, {}, "refuse"), Found)
+
+
+@pytest.mark.parametrize("label", [0, "0"])
+def test_a_zero_beside_other_fields_is_the_number_of_a_class(label: Any) -> None:
+    record = {"question": "What?", "answer": "That.", "label": label}
+    assert isinstance(row_of_record(record, 1, 0, {}, "refuse"), Found)
+
+
+def test_a_label_in_a_table_of_text_counts(tmp_path: Path) -> None:
+    path = tmp_path / "kto.csv"
+    path.write_text("prompt,completion,label\nWhat?,Bad.,False\nWhere?,Good.,True\n")
+    rows = list(read_rows(Content(RawFile(path.name, path, path.stat().st_size))))
+    assert [type(row) for row in rows] == [Refused, Found]
