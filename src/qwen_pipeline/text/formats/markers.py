@@ -15,7 +15,7 @@ _Q_WORDS = (
 )
 _FOREIGN_ANSWERS = r"Antwort|Ответ|Respuesta|Resposta|Risposta|Réponse"
 _A_WORDS = rf"Answers?|Ans|A|Ａ|ａ|答案|解答|回答[者人]|回答|回复|答复|답변|答|{_FOREIGN_ANSWERS}"
-_NUMBER = r"[0-9０-９]{1,5}(?:[.\-][0-9]{1,3})?|[一二三四五六七八九十百]{1,4}|[（(][0-9]{1,4}[)）]"
+_NUMBER = r"[0-9０-９]{1,9}(?:[.\-][0-9]{1,3})?|[一二三四五六七八九十百]{1,4}|[（(][0-9]{1,4}[)）]"
 _MARK = re.compile(
     rf"[\s{EDGES}]*(?P<list>(?:[-*+•]|[0-9]{{1,4}}[.)、．])[ \t\u3000]+)?(?P<open>\*\*|__|\*|【|\[)?[ \t\u3000]*"
     rf"(?:(?P<q>{_Q_WORDS})|(?P<a>{_A_WORDS}))"
@@ -24,7 +24,7 @@ _MARK = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _INLINE_ANSWER = re.compile(
-    rf"(?:(?<=[\s?？。！!.])|(?<=>))(?:\*\*)?(?:A|Ａ|Answer|答|回答|答案|{_FOREIGN_ANSWERS})\s*(?P<number>[0-9０-９]{{1,5}})?\s*[:：](?:\*\*)?",
+    rf"(?:(?<=[\s?？。！!.])|(?<=>))(?:\*\*)?(?:A|Ａ|Answer|答|回答|答案|{_FOREIGN_ANSWERS})\s*(?P<number>[0-9０-９]{{1,9}})?\s*[:：](?:\*\*)?",
     re.IGNORECASE,
 )
 _MAY_MARK = re.compile(
