@@ -5,11 +5,11 @@ import re
 from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine, body_text
 
 _RULE = re.compile(r"\s*(?:[-*_=]\s*){3,}$")
-_BREAKS_AT_END = re.compile(r"(?:\s*<br\s*/?>\s*)+$", re.IGNORECASE)
+_BREAK = re.compile(r"<br\s*/?>\s*", re.IGNORECASE)
 _DETAILS_OPEN = re.compile(r"\s*<details[^>]*>\s*(?:<summary[^>]*>.*?</summary>)?", re.IGNORECASE | re.DOTALL)
 _DETAILS_CLOSE = re.compile(r"</details>", re.IGNORECASE)
 _BACK_TO_TOP = re.compile(
-    r"\s*(?:<[^>]+>\s*)*\[?[⬆↑\s]*(?:back to (?:the )?top|返回顶部|回到顶部|トップへ戻る)[^\n]*$",
+    r"\s*(?:<[^>]+>\s*)*(?:\[\s*)?(?:[⬆↑]\s*)*(?:back to (?:the )?top|返回顶部|回到顶部|トップへ戻る)[^\n]*$",
     re.IGNORECASE,
 )
 _WRAPPED = re.compile(r"(\*\*|__)(.+)\1", re.DOTALL)
@@ -20,11 +20,19 @@ ANSWER_MARK = re.compile(r"\A(?:\*\*)?(?:答案|回答|答|A|Answer)\s*[:：](?:
 def tidy_question(text: str) -> str:
     """A question without line breaks in HTML, bold around all of it, anchors and trailing marks of a heading."""
     text = _ANCHOR.sub("", text).strip(EDGES + "\n\r")
-    text = _BREAKS_AT_END.sub("", text).strip(EDGES + "\n\r")
+    text = _without_last_breaks(text).strip(EDGES + "\n\r")
     wrapped = _WRAPPED.fullmatch(text)
     if wrapped and wrapped[1] not in wrapped[2]:
         text = wrapped[2].strip(EDGES)
     return text.rstrip("#").strip(EDGES + "\n\r") if text.endswith(" #") else text
+
+
+def _without_last_breaks(text: str) -> str:
+    """The text without the line breaks in HTML at its end; from the end, so that breaks elsewhere cost nothing."""
+    end = len(text)
+    while (at := text.rfind("<", 0, end)) >= 0 and _BREAK.fullmatch(text, at, end):
+        end = at
+    return text[:end]
 
 
 def tidy_answer(start: str, lines: list[MarkedLine]) -> str:

@@ -6,7 +6,7 @@ _CHATML = re.compile(r"<\|im_start\|>\s*(\w+)\s*\n(.*?)(?:<\|im_end\|>|\Z)", re.
 _INST_MARK = re.compile(r"(\[INST\])|(\[/INST\])|</?s>")
 _SYSTEM = re.compile(r"\s*<<SYS>>(.*?)<</SYS>>", re.DOTALL)
 _SPEAKER = re.compile(
-    r"#{2,}\s*(Human|User|Assistant|System|Instruction|Input|Response|Output|Question|Answer|问题|指令|回答|输入)"
+    r"(?<!#)#{2,8}\s*(Human|User|Assistant|System|Instruction|Input|Response|Output|Question|Answer|问题|指令|回答|输入)"
     r"\s*[:：]|(?:^|\n\n|\n)(Human|User|Assistant|用户|助手)\s*[:：]",
     re.IGNORECASE,
 )

@@ -1,0 +1,32 @@
+"""A document's furniture is taken off in time that grows with the text alone."""
+
+import pytest
+
+from qwen_pipeline.text.formats.answer_text import tidy_answer, tidy_question
+from qwen_pipeline.text.formats.content import Line
+from qwen_pipeline.text.formats.marked_lines import mark_lines
+from work_growth import grows_in_proportion
+
+
+@pytest.mark.parametrize("end", ["<br>", " <br/>", "<BR />\n<br> \n", "<br\n>"])
+def test_line_breaks_at_the_end_of_a_question_are_taken_off(end: str) -> None:
+    assert tidy_question(f"What <br> is it?{end}") == "What <br> is it?"
+
+
+def test_line_breaks_before_a_question_take_time_in_proportion() -> None:
+    assert tidy_question("<br> " * 26 + "What is it?").endswith("What is it?")  # 16 seconds once
+    assert grows_in_proportion(lambda many: tidy_question("<br> " * many + "What is it?"), 4000)
+    assert grows_in_proportion(lambda many: tidy_question("What is it?" + " <br> " * many), 4000)
+
+
+@pytest.mark.parametrize("link", ["[⬆ Back to top](#top)", "<b> </b> [ ↑ 返回顶部](#a)", "↑ ⬆ 返回顶部"])
+def test_a_link_to_the_top_is_no_answer(link: str) -> None:
+    lines = list(mark_lines([Line(1, 0, "That."), Line(2, 6, link)]))
+    assert tidy_answer("", lines) == "That."
+
+
+def test_a_line_of_spaces_takes_time_in_proportion() -> None:
+    def tidy(many: int) -> str:
+        return tidy_answer("", list(mark_lines([Line(1, 0, " " * many + "x")])))
+
+    assert grows_in_proportion(tidy, 4000)
