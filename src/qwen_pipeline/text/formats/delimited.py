@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from qwen_pipeline.text.formats.content import Content, Line
+from qwen_pipeline.text.formats.content import Content
 from qwen_pipeline.text.formats.json_lines import begins_like_json
 from qwen_pipeline.text.formats.records import is_record, map_fields, row_of_record
 from qwen_pipeline.text.formats.registry import adapter
 from qwen_pipeline.text.formats.row import Row, refuse
+from qwen_pipeline.text.formats.row_lines import SEPARATOR_LINE, RowLines
 from qwen_pipeline.text.formats.table_header import (
     MOST_ROWS_ABOVE,
     find_header,
@@ -22,10 +23,8 @@ from qwen_pipeline.text.unreadable import looks_binary
 
 _DELIMITERS = (",", "\t", ";", "|", "，", "；", "^")
 _SUFFIXES = (".csv", ".tsv", ".tab")
-_SEPARATOR_LINE = re.compile(r"\s*sep=(.)\s*$", re.IGNORECASE)
 _ESCAPED_QUOTE = re.compile(r'(?<!["\\])\\"(?=[^",;|\t\r\n])')
 _LARGEST_FIELD = 2**27
-_MOST_LINES_OF_A_ROW = 5000
 _FEWEST_PAIRS = 2
 _STRAY_QUOTE = "stray_quote"
 _SPACED = re.compile(r'"[,;|]\s+"')
@@ -94,8 +93,8 @@ def _escapes_quotes(head: str) -> bool:
 def _find_layout(head: str, column_map: Mapping[str, str]) -> _Layout:
     """The delimiter under which the header makes most sense, and the header."""
     lines = head.splitlines(keepends=True)
-    while lines and (not lines[0].strip("\ufeff \t\r\n") or _SEPARATOR_LINE.match(lines[0])):
-        given = _SEPARATOR_LINE.match(lines.pop(0))
+    while lines and (not lines[0].strip("\ufeff \t\r\n") or SEPARATOR_LINE.match(lines[0])):
+        given = SEPARATOR_LINE.match(lines.pop(0))
         if given:
             return _layout(lines, given[1], column_map)
     return max(
@@ -142,21 +141,21 @@ def _is_pairs_by_tab(head: str) -> bool:
 
 def _read(content: Content, layout: _Layout) -> Iterator[Row]:
     csv.field_size_limit(_LARGEST_FIELD)
-    starts = _Starts(content)
-    reader = csv.reader(starts, **layout.dialect)
+    lines = RowLines(content)
+    reader = csv.reader(lines, **layout.dialect)
     header = layout.header
     if layout.headed:
         names, notes = name_columns(header)
     else:
         names, notes = names_without_header(header) or ["question", "answer"], ()
     for _ in range(layout.above + layout.headed):
-        starts.begin()
-        if _next_cells(reader, starts, layout, 0)[1]:
-            starts.push_back()
+        lines.begin()
+        if _next_cells(reader, lines, layout, 0)[1]:
+            lines.push_back()
     rows = 0
     while True:
-        line, offset = starts.begin()
-        cells, fault = _next_cells(reader, starts, layout, len(names))
+        line, offset = lines.begin()
+        cells, fault = _next_cells(reader, lines, layout, len(names))
         if cells is None:
             break
         if not any(cell.strip() for cell in cells):
@@ -169,20 +168,20 @@ def _read(content: Content, layout: _Layout) -> Iterator[Row]:
             continue
         fault = fault or f"{len(cells)} cells where the header has {len(names)}"
         yield refuse(line, RejectReason.MALFORMED_ROW, fault, layout.delimiter.join(cells)[:500])
-        if starts.push_back():
-            reader = csv.reader(starts, **layout.dialect)
+        if lines.push_back():
+            reader = csv.reader(lines, **layout.dialect)
     if not rows:
         yield refuse(1, RejectReason.EMPTY_FILE, "the table has no rows")
 
 
 def _next_cells(
-    reader: Iterator[list[str]], starts: "_Starts", layout: _Layout, count: int
+    reader: Iterator[list[str]], lines: RowLines, layout: _Layout, count: int
 ) -> tuple[list[str] | None, str]:
     """The next row's cells, None at the end, and what is odd about its quotes."""
     try:
         return next(reader, None), ""
     except csv.Error:
-        first, *more = starts.taken()
+        first, *more = lines.taken()
     is_open = bool(more) or first.count('"') % 2
     for cells in () if is_open else _without_quoting(first, layout):
         if len(cells) == count:
@@ -206,47 +205,3 @@ def _unquoted(cell: str) -> str:
         len(text) > 1 and text[0] == text[-1] == '"' and not (quote and before.rstrip() == before != "")
     )
     return text[1:-1] if is_whole else cell
-
-
-class _Starts:
-    """The lines of a file for the CSV reader, remembering where the next row begins and what the last one took."""
-
-    def __init__(self, content: Content) -> None:
-        self._lines = content.lines()
-        self._pushed: list[Line] = []
-        self._taken: list[Line] = []
-        self._next = next(self._lines, None)
-        while self._next is not None and (
-            not self._next.text.strip("\ufeff \t") or _SEPARATOR_LINE.match(self._next.text)
-        ):
-            self._next = next(self._lines, None)
-
-    def __iter__(self) -> "_Starts":
-        return self
-
-    def __next__(self) -> str:
-        line = self._next
-        if line is None or len(self._taken) > _MOST_LINES_OF_A_ROW:
-            raise StopIteration
-        self._taken.append(line)
-        self._next = self._pushed.pop() if self._pushed else next(self._lines, None)
-        text = line.text.lstrip("\ufeff") if line.number == 1 else line.text
-        return text.replace("\x00", "") + ("\n" if self._next is not None else "")
-
-    def begin(self) -> tuple[int, int]:
-        """Line number and offset where the row begins that is read next."""
-        self._taken.clear()
-        return (self._next.number, self._next.offset) if self._next else (1, 0)
-
-    def taken(self) -> list[str]:
-        """The texts of the last row's lines."""
-        return [line.text for line in self._taken]
-
-    def push_back(self) -> bool:
-        """Give back all lines of the last row but its first, if it had more: a stray quote joined them."""
-        if len(self._taken) < 2:
-            return False
-        rest = self._taken[1:] + ([self._next] if self._next is not None else [])
-        self._pushed.extend(reversed(rest))
-        self._next = self._pushed.pop()
-        return True
