@@ -11,7 +11,7 @@ from qwen_pipeline.text.formats.json_lines import begins_like_json
 from qwen_pipeline.text.formats.records import is_record, map_fields, row_of_record
 from qwen_pipeline.text.formats.registry import adapter
 from qwen_pipeline.text.formats.row import Row, refuse
-from qwen_pipeline.text.formats.row_lines import SEPARATOR_LINE, RowLines
+from qwen_pipeline.text.formats.row_lines import MOST_LINES_OF_A_ROW, SEPARATOR_LINE, RowLines
 from qwen_pipeline.text.formats.table_header import (
     MOST_ROWS_ABOVE,
     find_header,
@@ -27,6 +27,7 @@ _ESCAPED_QUOTE = re.compile(r'(?<!["\\])\\"(?=[^",;|\t\r\n])')
 _LARGEST_FIELD = 2**27
 _FEWEST_PAIRS = 2
 _STRAY_QUOTE = "stray_quote"
+_ENDLESS = "endless"
 _SPACED = re.compile(r'"[,;|]\s+"')
 _QUOTED_CELL = re.compile(r'(?:^|[,;|\t])"', re.MULTILINE)
 
@@ -141,37 +142,59 @@ def _is_pairs_by_tab(head: str) -> bool:
 
 def _read(content: Content, layout: _Layout) -> Iterator[Row]:
     csv.field_size_limit(_LARGEST_FIELD)
-    lines = RowLines(content)
-    reader = csv.reader(lines, **layout.dialect)
-    header = layout.header
     if layout.headed:
-        names, notes = name_columns(header)
+        names, notes = name_columns(layout.header)
     else:
-        names, notes = names_without_header(header) or ["question", "answer"], ()
+        names, notes = names_without_header(layout.header) or ["question", "answer"], ()
+    rows, endless, inside = 0, None, 0
+    for line, offset, cells, fault in _cut_rows(RowLines(content), layout, len(names)):
+        rows += 1
+        is_row = fault in ("", _STRAY_QUOTE)
+        if endless and not is_row:
+            inside += 1  # of a cell whose end was not found; each of its lines is no row of its own
+            continue
+        if endless:
+            yield _refuse_endless(*endless, inside)
+            endless = None
+        if is_row:
+            record, odd = dict(zip(names, cells, strict=True)), (fault,) * bool(fault)
+            yield row_of_record(record, line, offset, content.column_map, content.tool_turns, notes + odd)
+        elif fault == _ENDLESS:
+            endless, inside = (line, cells[0]), 0
+        else:
+            yield refuse(line, RejectReason.MALFORMED_ROW, fault, layout.delimiter.join(cells)[:500])
+    if endless:
+        yield _refuse_endless(*endless, inside)
+    if not rows:
+        yield refuse(1, RejectReason.EMPTY_FILE, "the table has no rows")
+
+
+def _refuse_endless(line: int, text: str, inside: int) -> Row:
+    detail = (
+        f"a quote is left open for over {MOST_LINES_OF_A_ROW} lines; the {inside} after it are no rows either"
+    )
+    return refuse(line, RejectReason.MALFORMED_ROW, detail, text)
+
+
+def _cut_rows(lines: RowLines, layout: _Layout, count: int) -> Iterator[tuple[int, int, list[str], str]]:
+    """Line, offset, cells and fault of each row below the header that is not blank; a stray quote's row has the right cells."""
+    reader = csv.reader(lines, **layout.dialect)
     for _ in range(layout.above + layout.headed):
         lines.begin()
         if _next_cells(reader, lines, layout, 0)[1]:
             lines.push_back()
-    rows = 0
     while True:
         line, offset = lines.begin()
-        cells, fault = _next_cells(reader, lines, layout, len(names))
+        cells, fault = _next_cells(reader, lines, layout, count)
         if cells is None:
-            break
+            return
         if not any(cell.strip() for cell in cells):
             continue
-        rows += 1
-        if fault in ("", _STRAY_QUOTE) and len(cells) == len(names):
-            record = dict(zip(names, cells, strict=True))
-            odd = notes + (fault,) * bool(fault)
-            yield row_of_record(record, line, offset, content.column_map, content.tool_turns, odd)
-            continue
-        fault = fault or f"{len(cells)} cells where the header has {len(names)}"
-        yield refuse(line, RejectReason.MALFORMED_ROW, fault, layout.delimiter.join(cells)[:500])
-        if lines.push_back():
+        if not fault and len(cells) != count:
+            fault = f"{len(cells)} cells where the header has {count}"
+        if fault not in ("", _STRAY_QUOTE) and lines.push_back():
             reader = csv.reader(lines, **layout.dialect)
-    if not rows:
-        yield refuse(1, RejectReason.EMPTY_FILE, "the table has no rows")
+        yield line, offset, cells, fault
 
 
 def _next_cells(
@@ -182,6 +205,8 @@ def _next_cells(
         return next(reader, None), ""
     except csv.Error:
         first, *more = lines.taken()
+    if len(more) == MOST_LINES_OF_A_ROW:
+        return [first], _ENDLESS
     is_open = bool(more) or first.count('"') % 2
     for cells in () if is_open else _without_quoting(first, layout):
         if len(cells) == count:

@@ -1,7 +1,6 @@
 """The lines of a table for the CSV reader: where a row begins, and what it took if it turns out to be no row."""
 
 import re
-from collections.abc import Iterator
 
 from qwen_pipeline.text.formats.content import Content, Line
 

@@ -1,0 +1,34 @@
+"""A cell without an end is one refusal, not one for each of its lines."""
+
+from pathlib import Path
+
+from qwen_pipeline.text.formats.content import Content
+from qwen_pipeline.text.formats.row import Found, Refused, Row
+from qwen_pipeline.text.raw_file import RawFile
+from qwen_pipeline.text.read_files import read_rows
+
+
+def read(folder: Path, text: str) -> list[Row]:
+    path = folder / "table.csv"
+    path.write_text("question,answer\n" + text)
+    return list(read_rows(Content(RawFile(path.name, path, path.stat().st_size))))
+
+
+def test_a_cell_of_too_many_lines_is_one_refusal_that_counts_them(tmp_path: Path) -> None:
+    (before, cell, after) = read(tmp_path, 'q,a\nWhat?,"' + "line\n" * 6_000 + '"\nq2,a2\n')
+    assert isinstance(before, Found)
+    assert isinstance(cell, Refused)
+    assert cell.line == 3
+    assert "over 5000 lines; the 6000 after it" in cell.detail
+    assert isinstance(after, Found)
+    assert after.line == 6_004
+
+
+def test_rows_behind_a_quote_that_is_left_open_are_read(tmp_path: Path) -> None:
+    rows = read(tmp_path, 'What?,"That.\n' + "q,a\n" * 6_000)
+    assert [type(row) for row in rows] == [Refused] + [Found] * 6_000
+
+
+def test_a_cell_without_an_end_at_the_end_of_the_file_is_refused(tmp_path: Path) -> None:
+    rows = read(tmp_path, 'q,a\nWhat?,"' + "line\n" * 6_000)
+    assert [type(row) for row in rows] == [Found, Refused]
