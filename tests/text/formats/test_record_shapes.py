@@ -155,27 +155,6 @@ def test_prose_with_a_colon_is_no_transcript() -> None:
     assert isinstance(row, Refused)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"options": ["Mars", "Jupiter"]},
-        {"choices": {"text": ["Mars", "Jupiter"], "label": ["A", "B"]}},
-        {"options": {"A": "Mars", "B": "Jupiter"}},
-        {"choices": [{"label": "A", "text": "Mars"}, {"label": "B", "text": "Jupiter"}]},
-        {"A": "Mars", "B": "Jupiter"},
-    ],
-)
-@pytest.mark.parametrize("answer", ["answer", "answerKey"])
-def test_the_options_of_a_multiple_choice_question_are_asked_with_it(
-    options: dict[str, Any], answer: str
-) -> None:
-    if "A" in options and answer == "answerKey":
-        options = {"options": options}
-    row = row_of_record({"question": "Which is largest?", **options, answer: "B"}, 1, 0, {}, "refuse")
-    assert isinstance(row, Found), row
-    assert row.messages == (("user", "Which is largest?\nA. Mars\nB. Jupiter"), ("assistant", "B"))
-
-
 CONTAINERS: dict[str, tuple[Any, int, int]] = {  # what, rows, rows refused
     "splits": ({"train": [PAIR, PAIR], "validation": [PAIR], "test": [PAIR]}, 4, 0),
     "splits under data": ({"data": {"train": [PAIR], "dev": [PAIR]}}, 2, 0),

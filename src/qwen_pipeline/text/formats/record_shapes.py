@@ -4,24 +4,22 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from qwen_pipeline.text.formats.multiple_choice import OPTIONS, with_options
 from qwen_pipeline.text.formats.transcript import turns_of_transcript
 from qwen_pipeline.text.formats.turns import role_of
 
 Record = Mapping[str, Any]
-_OPTIONS = ("options", "choices", "option", "选项", "選項")
-_LETTERS = "ABCDEFGHIJ"
 _TRANSCRIPTS = ("chosen", "text")
 _TURNS = ("messages", "conversations", "conversation")
 _PROMPTS = ("prompt", "instruction")
 _ANSWERS_OF_PROMPT = ("chosen", "completion", "response", "output", "answer")
 _TELLING = frozenset(
-    ("mapping", "A", *_PROMPTS, *_TRANSCRIPTS, *_OPTIONS)
+    ("mapping", "A", *_PROMPTS, *_TRANSCRIPTS, *OPTIONS)
 )  # without any of these it is plain already
 # Beside one of these a field ``text`` is the same pair once more, in a prompt's wording.
 _PAIR_FIELDS = frozenset(
     ("question", "instruction", "answer", "output", "response", "completion", "messages", "conversations")
 )
-_LABELS = ("label", "labels", "key")
 _QUESTION_MARK = re.compile(r"[?？]\s*$|[吗么呢]\s*$")
 _OPEN_END = re.compile(
     r"(?:^|\n)[ \t]*(?:Assistant|助手)\s*[:：]\s*\Z|<\|im_start\|>assistant\s*\Z|\[/INST\]\s*\Z",
@@ -50,7 +48,7 @@ def plain_record(record: Record) -> Record:
         turns = turns_of_transcript(value) if isinstance(value, str) and "prompt" not in record else None
         if turns:
             return {**record, "messages": turns}
-    return _with_options(record)
+    return with_options(record)
 
 
 def _with_chosen(record: Record) -> list[Any] | None:
@@ -105,40 +103,3 @@ def _is_empty(message: Mapping[str, Any]) -> bool:
     content = message.get("content")
     parts = content.get("parts") if isinstance(content, Mapping) else content
     return not parts or (isinstance(parts, list) and not any(parts))
-
-
-def _with_options(record: Record) -> Record:
-    options = next((_options_of(record[name]) for name in _OPTIONS if record.get(name)), None)
-    if options is None:
-        options = _lettered(record)
-    name = next((name for name in ("question", "问题", "题目", "query", "problem") if name in record), None)
-    if not options or name is None or not isinstance(record[name], str):
-        return record
-    lines = [f"{letter}. {text}" for letter, text in options if text not in record[name]]
-    return {**record, name: "\n".join([record[name], *lines])}
-
-
-def _options_of(given: Any) -> list[tuple[str, str]] | None:
-    """Letters and texts of options as a list, as an object by letter, or as two lists."""
-    if isinstance(given, Mapping):
-        texts = given.get("text")
-        labels = next((given[name] for name in _LABELS if isinstance(given.get(name), list)), None)
-        if isinstance(texts, list) and labels and len(texts) == len(labels):
-            return [(str(label), str(text)) for label, text in zip(labels, texts, strict=True)]
-        return [(str(key), str(text)) for key, text in given.items() if isinstance(text, str | int | float)]
-    if isinstance(given, list) and len(given) <= len(_LETTERS):
-        if all(isinstance(one, Mapping) and "text" in one for one in given):
-            letters = [str(next((one[name] for name in _LABELS if name in one), "")) for one in given]
-            texts = [str(one["text"]) for one in given]
-        else:
-            letters, texts = [""] * len(given), [str(one) for one in given]
-        return [(own or letter, text) for own, letter, text in zip(letters, _LETTERS, texts, strict=False)]
-    return None
-
-
-def _lettered(record: Record) -> list[tuple[str, str]] | None:
-    """Options in fields called A, B, C, …, beside a field for the answer."""
-    found = [(letter, str(record[letter])) for letter in _LETTERS if isinstance(record.get(letter), str)]
-    return (
-        found if len(found) > 1 and any(name in record for name in ("answer", "答案", "正确答案")) else None
-    )

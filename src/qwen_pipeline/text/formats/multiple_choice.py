@@ -1,0 +1,62 @@
+"""Multiple choice: the options are asked with the question, and the answer is one of their letters or texts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+Record = Mapping[str, Any]
+OPTIONS = ("options", "choices", "option", "选项", "選項")
+_ANSWERS_OF_OPTIONS = ("answer", "答案", "正确答案", "correct_answer", "answerKey", "answer_key")
+_LETTERS = "ABCDEFGHIJ"
+_LABELS = ("label", "labels", "key")
+
+
+def with_options(record: Record) -> Record:
+    """The record with its options in the question; as it is where it has none."""
+    given = next((record[name] for name in OPTIONS if record.get(name)), None)
+    options = _options_of(given)
+    if options is None:
+        options = _lettered(record)
+    name = next((name for name in ("question", "问题", "题目", "query", "problem") if name in record), None)
+    if not options or name is None or not isinstance(record[name], str):
+        return record
+    lines = [f"{letter}. {text}" for letter, text in options if text not in record[name]]
+    answer = _letter_of_index(record, given, options) if len(lines) == len(options) else {}
+    return {**record, **answer, name: "\n".join([record[name], *lines])}
+
+
+def _letter_of_index(record: Record, given: Any, options: list[tuple[str, str]]) -> dict[str, str]:
+    """The answer's field with its letter where it holds the place of an option in a list, as in MMLU; counted from 0."""
+    name = next((name for name in _ANSWERS_OF_OPTIONS if name in record), "")
+    place: Any = record.get(name)
+    if not isinstance(given, list) or isinstance(place, bool) or place in given:
+        return {}
+    is_place = isinstance(place, int) or (isinstance(place, str) and place.strip().isdecimal())
+    if not is_place or not 0 <= int(place) < len(options) or str(place).strip() in dict(options):
+        return {}
+    return {name: options[int(place)][0]}
+
+
+def _options_of(given: Any) -> list[tuple[str, str]] | None:
+    """Letters and texts of options as a list, as an object by letter, or as two lists."""
+    if isinstance(given, Mapping):
+        texts = given.get("text")
+        labels = next((given[name] for name in _LABELS if isinstance(given.get(name), list)), None)
+        if isinstance(texts, list) and labels and len(texts) == len(labels):
+            return [(str(label), str(text)) for label, text in zip(labels, texts, strict=True)]
+        return [(str(key), str(text)) for key, text in given.items() if isinstance(text, str | int | float)]
+    if isinstance(given, list) and len(given) <= len(_LETTERS):
+        if all(isinstance(one, Mapping) and "text" in one for one in given):
+            letters = [str(next((one[name] for name in _LABELS if name in one), "")) for one in given]
+            texts = [str(one["text"]) for one in given]
+        else:
+            letters, texts = [""] * len(given), [str(one) for one in given]
+        return [(own or letter, text) for own, letter, text in zip(letters, _LETTERS, texts, strict=False)]
+    return None
+
+
+def _lettered(record: Record) -> list[tuple[str, str]] | None:
+    """Options in fields called A, B, C, …, beside a field for the answer."""
+    found = [(letter, str(record[letter])) for letter in _LETTERS if isinstance(record.get(letter), str)]
+    return (
+        found if len(found) > 1 and any(name in record for name in ("answer", "答案", "正确答案")) else None
+    )

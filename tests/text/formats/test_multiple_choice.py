@@ -1,0 +1,51 @@
+"""The options of a multiple choice question are asked, and its answer is one of the letters shown."""
+
+from typing import Any
+
+import pytest
+
+from qwen_pipeline.text.formats.records import row_of_record
+from qwen_pipeline.text.formats.row import Found
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"options": ["Mars", "Jupiter"]},
+        {"choices": {"text": ["Mars", "Jupiter"], "label": ["A", "B"]}},
+        {"options": {"A": "Mars", "B": "Jupiter"}},
+        {"choices": [{"label": "A", "text": "Mars"}, {"label": "B", "text": "Jupiter"}]},
+        {"A": "Mars", "B": "Jupiter"},
+    ],
+)
+@pytest.mark.parametrize("answer", ["answer", "answerKey"])
+def test_the_options_of_a_multiple_choice_question_are_asked_with_it(
+    options: dict[str, Any], answer: str
+) -> None:
+    if "A" in options and answer == "answerKey":
+        options = {"options": options}
+    row = row_of_record({"question": "Which is largest?", **options, answer: "B"}, 1, 0, {}, "refuse")
+    assert isinstance(row, Found), row
+    assert row.messages == (("user", "Which is largest?\nA. Mars\nB. Jupiter"), ("assistant", "B"))
+
+
+@pytest.mark.parametrize(
+    ("options", "answer", "trained"),
+    [
+        (["Mars", "Jupiter"], 1, "B"),
+        (["Mars", "Jupiter"], 0, "A"),
+        (["Mars", "Jupiter"], "1", "B"),
+        (["0", "1", "2"], 2, "C"),
+        (["0", "1", "2"], "2", "2"),  # the option itself
+        ([3, 1, 2], 2, "2"),
+        (["Mars", "Jupiter"], 2, "2"),  # the place of none
+        (["Mars", "Jupiter"], "B", "B"),
+        ([{"label": "1", "text": "Mars"}, {"label": "2", "text": "Jupiter"}], "1", "1"),
+    ],
+)
+def test_the_place_of_the_right_option_is_trained_as_its_letter(
+    options: list[Any], answer: Any, trained: str
+) -> None:
+    row = row_of_record({"question": "Which?", "choices": options, "answer": answer}, 1, 0, {}, "refuse")
+    assert isinstance(row, Found), row
+    assert row.messages[1] == ("assistant", trained)
