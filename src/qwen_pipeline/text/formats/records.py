@@ -150,15 +150,16 @@ def row_of_record(
             "the answer is labelled false: it is not to be learned",
             _preview(record),
         )
+    odd: list[str] = []
     try:
-        turns = _turns(record, roles, tool_turns)
+        turns = _turns(record, roles, tool_turns, odd)
     except RecordError as error:
         return refuse(line, error.reason, error.detail, _preview(record))
     if turns is None:
         shown = ", ".join(names[:12]) or "none"
         missing = f"no question and answer among the fields ({shown}); name them with column_map"
         return refuse(line, RejectReason.UNKNOWN_FIELDS, missing, _preview(record))
-    return conversation(turns, line, offset, notes)
+    return conversation(turns, line, offset, (*notes, *odd))
 
 
 def _is_labelled_false(record: Mapping[str, Any]) -> bool:
@@ -172,7 +173,10 @@ def _is_labelled_false(record: Mapping[str, Any]) -> bool:
     return label is False or (label == 0 and label is not None and {"prompt", "completion"} <= record.keys())
 
 
-def _turns(record: Mapping[str, Any], roles: Mapping[str, str], tool_turns: str) -> list[Message] | None:
+def _turns(
+    record: Mapping[str, Any], roles: Mapping[str, str], tool_turns: str, odd: list[str]
+) -> list[Message] | None:
+    """The turns, None where no fields hold any; what has to be left out is added to ``odd``."""
     system = text_of(record[roles["system"]]) if "system" in roles else ""
     opening: list[Message] = [("system", system)] if system.strip() else []
     if "messages" in roles and (given := record[roles["messages"]]) not in (None, "", []):
@@ -180,7 +184,9 @@ def _turns(record: Mapping[str, Any], roles: Mapping[str, str], tool_turns: str)
         return turns if turns and turns[0][0] == "system" else [*opening, *turns]
     if "question" not in roles or "answer" not in roles:
         return [] if "messages" in roles else None
-    opening.extend(turns_of_history(record.get(roles.get("history", ""))) or [])
+    history = turns_of_history(record.get(roles.get("history", "")))
+    opening.extend(history or [])
+    odd.extend(["history_left_out"] * (history is None))
     question, answer = record[roles["question"]], record[roles["answer"]]
     if are_texts(question) and are_texts(answer):
         pairs = [_pair(one, roles) for one in records_of_lists(record, roles)]

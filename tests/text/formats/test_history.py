@@ -1,0 +1,37 @@
+"""Earlier turns beside a question are trained, or it is said that they are not."""
+
+from typing import Any
+
+import pytest
+
+from qwen_pipeline.text.formats.history import turns_of_history
+from qwen_pipeline.text.formats.records import row_of_record
+from qwen_pipeline.text.formats.row import Found
+
+TURNS = [("user", "Hi?"), ("assistant", "Yes.")]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [["Hi?", "Yes."]],
+        '[["Hi?", "Yes."]]',
+        ["Hi?", "Yes."],
+        [{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Yes."}],
+    ],
+)
+def test_earlier_turns_are_read_however_they_are_written(given: Any) -> None:
+    assert turns_of_history(given) == TURNS
+
+
+@pytest.mark.parametrize("given", [None, "", " ", [], "[]", float("nan")])
+def test_an_empty_history_is_no_turn(given: Any) -> None:
+    assert turns_of_history(given) == []
+
+
+@pytest.mark.parametrize("given", ["They spoke of LoRA.", "[broken", ["a", "b", "c"], [["a", "b"], "c"], 7])
+def test_a_history_that_is_left_out_is_noted(given: Any) -> None:
+    row = row_of_record({"instruction": "What?", "output": "That.", "history": given}, 1, 0, {}, "refuse")
+    assert isinstance(row, Found)
+    assert row.messages == (("user", "What?"), ("assistant", "That."))
+    assert row.notes == ("history_left_out",)
