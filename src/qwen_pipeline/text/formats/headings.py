@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from qwen_pipeline.text.formats.answer_text import ANSWER_MARK, tidy_answer, tidy_question
-from qwen_pipeline.text.formats.marked_lines import MarkedLine
+from qwen_pipeline.text.formats.marked_lines import MarkedLine, notes_on_end
 from qwen_pipeline.text.formats.row import Found, Row, refuse
 from qwen_pipeline.text.schema import RejectReason
 
@@ -95,4 +95,5 @@ def _row(heading: MarkedLine, lines: list[MarkedLine]) -> Row:
         return refuse(heading.number, RejectReason.MISSING_QUESTION, "an empty heading", heading.text)
     if not answer:
         return refuse(heading.number, RejectReason.MISSING_ANSWER, "a heading without an answer", question)
-    return Found((("user", question), ("assistant", answer)), heading.number, heading.offset)
+    messages = (("user", question), ("assistant", answer))
+    return Found(messages, heading.number, heading.offset, notes_on_end(lines))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from qwen_pipeline.text.formats.content import Line
 
 _FENCE = re.compile(r"\s*(?:>\s*)*(?:[-*+]\s+|\d+[.)]\s+)?(`{3,}(?=[^`]*$)|~{3,})(.*)", re.DOTALL)
+_FENCE_END = re.compile(r"\s*(?:>\s*)*(?:`{3,}|~{3,})\s*")
 _FENCE_BEHIND = re.compile(r"[^`~]{1,40}[:：][ \t*]*(`{3,6}|~{3,6})[\w+#.-]*\s*$")  # ``A1: ```python``
 _HEADING = re.compile(r"[\s\u3000]{0,3}(#{1,6})(?:[ \t\u3000]+|(?=[^\s#!]))(.*)", re.DOTALL)
 _QUOTE = re.compile(r"^[ \t]*(?:>[ \t]?)+")
@@ -72,6 +73,12 @@ def mark_lines(lines: Iterable[Line]) -> Iterator[MarkedLine]:
         elif not fence and "#" in text[:12] and (heading := _HEADING.match(text.lstrip(INVISIBLE))):
             level, title = len(heading[1]), heading[2].strip(EDGES).rstrip("#").rstrip(EDGES)
         yield MarkedLine(line.number, line.offset, text, fenced, level, title)
+
+
+def notes_on_end(lines: list[MarkedLine]) -> tuple[str, ...]:
+    """The note on an answer whose code fence nobody closed: all that follows in the document counts as its code."""
+    is_open = bool(lines) and lines[-1].fenced and not _FENCE_END.fullmatch(lines[-1].text)
+    return ("open_code_fence",) * is_open
 
 
 def unquoted(lines: Iterable[MarkedLine]) -> Iterator[MarkedLine]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from qwen_pipeline.text.formats.answer_text import tidy_answer, tidy_question
-from qwen_pipeline.text.formats.marked_lines import EDGES, INVISIBLE, MarkedLine
+from qwen_pipeline.text.formats.marked_lines import EDGES, INVISIBLE, MarkedLine, notes_on_end
 from qwen_pipeline.text.formats.row import Found, Row, refuse
 from qwen_pipeline.text.schema import RejectReason
 
@@ -197,13 +197,12 @@ def _finish(pair: _Pair) -> Row:
         return refuse(
             pair.line.number, RejectReason.MISSING_QUESTION, "a mark without a question", pair.line.text
         )
-    if pair.answer is None:
-        return refuse(pair.line.number, RejectReason.MISSING_ANSWER, "a question without an answer", question)
-    answer = tidy_answer(pair.answer_start, pair.answer)
+    lines = pair.answer or []
+    answer = tidy_answer(pair.answer_start, lines)
     if not answer:
         return refuse(pair.line.number, RejectReason.MISSING_ANSWER, "a question without an answer", question)
     messages = (("user", question), ("assistant", answer))
-    return Found(messages, pair.line.number, pair.line.offset, pair.notes)
+    return Found(messages, pair.line.number, pair.line.offset, pair.notes + notes_on_end(lines))
 
 
 def _answers_come_first(head: list[MarkedLine]) -> bool:
