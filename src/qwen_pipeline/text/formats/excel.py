@@ -3,13 +3,15 @@
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 from qwen_pipeline.text.formats.content import Content
 from qwen_pipeline.text.formats.records import row_of_record
 from qwen_pipeline.text.formats.registry import adapter
 from qwen_pipeline.text.formats.row import Row, refuse
+from qwen_pipeline.text.formats.sheet_area import MOST_CELLS, largest_area
 from qwen_pipeline.text.formats.table_header import (
     MOST_ROWS_ABOVE,
     find_header,
@@ -17,8 +19,9 @@ from qwen_pipeline.text.formats.table_header import (
     names_without_header,
 )
 from qwen_pipeline.text.schema import RejectReason
-from qwen_pipeline.text.unreadable import ZIP_FAULTS
+from qwen_pipeline.text.unreadable import ZIP_FAULTS, remedy_for
 
+_OPEN_DOCUMENT, _LONGEST_KIND = "application/vnd.oasis.opendocument.", 100
 _OLE = b"\xd0\xcf\x11\xe0"
 _WORKBOOK_STREAM = re.compile("(?:Workbook|Book)\0".encode("utf-16-le"))
 
@@ -32,12 +35,43 @@ def read_excel(content: Content) -> Iterator[Row] | None:
     if not content.head.startswith(b"PK\x03\x04"):
         return None
     try:
-        with content.open() as stream, zipfile.ZipFile(io.BytesIO(stream.read())) as archive:
+        with content.open() as stream, zipfile.ZipFile(_seekable(stream, content)) as archive:
             names = archive.namelist()
+            if not any(name.startswith("xl/") for name in names) and "content.xml" not in names:
+                return None
+            fault = _fault(archive, names)
     except ZIP_FAULTS:
         return None
-    is_workbook = any(name.startswith("xl/") for name in names) or "content.xml" in names
-    return _read(content) if is_workbook else None
+    return iter([fault]) if fault else _read(content)
+
+
+def _seekable(stream: BinaryIO, content: Content) -> BinaryIO:
+    """The stream itself where it can go back: an archive's list of names stands at its end."""
+    return io.BytesIO(stream.read()) if content.gzipped else stream
+
+
+def _fault(archive: zipfile.ZipFile, names: list[str]) -> Row | None:
+    """Why an archive that looks like a workbook is not read as one."""
+    try:
+        other = _other_document(archive) if {"mimetype", "content.xml"} <= set(names) else ""
+        area = largest_area(archive)
+    except (*ZIP_FAULTS, RuntimeError, zlib.error, OSError):  # broken, or locked with a password
+        return None  # the reader of workbooks says so in its own words
+    if other:
+        return refuse(1, RejectReason.BINARY_FILE, f"the file is binary ({other}){remedy_for(other)}")
+    if area > MOST_CELLS:
+        detail = f"a sheet spans more than {MOST_CELLS} cells; delete the stray ones, or save it as CSV"
+        return refuse(1, RejectReason.UNREADABLE_FILE, detail)
+    return None
+
+
+def _other_document(archive: zipfile.ZipFile) -> str:
+    """What an OpenDocument file is that holds no sheets, in words; empty for one that does."""
+    with archive.open("mimetype") as stream:
+        kind = stream.read(_LONGEST_KIND).decode("ascii", "replace")
+    if not kind.startswith(_OPEN_DOCUMENT) or "spreadsheet" in kind:
+        return ""
+    return f"OpenDocument {'presentation' if 'presentation' in kind else 'document'}"
 
 
 def _read(content: Content) -> Iterator[Row]:
