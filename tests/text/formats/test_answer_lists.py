@@ -54,7 +54,16 @@ def test_lists_of_other_lengths_are_refused_with_the_counts(record: dict[str, An
     ],
 )
 def test_of_several_right_answers_to_a_question_the_first_is_trained(answers: Any) -> None:
-    assert messages_of({"question": "Who won?", "answers": answers})[-1] == ("assistant", "Denver Broncos")
+    row = row_of_record({"question": "Who won?", "answers": answers}, 1, 0, {}, "refuse")
+    assert isinstance(row, Found)
+    assert row.messages[-1] == ("assistant", "Denver Broncos")
+    assert row.notes == ("other_answers_left_out",)
+
+
+def test_the_same_answer_given_by_several_people_is_one() -> None:
+    row = row_of_record({"question": "Who?", "answers": ["We.", "We."]}, 1, 0, {}, "refuse")
+    assert isinstance(row, Found)
+    assert row.notes == ()
 
 
 @pytest.mark.parametrize("answers", [{"text": [], "answer_start": []}, []])

@@ -41,18 +41,16 @@ def records_of_lists(record: Mapping[str, Any], roles: Mapping[str, str]) -> lis
     return records
 
 
-def first_answer(answer: Any) -> Any:
-    """The first of several answers to one question: alternatives that all are right, or spans marked in a text.
+def alternatives(answer: Any) -> list[Any]:
+    """Several answers to one question of which any is right, or spans marked in a text; none where it is one answer.
 
     Spans come as a list of objects (SQuAD), or as an object of lists (the same from Hugging Face).
     """
     if isinstance(answer, Mapping) and are_texts(answer.get("text")):
-        return answer["text"][0]
+        return list(answer["text"])
     if are_texts(answer):
-        return answer[0]
-    spans = (
-        isinstance(answer, list)
-        and answer
-        and all(isinstance(one, Mapping) and "answer_start" in one and "text" in one for one in answer)
-    )
-    return answer[0]["text"] if spans else answer
+        return list(answer)
+    if not isinstance(answer, list):
+        return []
+    is_marked = all(isinstance(one, Mapping) and "answer_start" in one and "text" in one for one in answer)
+    return [one["text"] for one in answer] if is_marked else []

@@ -6,7 +6,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from qwen_pipeline.text.formats.answer_lists import are_texts, first_answer, records_of_lists
+from qwen_pipeline.text.formats.answer_lists import alternatives, are_texts, records_of_lists
 from qwen_pipeline.text.formats.conversation import conversation
 from qwen_pipeline.text.formats.history import turns_of_history
 from qwen_pipeline.text.formats.record_shapes import plain_record
@@ -196,6 +196,8 @@ def _turns(
     if role_of(answer):
         asking = question if isinstance(question, list) else [{"role": "user", "content": question}]
         return [*opening, *turns_of([*asking, answer], tool_turns)]
+    several = alternatives(answer)
+    odd.extend(["other_answers_left_out"] * any(other != several[0] for other in several))
     return [*opening, *_pair(record, roles)]
 
 
@@ -206,8 +208,9 @@ def _pair(record: Mapping[str, Any], roles: Mapping[str, str]) -> list[Message]:
     if more.strip() and more.strip() != asked.strip():
         asked = f"{asked}\n{more}" if asked.strip() else more
     thought = text_of(record[roles["reasoning"]]) if "reasoning" in roles else ""
-    answer = text_of(first_answer(record[roles["answer"]]))
-    return [("user", asked), ("assistant", answer_with_reasoning(answer, thought))]
+    answer = record[roles["answer"]]
+    first = next(iter(alternatives(answer)), answer)
+    return [("user", asked), ("assistant", answer_with_reasoning(text_of(first), thought))]
 
 
 def _preview(record: Mapping[str, Any]) -> str:
