@@ -213,3 +213,31 @@ def test_an_object_that_holds_itself_many_times_is_not_searched_for_ever() -> No
     for _ in range(200):
         value = {"in": [value]}
     assert rows_inside(value, {}) is None
+
+
+def turns_about(number: int) -> list[dict[str, str]]:
+    return [{"role": "user", "content": f"q{number}"}, {"role": "assistant", "content": f"a{number}"}]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"conversations": [{"messages": turns_about(1)}, {"messages": turns_about(2)}]},
+        {"messages": [{"id": 1, "turns": turns_about(1)}, {"id": 2, "turns": turns_about(2)}]},
+        {"conversations": [turns_about(1), turns_about(2)]},
+    ],
+)
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+def test_a_list_of_conversations_under_a_name_for_turns_is_several_rows(
+    tmp_path: Path, value: Any, name: str
+) -> None:
+    rows = [row for row in read(tmp_path, name, value) if isinstance(row, Found)]
+    assert [row.messages for row in rows] == [
+        (("user", f"q{number}"), ("assistant", f"a{number}")) for number in (1, 2)
+    ]
+
+
+def test_pairs_under_such_a_name_stay_the_turns_of_one_conversation(tmp_path: Path) -> None:
+    value = {"conversations": [{"question": "q1", "answer": "a1"}, {"question": "q2", "answer": "a2"}]}
+    (row,) = read(tmp_path, "a.json", value)
+    assert isinstance(row, Found) and len(row.messages) == 4

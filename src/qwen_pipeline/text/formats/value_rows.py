@@ -30,14 +30,39 @@ def rows_of_value(
         text: The value as it was written, where keys that are written twice are looked for.
         line_of: Where a row inside the value begins; by default where the value does.
     """
-    row = _row(value, line, offset, content, text)
-    is_unknown = isinstance(row, Refused) and row.reason == RejectReason.UNKNOWN_FIELDS
-    inside = rows_inside(value, content.column_map) if is_unknown and isinstance(value, dict) else None
+    inside = _conversations_of(value, content.column_map)
+    if inside is None:
+        row = _row(value, line, offset, content, text)
+        is_unknown = isinstance(row, Refused) and row.reason == RejectReason.UNKNOWN_FIELDS
+        inside = rows_inside(value, content.column_map) if is_unknown and isinstance(value, dict) else None
     if inside is None:
         yield row
         return
     for one in inside:
         yield _row(one, line_of(one) if line_of else line, offset, content, "")
+
+
+def _conversations_of(value: Any, column_map: Mapping[str, str]) -> list[Any] | None:
+    """The conversations where an object holds a list of them under a name that is also used for turns, as ``conversations``."""
+    given = _turns_field(value, column_map)
+    return given if given and all(_is_conversation(one, column_map) for one in given) else None
+
+
+def _is_conversation(value: Any, column_map: Mapping[str, str]) -> bool:
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(part, dict) and is_turn(part) for part in value)
+    return isinstance(value, dict) and not is_turn(value) and _turns_field(value, column_map) is not None
+
+
+def _turns_field(value: Any, column_map: Mapping[str, str]) -> list[Any] | None:
+    """The list under the field of an object that should hold turns; None where there is no such list."""
+    name = (
+        map_fields([str(name) for name in value], column_map).get("messages")
+        if isinstance(value, dict)
+        else None
+    )
+    found = value.get(name) if name else None
+    return found if isinstance(found, list) else None
 
 
 def rows_of_columns(value: Mapping[str, Any], line: int, offset: int, content: Content) -> list[Row] | None:
