@@ -9,13 +9,18 @@ from typing import Any
 _SPACE = re.compile(r"[\s,\ufeff\x00]*")
 _COMMENT = re.compile(r"(?://|#)[^\n]*\n?")
 _NEXT_OBJECT = re.compile(r"\}\s*,?\s*(?=\{\s*[\"'])")
-_TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', re.DOTALL)
+# A string that is never closed counts too: commas in it stay, and it is not read anew from each quote in it. None goes over a line end.
+_STRING = r'"(?:[^"\\\n]++|\\[^\n])*+"?'
+_TRAILING_COMMA = re.compile(rf"({_STRING})|,(?=\s*[}}\]])")
+_TOKEN = re.compile(rf"{_STRING}|[\[\]{{}}]|,(?=\s*[}}\]])")
+_AT_TRAILING_COMMA = re.compile(r",\s*[}\]]")
 _EXCERPT = 200
 _LONGEST_VALUE = 64 * 2**20
 _LIST_OF_OBJECTS = re.compile(r'"(?:[^"\\]|\\.)*"\s*:\s*\[\s*(?=\{)')
 _LONGEST_HEAD = 20_000  # characters that stand in an object before a list of rows
 _LONGEST_SOURCE = 16 * 2**20
 _LONGEST_SEAM = 64  # characters between two objects, where a piece of the text may end
+_MOST_LOOKS = 16  # times the text that all looks ahead in vain may cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +82,8 @@ class _Stream:
         self.line = 1
         self.in_array = False
         self.closed = False
-        self._drops_commas = False
         self._in_object = False
+        self._looked_in_vain = 0  # characters
 
     @property
     def ended(self) -> bool:
@@ -107,17 +112,31 @@ class _Stream:
         """The value that begins here, or the stretch up to the next object if it is none."""
         while True:
             try:
-                value, end = self._decoder.raw_decode(self._text, self._at)
+                return self._decode()
             except (ValueError, RecursionError) as error:
-                if self._drop_commas(error) or (self._may_be_incomplete(error) and self._more()):
+                if self._may_be_incomplete(error) and self._more():
                     continue
                 if self._enter_long_object():
                     return self.next_value()
                 return self._bad(error)
-            source = self._text[self._at : end] if end - self._at < _LONGEST_SOURCE else ""
-            made = Value(value, self.line, self._offset + self._at, source)
-            self._advance(end)
-            return made
+
+    def _decode(self) -> Value:
+        start, text = self._at, self._text
+        try:
+            value, end = self._decoder.raw_decode(text, start)
+        except json.JSONDecodeError as error:
+            repaired = self._without_trailing_commas(error)
+            if repaired is None:
+                raise
+            try:
+                value, end = self._decoder.raw_decode(repaired)
+            except json.JSONDecodeError as other:
+                raise json.JSONDecodeError(other.msg, text, start + other.pos) from error
+            text, start = repaired, 0
+        source = text[start:end] if end - start < _LONGEST_SOURCE else ""
+        made = Value(value, self.line, self._offset + self._at, source)
+        self._advance(self._at + end - start)
+        return made
 
     def leave_list(self) -> None:
         """Behind a list in a long object: go to its next list, or past its end."""
@@ -145,15 +164,33 @@ class _Stream:
     def _may_be_incomplete(self, error: Exception) -> bool:
         return isinstance(error, ValueError) and len(self._text) - self._at < _LONGEST_VALUE
 
-    def _drop_commas(self, error: Exception) -> bool:
-        """From the first trailing comma on, drop them all; whether that changed what comes next."""
-        if self._drops_commas or not isinstance(error, json.JSONDecodeError):
-            return False
-        if not _TRAILING_COMMA.match(self._text, self._text.rfind(",", self._at, error.pos + 1)):
-            return False
-        self._drops_commas = True
-        self._text = self._text[: self._at] + drop_trailing_commas(self._text[self._at :])
-        return True
+    def _without_trailing_commas(self, error: json.JSONDecodeError) -> str | None:
+        """The value that begins here with a space for each trailing comma, if such a comma is what is wrong and the value has an end.
+
+        Only this value is looked at: behind one whose quotes are wrong nobody could tell what is inside of a string.
+        """
+        is_between_tokens = error.msg.startswith(
+            ("Expecting value", "Expecting property name", "Illegal trailing")
+        )
+        comma = self._text.rfind(",", self._at, error.pos + 1)
+        found = _AT_TRAILING_COMMA.match(self._text, comma) if is_between_tokens and comma >= 0 else None
+        if not found or found.end() < error.pos or not self._may_look_ahead():
+            return None
+        parts, kept, depth = [], self._at, 0
+        for token in _TOKEN.finditer(self._text, self._at):
+            mark = self._text[token.start()]
+            depth += (mark in "{[") - (mark in "}]")
+            if mark == ",":
+                parts += [self._text[kept : token.start()], " "]
+                kept = token.end()
+            elif not depth:
+                return "".join([*parts, self._text[kept : token.end()]])
+        self._looked_in_vain += len(self._text) - self._at
+        return None
+
+    def _may_look_ahead(self) -> bool:
+        """Whether looks ahead that found nothing cost little so far: time stays in proportion to the text."""
+        return self._looked_in_vain <= _MOST_LOOKS * (self._offset + len(self._text))
 
     def _bad(self, error: Exception) -> BadValue:
         line, excerpt = self.line, self._text[self._at : self._at + _EXCERPT]
@@ -183,6 +220,5 @@ class _Stream:
         if piece is None:
             return False
         self._offset += self._at
-        text = self._text[self._at :] + piece.replace("\r\n", "\n").replace("\r", "\n")
-        self._text, self._at = drop_trailing_commas(text) if self._drops_commas else text, 0
+        self._text, self._at = self._text[self._at :] + piece.replace("\r\n", "\n").replace("\r", "\n"), 0
         return True

@@ -1,0 +1,60 @@
+"""JSON values out of a stream: whole texts however the stream is cut, and one report for one broken record."""
+
+import json
+import time
+
+import pytest
+
+from qwen_pipeline.text.formats.json_values import BadValue, Value, drop_trailing_commas, iterate_values
+
+
+def cut(text, size):
+    return iter([text[start : start + size] for start in range(0, len(text), size)])
+
+
+def values_of(text, size=10**9):
+    return [one.value for one in iterate_values(cut(text, size)) if isinstance(one, Value)]
+
+
+def seconds_for(action):
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+TEXTS = ['it is [1, ] or "a" "b"', "$10{,}000$ for it", "[1,\t]", '"', "\\", "a, } b"]
+
+
+@pytest.mark.parametrize("size", range(1, 40))
+def test_texts_stay_as_they_are_wherever_the_stream_is_cut(size):
+    rows = [{"question": text, "answer": text * 2} for text in TEXTS]
+    assert values_of(json.dumps(rows), size) == rows
+
+
+@pytest.mark.parametrize("size", [*range(1, 40), 10**9])
+def test_a_trailing_comma_changes_no_text_behind_it(size):
+    rows = [{"question": text, "answer": [text]} for text in TEXTS * 2]
+    assert values_of(json.dumps(rows).replace("]}", ",],}"), size) == rows
+    assert values_of(json.dumps(rows).replace("]}", "],}", 1), size) == rows
+
+
+def test_a_trailing_comma_before_a_broken_record_changes_no_text_behind_that():
+    rows = [{"question": text, "answer": text} for text in TEXTS]
+    text = json.dumps(rows)
+    broken = '[{"question": "a", "answer": "b",}, {"question": "a " b", "answer": "c"}, ' + text[1:]
+    assert values_of(broken)[-len(rows) :] == rows
+
+
+def test_a_comma_in_a_string_that_is_never_closed_stays():
+    assert drop_trailing_commas('{"a": [1, ], "b": "c, ] d') == '{"a": [1  ], "b": "c, ] d'
+
+
+def test_a_text_cut_inside_of_a_string_with_quotes_takes_time_as_its_length():
+    line = '{"question": "q", "answer": "' + 'He said \\"a\\" ' * 20_000
+    assert seconds_for(lambda: drop_trailing_commas(line)) < 1
+    assert seconds_for(lambda: list(iterate_values(iter([line])))) < 1
+
+
+def test_trailing_commas_in_values_without_an_end_take_time_as_the_text():
+    text = "[" + '{"a":[1,],"b":{"c": 1}, {"a":[2,],' * 5_000
+    assert seconds_for(lambda: list(iterate_values(iter([text])))) < 10
