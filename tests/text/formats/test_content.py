@@ -45,6 +45,27 @@ def test_every_row_of_a_large_file_is_found(tmp_path, kind, packed, encoding):
     assert rows[-1].line == lines[kind]
 
 
+@pytest.mark.parametrize(
+    ("written", "mark", "forced"),
+    [
+        ("utf-16-be", b"\xfe\xff", "utf-16"),
+        ("utf-16-le", b"\xff\xfe", "UTF-16"),
+        ("utf-16-le", b"", "utf-16"),
+        ("utf-16-be", b"\xfe\xff", "utf-16-be"),
+        ("utf-32-be", b"\x00\x00\xfe\xff", "utf_32"),
+        ("utf-32-le", b"", "utf-32"),
+        ("gb18030", b"", "gb18030"),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_encoding_that_the_user_names_holds_to_the_end(tmp_path, written, mark, forced, packed):
+    data = mark + "\n".join(KINDS["jsonl"](n) for n in range(ROWS)).encode(written)
+    rows = list(
+        read_rows(content_of(tmp_path, "a.jsonl", gzip.compress(data) if packed else data, encoding=forced))
+    )
+    assert [row.messages[0][1] for row in rows] == [f"第{n}题？" for n in range(ROWS)]
+
+
 def test_utf16_of_nothing_but_ideographs_is_cut_between_them(tmp_path):
     text = "\n".join(f"问：{'上海的天气' * 30}？\n答：{'今天有雨' * 40}。" for _ in range(60))
     rows = list(read_rows(content_of(tmp_path, "a.md", text.encode("utf-16-le"))))

@@ -7,6 +7,7 @@ at line ends into pieces, so that memory does not grow with the file.
 import codecs
 import gzip
 import re
+import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ _WIDE_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_WIDE = ("utf-16", "utf-32")
 
 
 class Line(NamedTuple):
@@ -130,20 +132,29 @@ class Content:
     def _wide(self) -> str | None:
         """The encoding if its units are wider than a byte: such a file is all in one, and is cut between units."""
         marked = next((name for mark, name in _WIDE_MARKS if self.head.startswith(mark)), None)
+        if self.encoding:
+            return _forced_wide(codecs.lookup(self.encoding).name, marked)
         if marked or (self.file.size < WHOLE_FILE_BYTES and not self.gzipped):
             return marked
-        name = codecs.lookup(self.encoding or decode(self.head).encoding_at(0)[0]).name
-        return name if name.startswith(("utf-16-", "utf-32-")) else None
+        name = codecs.lookup(decode(self.head).encoding_at(0)[0]).name
+        return name if name.startswith(_WIDE) else None
 
     def _decode(self, data: bytes, is_first: bool) -> Decoded:
         """Decode a piece; the first one, which every adapter looks at, once."""
         if not is_first:
-            return decode(data, self.encoding or self._wide)
+            return decode(data, self._wide or self.encoding)
         if self._first is None:
             self._first = decode(data, self.encoding)
         return self._first
 
     _first: Decoded | None = field(default=None, repr=False)
+
+
+def _forced_wide(name: str, marked: str | None) -> str | None:
+    """The encoding that the user names if it is a wide one, with the order of its bytes: only a file's first piece shows a mark."""
+    if name not in _WIDE:
+        return name if name.startswith(_WIDE) else None
+    return marked if marked and marked.startswith(name) else f"{name}-{sys.byteorder[0]}e"
 
 
 def _cut_lines(text: str) -> Iterator[tuple[str, int]]:
