@@ -58,3 +58,31 @@ def test_a_text_cut_inside_of_a_string_with_quotes_takes_time_as_its_length():
 def test_trailing_commas_in_values_without_an_end_take_time_as_the_text():
     text = "[" + '{"a":[1,],"b":{"c": 1}, {"a":[2,],' * 5_000
     assert seconds_for(lambda: list(iterate_values(iter([text])))) < 10
+
+
+def pretty(number, quote, last=""):
+    return f" {{\n  {quote}question{quote}: {quote}{number}?{quote},\n  {quote}answer{quote}: {quote}{'x' * 200}{quote}{last}\n }}"
+
+
+def array_of(count, quote, last=""):
+    return "[\n" + ",\n".join(pretty(number, quote, last) for number in range(count)) + "\n]"
+
+
+def test_errors_take_time_as_the_text_and_each_has_its_line():
+    found = list(iterate_values(iter([array_of(20_000, "'")])))
+    assert [one.line for one in found if isinstance(one, BadValue)] == [2 + 4 * n for n in range(20_000)]
+    assert all(f"(line {one.line + 1})" in one.detail or f"(line {one.line})" in one.detail for one in found)
+    assert seconds_for(lambda: list(iterate_values(iter([array_of(20_000, "'")])))) < 3
+
+
+def test_trailing_commas_take_time_as_the_text_and_values_keep_their_places():
+    text = array_of(20_000, '"', ",")
+    assert seconds_for(lambda: list(iterate_values(iter([text])))) < 3
+    found = list(iterate_values(iter([text])))
+    assert [one.line for one in found] == [2 + 4 * n for n in range(20_000)]
+    assert all(text[one.offset :].startswith("{") for one in found)
+
+
+def test_a_long_gap_behind_a_broken_record_takes_time_as_its_length():
+    text = "[{'a': 1}" + " " * 40_000 + "x, {'a': 2}, " + '{"a": 3}]'
+    assert seconds_for(lambda: list(iterate_values(iter([text])))) < 1

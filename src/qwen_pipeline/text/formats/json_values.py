@@ -8,7 +8,7 @@ from typing import Any
 
 _SPACE = re.compile(r"[\s,\ufeff\x00]*")
 _COMMENT = re.compile(r"(?://|#)[^\n]*\n?")
-_NEXT_OBJECT = re.compile(r"\}\s*,?\s*(?=\{\s*[\"'])")
+_NEXT_OBJECT = re.compile(r"\}\s*+,?\s*+(?=\{\s*+[\"'])")  # possessive: a long gap is gone through once
 # A string that is never closed counts too: commas in it stay, and it is not read anew from each quote in it. None goes over a line end.
 _STRING = r'"(?:[^"\\\n]++|\\[^\n])*+"?'
 _TRAILING_COMMA = re.compile(rf"({_STRING})|,(?=\s*[}}\]])")
@@ -19,6 +19,7 @@ _LONGEST_VALUE = 64 * 2**20
 _LIST_OF_OBJECTS = re.compile(r'"(?:[^"\\]|\\.)*"\s*:\s*\[\s*(?=\{)')
 _LONGEST_HEAD = 20_000  # characters that stand in an object before a list of rows
 _LONGEST_SOURCE = 16 * 2**20
+_MOST_READ = 128 * 2**10  # characters held although they were read: an error counts their lines
 _LONGEST_SEAM = 64  # characters between two objects, where a piece of the text may end
 _MOST_LOOKS = 16  # times the text that all looks ahead in vain may cost
 
@@ -132,7 +133,12 @@ class _Stream:
                 value, end = self._decoder.raw_decode(repaired)
             except json.JSONDecodeError as other:
                 raise json.JSONDecodeError(other.msg, text, start + other.pos) from error
-            text, start = repaired, 0
+            made = self._made(value, repaired, 0, end)
+            self._forget_read()
+            return made
+        return self._made(value, text, start, end)
+
+    def _made(self, value: Any, text: str, start: int, end: int) -> Value:
         source = text[start:end] if end - start < _LONGEST_SOURCE else ""
         made = Value(value, self.line, self._offset + self._at, source)
         self._advance(self._at + end - start)
@@ -194,12 +200,21 @@ class _Stream:
 
     def _bad(self, error: Exception) -> BadValue:
         line, excerpt = self.line, self._text[self._at : self._at + _EXCERPT]
-        at = error.pos if isinstance(error, json.JSONDecodeError) else self._at
-        detail = f"no valid JSON (line {line + self._text.count(chr(10), self._at, at)}): {str(error)[:80]}"
+        at, why = self._at, str(error)[:80]
+        if isinstance(error, json.JSONDecodeError):
+            at, why = error.pos, error.msg
+        detail = f"no valid JSON (line {line + self._text.count(chr(10), self._at, at)}): {why}"
         if len(self._text) - self._at >= _LONGEST_VALUE:
-            detail = f"no end within {_LONGEST_VALUE // 2**20} million characters: {str(error)[:80]}"
+            detail = f"no end within {_LONGEST_VALUE // 2**20} million characters: {why}"
         self._skip_to_next_object(max(at - 1, self._at))
+        self._forget_read()
         return BadValue(line, detail, excerpt)
+
+    def _forget_read(self) -> None:
+        """Let go of the text that was read, where it is so long that each error would take time for it."""
+        if self._at > _MOST_READ:
+            self._offset += self._at
+            self._text, self._at = self._text[self._at :], 0
 
     def _skip_to_next_object(self, start: int) -> None:
         """Go behind the end of an object that another one follows, wherever that is, or to the end of the text."""
