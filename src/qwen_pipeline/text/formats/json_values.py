@@ -4,24 +4,28 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+
+from qwen_pipeline.text.formats.json_broken import (
+    Broken,
+    indent_before,
+    is_trailing_comma,
+    without_trailing_commas,
+)
 
 _SPACE = re.compile(r"[\s,\ufeff\x00]*")
 _COMMENT = re.compile(r"(?://|#)[^\n]*\n?")
 _NEXT_OBJECT = re.compile(r"\}\s*+,?\s*+(?=\{\s*+[\"'])")  # possessive: a long gap is gone through once
-# A string that is never closed counts too: commas in it stay, and it is not read anew from each quote in it. None goes over a line end.
-_STRING = r'"(?:[^"\\\n]++|\\[^\n])*+"?'
-_TRAILING_COMMA = re.compile(rf"({_STRING})|,(?=\s*[}}\]])")
-_TOKEN = re.compile(rf"{_STRING}|[\[\]{{}}]|,(?=\s*[}}\]])")
-_AT_TRAILING_COMMA = re.compile(r",\s*[}\]]")
 _EXCERPT = 200
 _LONGEST_VALUE = 64 * 2**20
+_LONGEST_BROKEN = 2**20  # characters within which a broken record's own end is looked for
 _LIST_OF_OBJECTS = re.compile(r'"(?:[^"\\]|\\.)*"\s*:\s*\[\s*(?=\{)')
 _LONGEST_HEAD = 20_000  # characters that stand in an object before a list of rows
 _LONGEST_SOURCE = 16 * 2**20
 _MOST_READ = 128 * 2**10  # characters held although they were read: an error counts their lines
 _LONGEST_SEAM = 64  # characters between two objects, where a piece of the text may end
-_MOST_LOOKS = 16  # times the text that all looks ahead in vain may cost
+_MOST_LOOKS = 8  # times the text that all looks ahead in vain may cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,6 @@ class BadValue:
     line: int
     detail: str
     text: str
-
-
-def drop_trailing_commas(text: str) -> str:
-    """The text with a space for each comma before a closing bracket, outside of strings; as long as before."""
-    return _TRAILING_COMMA.sub(lambda found: found[1] or " ", text)
 
 
 def iterate_values(pieces: Iterator[str]) -> Iterator[Value | BadValue]:
@@ -85,6 +84,8 @@ class _Stream:
         self.closed = False
         self._in_object = False
         self._looked_in_vain = 0  # characters
+        self._indent: str | None = None
+        self._is_first = True
 
     @property
     def ended(self) -> bool:
@@ -111,6 +112,7 @@ class _Stream:
 
     def next_value(self) -> Value | BadValue:
         """The value that begins here, or the stretch up to the next object if it is none."""
+        self._indent = indent_before(self._text, self._at)
         while True:
             try:
                 return self._decode()
@@ -142,6 +144,7 @@ class _Stream:
         source = text[start:end] if end - start < _LONGEST_SOURCE else ""
         made = Value(value, self.line, self._offset + self._at, source)
         self._advance(self._at + end - start)
+        self._is_first = False
         return made
 
     def leave_list(self) -> None:
@@ -175,24 +178,12 @@ class _Stream:
 
         Only this value is looked at: behind one whose quotes are wrong nobody could tell what is inside of a string.
         """
-        is_between_tokens = error.msg.startswith(
-            ("Expecting value", "Expecting property name", "Illegal trailing")
-        )
-        comma = self._text.rfind(",", self._at, error.pos + 1)
-        found = _AT_TRAILING_COMMA.match(self._text, comma) if is_between_tokens and comma >= 0 else None
-        if not found or found.end() < error.pos or not self._may_look_ahead():
+        if not is_trailing_comma(error, self._at) or not self._may_look_ahead():
             return None
-        parts, kept, depth = [], self._at, 0
-        for token in _TOKEN.finditer(self._text, self._at):
-            mark = self._text[token.start()]
-            depth += (mark in "{[") - (mark in "}]")
-            if mark == ",":
-                parts += [self._text[kept : token.start()], " "]
-                kept = token.end()
-            elif not depth:
-                return "".join([*parts, self._text[kept : token.end()]])
-        self._looked_in_vain += len(self._text) - self._at
-        return None
+        repaired = without_trailing_commas(self._text, self._at)
+        if repaired is None:
+            self._looked_in_vain += len(self._text) - self._at
+        return repaired
 
     def _may_look_ahead(self) -> bool:
         """Whether looks ahead that found nothing cost little so far: time stays in proportion to the text."""
@@ -206,8 +197,10 @@ class _Stream:
         detail = f"no valid JSON (line {line + self._text.count(chr(10), self._at, at)}): {why}"
         if len(self._text) - self._at >= _LONGEST_VALUE:
             detail = f"no end within {_LONGEST_VALUE // 2**20} million characters: {why}"
-        self._skip_to_next_object(max(at - 1, self._at))
+        if not self._skip_broken_record(at - self._at):
+            self._skip_to_next_object(max(at - 1, self._at))
         self._forget_read()
+        self._is_first = False
         return BadValue(line, detail, excerpt)
 
     def _forget_read(self) -> None:
@@ -215,6 +208,29 @@ class _Stream:
         if self._at > _MOST_READ:
             self._offset += self._at
             self._text, self._at = self._text[self._at :], 0
+
+    def _skip_broken_record(self, error: int) -> bool:
+        """Go behind the whole of a broken record, so that none of the objects inside of it is taken for a row; whether its end was found.
+
+        Args:
+            error: Where it is wrong, in characters from its start.
+        """
+        while len(self._text) - self._at < _LONGEST_BROKEN and self._more():
+            pass
+        broken = Broken(self._text, self._at, self._at + error, self._at + error + _LONGEST_BROKEN)
+        for find in (
+            partial(broken.end_by_depth, self.in_array),
+            partial(broken.end_by_indent, self._indent),
+        ):
+            if not self._may_look_ahead():
+                return False
+            end = find()
+            # a text that is one broken object as a whole is no record: there are rows inside of it
+            if end is not None and not (self._is_first and not self.in_array and end == len(self._text)):
+                self._advance(end)
+                return True
+            self._looked_in_vain += min(len(self._text), broken.limit) - self._at
+        return False
 
     def _skip_to_next_object(self, start: int) -> None:
         """Go behind the end of an object that another one follows, wherever that is, or to the end of the text."""

@@ -1,0 +1,90 @@
+"""JSON that is wrong: commas that trail, and where a broken record ends."""
+
+import json
+import re
+from dataclasses import dataclass
+
+# A string that is never closed counts too: commas in it stay, and it is not read anew from each quote in it. None goes over a line end.
+_STRING = r'"(?:[^"\\\n]++|\\[^\n])*+"?'
+_TRAILING_COMMA = re.compile(rf"({_STRING})|,(?=\s*[}}\]])")
+_TOKEN = re.compile(rf"{_STRING}|[\[\]{{}}]|,(?=\s*[}}\]])")
+_AT_TRAILING_COMMA = re.compile(r",\s*[}\]]")
+_BRACKET = re.compile(r"[\[\]{}]")
+_AFTER_ELEMENT = re.compile(r"\s*+,?\s*+(?=\{\s*+[\"']|\]|\Z)")
+_AFTER_VALUE = re.compile(r"\s*+,?\s*+(?=\{\s*+[\"']|\Z)")
+_LONGEST_INDENT = 64
+
+
+def drop_trailing_commas(text: str) -> str:
+    """The text with a space for each comma before a closing bracket, outside of strings; as long as before."""
+    return _TRAILING_COMMA.sub(lambda found: found[1] or " ", text)
+
+
+def is_trailing_comma(error: json.JSONDecodeError, start: int) -> bool:
+    """Whether a comma before a closing bracket, outside of strings, is what is wrong with the value that begins at ``start``."""
+    if not error.msg.startswith(("Expecting value", "Expecting property name", "Illegal trailing")):
+        return False
+    comma = error.doc.rfind(",", start, error.pos + 1)
+    found = _AT_TRAILING_COMMA.match(error.doc, comma) if comma >= 0 else None
+    return found is not None and found.end() >= error.pos
+
+
+def without_trailing_commas(text: str, start: int) -> str | None:
+    """The value that begins at ``start`` with a space for each trailing comma, or None where it has no end."""
+    parts, kept, depth = [], start, 0
+    for token in _TOKEN.finditer(text, start):
+        mark = text[token.start()]
+        depth += (mark in "{[") - (mark in "}]")
+        if mark == ",":
+            parts += [text[kept : token.start()], " "]
+            kept = token.end()
+        elif not depth:
+            return "".join([*parts, text[kept : token.end()]])
+    return None
+
+
+def indent_before(text: str, at: int) -> str | None:
+    """What stands before a value in its line, or None if that is more than white space."""
+    start = text.rfind("\n", max(at - _LONGEST_INDENT, 0), at) + 1
+    indent = text[start:at]
+    return indent if len(indent) < _LONGEST_INDENT and not indent.strip(" \t") else None
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A record that is no JSON.
+
+    Attributes:
+        text: What it is part of.
+        start: Where it begins.
+        error: Where it is wrong; up to there it is JSON.
+        limit: How far its end is looked for.
+    """
+
+    text: str
+    start: int
+    error: int
+    limit: int
+
+    def end_by_depth(self, in_array: bool) -> int | None:
+        """Where as many brackets are closed as were open at the error, if what a record is followed by comes there.
+
+        Up to the error a bracket in a string is none; from there on nobody can tell, and all count.
+        """
+        marks = [self.text[found.start()] for found in _TOKEN.finditer(self.text, self.start, self.error)]
+        depth = sum((mark in "{[") - (mark in "}]") for mark in marks)
+        if depth <= 0:
+            return None
+        for found in _BRACKET.finditer(self.text, self.error, self.limit):
+            depth += 1 if found[0] in "{[" else -1
+            if not depth:
+                after = (_AFTER_ELEMENT if in_array else _AFTER_VALUE).match(self.text, found.end())
+                return after.end() if after else None
+        return None
+
+    def end_by_indent(self, indent: str | None) -> int | None:
+        """Where a line opens an object at the indent of the broken one, which is None where that does not begin its line."""
+        if indent is None:
+            return None
+        found = re.compile(rf"\n{indent}(?=\{{\s*+[\"'])").search(self.text, self.error, self.limit)
+        return found.end() if found else None
