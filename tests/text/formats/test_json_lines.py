@@ -1,6 +1,7 @@
 """JSON in every layout and spelling."""
 
 import gzip
+import itertools
 import json
 
 import pytest
@@ -175,7 +176,47 @@ def test_rows_whose_texts_are_escaped_in_another_way_are_not_looked_for_again_an
     tmp_path, monkeypatch
 ):
     looked = []
-    monkeypatch.setattr(json_lines, "_first_text", lambda row: looked.append(row) or "not there")
+    monkeypatch.setattr(
+        json_lines, "_texts_from_question", lambda row, _: looked.append(row) or ["not there"]
+    )
     rows = read(tmp_path, json.dumps({"data": [{"question": f"{n}?", "answer": "a"} for n in range(50)]}))
     assert len(rows) == 50
     assert len(looked) == json_lines.MOST_MISSES
+
+
+CHAT = [{"role": "user", "content": "same?"}, {"role": "assistant", "content": "yes"}]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"category": "faq", "question": "which?", "answer": "yes"},
+        {"question": "same?", "answer": "same?", "tag": "same?"},
+        {"answer": "yes", "question": "same?"},
+        {"messages": CHAT * 2},
+    ],
+)
+def test_rows_that_say_the_same_have_lines_of_their_own(tmp_path, row):
+    text = json.dumps({"data": [row] * 4}, indent=1)
+    lines = [found.line for found in read(tmp_path, text)]
+    steps = {after - before for before, after in itertools.pairwise(lines)}
+    assert steps == {json.dumps([row], indent=1).count("\n") - 1}
+
+
+def test_rows_about_one_context_have_the_lines_of_their_questions(tmp_path):
+    questions = [{"question": f"Who is {n}?", "answers": [{"text": "Some"}]} for n in range(3)]
+    text = json.dumps({"data": [{"paragraphs": [{"context": "Some text.", "qas": questions}]}]}, indent=1)
+    lines = text.split("\n")
+    rows = read(tmp_path, text)
+    assert [lines[row.line - 1].strip() for row in rows] == [f'"question": "Who is {n}?",' for n in range(3)]
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_each_row_has_the_encoding_of_its_place(tmp_path, newline):
+    encodings = ["gb18030"] * 40 + ["utf-8"] * 40
+    text = '{{\n  "question": "问题{}怎么办？",\n  "answer": "请先登录系统，然后再试一次。"\n}},\n'
+    rows = [text.format(n).replace("\n", newline).encode(encoding) for n, encoding in enumerate(encodings)]
+    path = tmp_path / "rows.json"
+    path.write_bytes(b"[\n" + b"".join(rows) + b"]")
+    content = Content(RawFile("rows.json", path, path.stat().st_size))
+    assert [content.encoding_at(row.offset)[0] for row in read_rows(content)] == encodings

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -10,6 +10,7 @@ import orjson
 from qwen_pipeline.text.formats.content import LONGEST_LINE, Content
 from qwen_pipeline.text.formats.json_broken import drop_trailing_commas
 from qwen_pipeline.text.formats.json_values import BadValue, Value, iterate_values
+from qwen_pipeline.text.formats.records import map_fields
 from qwen_pipeline.text.formats.registry import adapter
 from qwen_pipeline.text.formats.row import Row, refuse
 from qwen_pipeline.text.formats.value_rows import is_one_row, rows_of_columns, rows_of_value
@@ -18,6 +19,7 @@ from qwen_pipeline.text.schema import RejectReason
 _SUFFIXES = (".jsonl", ".json", ".ndjson", ".jsonlines", ".geojson")
 LONGEST_TO_PARSE_TWICE = 20_000
 MOST_MISSES = 8
+LONGEST_GAP = 2000  # characters between two texts of one row, such as names and numbers
 _OPENING = re.compile(r"\s*(?:(?://|#)[^\n]*\n\s*)*(?:\{\s*[\"'}]|\{\s*$|\[\s*[\[{\"\]]|\[\s*$)")
 
 
@@ -122,7 +124,7 @@ def _rows_of_value(value: Value, content: Content) -> Iterator[Row]:
     columns = rows_of_columns(value.value, value.line, value.offset, content) if is_object else None
     if columns is None:
         text = value.source if len(value.source) < LONGEST_TO_PARSE_TWICE else ""
-        line_of = LineFinder(value.source, value.line).line_of
+        line_of = LineFinder(value.source, value.line, content.column_map).line_of
         yield from rows_of_value(value.value, value.line, value.offset, content, text, line_of)
     else:
         yield from columns
@@ -131,31 +133,57 @@ def _rows_of_value(value: Value, content: Content) -> Iterator[Row]:
 class LineFinder:
     """Where the rows inside of a JSON value begin: a parser does not tell, so their texts are looked for, in order."""
 
-    def __init__(self, source: str, line: int) -> None:
-        """Take the value as it is written and the line where it begins."""
+    def __init__(self, source: str, line: int, column_map: Mapping[str, str]) -> None:
+        """Take the value as it is written, the line where it begins, and the user's columns."""
         self._source, self._at, self._line, self._misses = source, 0, line, 0
+        self._column_map = column_map
 
     def line_of(self, row: Any) -> int:
-        """The line of the first text of a row, behind those of the rows asked for before; that of the last one found where it is not.
+        """The line of a row's question, or of its first text, behind the rows asked for before; that of the last one found where it is not.
 
         After some that were not found (texts may be escaped in other ways) no more are looked for: each would cost the whole value.
         """
-        text = _first_text(row) if self._misses < MOST_MISSES else ""
-        if not text:
+        texts = _texts_from_question(row, self._column_map) if self._misses < MOST_MISSES else []
+        if not texts:
             return self._line
+        place, end = self._find(texts[0], len(self._source))
+        if place < 0:
+            self._misses += 1
+            return self._line
+        self._line += self._source.count("\n", self._at, place)
+        line, self._at, self._misses = self._line, place, 0
+        self._go_to(end)
+        for text in texts[1:]:  # the next row may say the same: it begins behind all that this one says
+            self._go_to(self._find(text, self._at + LONGEST_GAP + 6 * len(text))[1])
+        return line
+
+    def _find(self, text: str, limit: int) -> tuple[int, int]:
+        """Where a text begins and ends, however its letters are written; twice -1 if it is not there."""
         for written in (json.dumps(text, ensure_ascii=False), json.dumps(text)):
-            place = self._source.find(written, self._at)
+            place = self._source.find(written, self._at, limit)
             if place >= 0:
-                self._line += self._source.count("\n", self._at, place)
-                self._at, self._misses = place, 0
-                return self._line
-        self._misses += 1
-        return self._line
+                return place, place + len(written)
+        return -1, -1
+
+    def _go_to(self, place: int) -> None:
+        if place >= 0:
+            self._line += self._source.count("\n", self._at, place)
+            self._at = place
 
 
-def _first_text(value: Any) -> str:
-    """The first text that is not empty, however deep in lists and objects."""
+def _texts_from_question(row: Any, column_map: Mapping[str, str]) -> list[str]:
+    """The texts of a row that are not empty, from its question on where it has one: what stands before may be shared with other rows."""
+    if isinstance(row, dict):
+        names = [str(name) for name in row]
+        question = map_fields(names, column_map).get("question")
+        row = list(row.values())[names.index(question) if question in names else 0 :]
+    return [text for text in _texts(row) if text]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The texts in a value, however deep in lists and objects."""
     if isinstance(value, str):
-        return value
+        yield value
     children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return next(filter(None, map(_first_text, children)), "")
+    for child in children:
+        yield from _texts(child)

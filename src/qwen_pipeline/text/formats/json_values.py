@@ -17,6 +17,7 @@ from qwen_pipeline.text.formats.json_broken import (
 _SPACE = re.compile(r"[\s,\ufeff\x00]*")
 _COMMENT = re.compile(r"(?://|#)[^\n]*\n?")
 _NEXT_OBJECT = re.compile(r"\}\s*+,?\s*+(?=\{\s*+[\"'])")  # possessive: a long gap is gone through once
+_LONE_RETURN = re.compile(r"\r(?!\n)")  # CRLF stays: offsets count the characters of the file
 _EXCERPT = 200
 _LONGEST_VALUE = 64 * 2**20
 _LONGEST_BROKEN = 2**20  # characters within which a broken record's own end is looked for
@@ -251,5 +252,5 @@ class _Stream:
         if piece is None:
             return False
         self._offset += self._at
-        self._text, self._at = self._text[self._at :] + piece.replace("\r\n", "\n").replace("\r", "\n"), 0
+        self._text, self._at = self._text[self._at :] + _LONE_RETURN.sub("\n", piece), 0
         return True
