@@ -94,12 +94,23 @@ def _rows(chunk: _Chunk, content: Content) -> Iterator[Row]:
     for one in value if chunk.is_item and isinstance(value, list) else [value]:
         columns = rows_of_columns(one, line, chunk.offset, content) if isinstance(one, dict) else None
         yield from columns or rows_of_value(
-            one, line, chunk.offset, content, "", lambda row: places.get(id(row), line)
+            one, line, chunk.offset, content, "", lambda row: _line_of(row, places) or line
         )
 
 
+def _line_of(row: Any, places: dict[int, int]) -> int | None:
+    """The line of a row; of one that was joined with its context, which is a new object, that of the latest object a text of it is from."""
+    if id(row) in places:
+        return places[id(row)]
+    values = row.values() if isinstance(row, dict) else ()
+    return max(
+        (places[id(value)] for value in values if isinstance(value, str) and id(value) in places),
+        default=None,
+    )
+
+
 def _parse(text: str, first_line: int, places: dict[int, int]) -> Any:
-    """The value of a document, all scalars as text; ``places`` gets the line of each object.
+    """The value of a document, all scalars as text; ``places`` gets the line of each object, and for each text that of the object it is in.
 
     Built from events: libyaml's own composer recurses in C and ends the process on deep nesting.
 
@@ -134,7 +145,7 @@ class _Building:
     Attributes:
         first_line: Where the text begins in its file.
         budget: The most values that it may hold, those behind aliases counted each time.
-        places: Receives the line of each object by its id.
+        places: Receives the line of each object by its id, and for the id of each text that of the object it is in.
         root: The value, once its last event was taken.
     """
 
@@ -148,6 +159,10 @@ class _Building:
     def take(self, event: Any) -> None:
         if isinstance(event, yaml.ScalarEvent):
             is_null = event.style in (None, "") and event.value in ("", "~", "null")
+            if (
+                self._open and not is_null and len(event.value) > 1
+            ):  # Python has one object for a text of one character
+                self.places[id(event.value)] = self.places[id(self._open[-1].value)]
             self._put(None if is_null else event.value, 1, event.anchor)
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
