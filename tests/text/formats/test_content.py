@@ -98,3 +98,18 @@ def test_a_line_longer_than_a_piece_stays_one(tmp_path):
     data = json.dumps({"question": "甲？", "answer": "一 " * 3000}, ensure_ascii=False).encode()
     rows = list(read_rows(content_of(tmp_path, "a.jsonl", data + b"\n" + data)))
     assert [(row.line, len(row.messages[1][1])) for row in rows] == [(1, 6000), (2, 6000)]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+@pytest.mark.parametrize("damage", ["cut", "garbage"])
+@pytest.mark.parametrize("piece", [1024, 2**20])
+def test_rows_before_the_damage_of_a_packed_file_are_kept(tmp_path, monkeypatch, kind, damage, piece):
+    monkeypatch.setattr(content_module, "WHOLE_FILE_BYTES", piece)
+    packed = gzip.compress("\n".join(KINDS[kind](n) for n in range(ROWS)).encode() + b"\n")
+    data = packed[: len(packed) * 3 // 4] if damage == "cut" else packed + b"no gzip"
+    *rows, last = read_rows(content_of(tmp_path, f"a.{kind}.gz", data))
+    assert all(isinstance(row, Found) for row in rows)
+    assert ROWS // 2 < len(rows) <= ROWS
+    assert len(rows) >= ROWS - 2 or damage == "cut"
+    assert last.reason.value == "unreadable_file"
+    assert last.detail.startswith(f"after row {len(rows)}: ")

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from io import BufferedIOBase
 from pathlib import PurePosixPath
 from typing import BinaryIO, NamedTuple, cast
 
@@ -82,7 +83,7 @@ class Content:
         """The first bytes, unpacked."""
         try:
             with self.open() as stream:
-                return stream.read(HEAD_BYTES)
+                return _read_block(stream, HEAD_BYTES)[0]
         except (OSError, EOFError, zlib.error):
             return b""
 
@@ -170,9 +171,16 @@ def _cut_lines(text: str) -> Iterator[tuple[str, int]]:
 
 
 def _cut_at_lines(stream: BinaryIO, newline: bytes) -> Iterator[bytes]:
-    """The stream in pieces of about ``WHOLE_FILE_BYTES``, cut after a line feed where there is one."""
-    rest = b""
-    while block := stream.read(WHOLE_FILE_BYTES):
+    """The stream in pieces of about ``WHOLE_FILE_BYTES``, cut after a line feed where there is one.
+
+    Raises:
+        OSError, EOFError, zlib.error: The file is damaged; all that could be read came before.
+    """
+    rest, damage = b"", None
+    while damage is None:
+        block, damage = _read_block(stream, WHOLE_FILE_BYTES)
+        if not block:
+            break
         data = rest + block
         if len(data) < WHOLE_FILE_BYTES:
             rest = data
@@ -182,6 +190,20 @@ def _cut_at_lines(stream: BinaryIO, newline: bytes) -> Iterator[bytes]:
         rest = data[cut:]
     if rest:
         yield rest
+    if damage:
+        raise damage
+
+
+def _read_block(stream: BinaryIO, size: int) -> tuple[bytes, Exception | None]:
+    """So many bytes, or those before the end or a damage, and the damage: a plain ``read`` would lose what it unpacked before that."""
+    parts, missing = [], size
+    try:
+        while missing and (part := cast(BufferedIOBase, stream).read1(missing)):
+            parts.append(part)
+            missing -= len(part)
+    except (OSError, EOFError, zlib.error) as error:
+        return b"".join(parts), error
+    return b"".join(parts), None
 
 
 def _last_line_end(data: bytes, newline: bytes) -> int:
