@@ -7,12 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from qwen_pipeline.text.formats.json_broken import (
-    Broken,
-    indent_before,
-    is_trailing_comma,
-    without_trailing_commas,
-)
+from qwen_pipeline.text.formats import json_broken
+from qwen_pipeline.text.formats.json_broken import Broken
 
 _SPACE = re.compile(r"[\s,\ufeff\x00]*")
 _COMMENT = re.compile(r"(?://|#)[^\n]*\n?")
@@ -113,7 +109,7 @@ class _Stream:
 
     def next_value(self) -> Value | BadValue:
         """The value that begins here, or the stretch up to the next object if it is none."""
-        self._indent = indent_before(self._text, self._at)
+        self._indent = json_broken.indent_before(self._text, self._at)
         while True:
             try:
                 return self._decode()
@@ -179,9 +175,9 @@ class _Stream:
 
         Only this value is looked at: behind one whose quotes are wrong nobody could tell what is inside of a string.
         """
-        if not is_trailing_comma(error, self._at) or not self._may_look_ahead():
+        if not json_broken.is_trailing_comma(error, self._at) or not self._may_look_ahead():
             return None
-        repaired = without_trailing_commas(self._text, self._at)
+        repaired = json_broken.without_trailing_commas(self._text, self._at)
         if repaired is None:
             self._looked_in_vain += len(self._text) - self._at
         return repaired
@@ -195,11 +191,12 @@ class _Stream:
         at, why = self._at, str(error)[:80]
         if isinstance(error, json.JSONDecodeError):
             at, why = error.pos, error.msg
+        wrong_after = at - self._at
         detail = f"no valid JSON (line {line + self._text.count(chr(10), self._at, at)}): {why}"
         if len(self._text) - self._at >= _LONGEST_VALUE:
             detail = f"no end within {_LONGEST_VALUE // 2**20} million characters: {why}"
-        if not self._skip_broken_record(at - self._at):
-            self._skip_to_next_object(max(at - 1, self._at))
+        if not self._skip_broken_record(wrong_after):
+            self._skip_to_next_object(self._at + max(wrong_after - 1, 0))
         self._forget_read()
         self._is_first = False
         return BadValue(line, detail, excerpt)
@@ -210,19 +207,14 @@ class _Stream:
             self._offset += self._at
             self._text, self._at = self._text[self._at :], 0
 
-    def _skip_broken_record(self, error: int) -> bool:
-        """Go behind the whole of a broken record, so that none of the objects inside of it is taken for a row; whether its end was found.
-
-        Args:
-            error: Where it is wrong, in characters from its start.
-        """
+    def _skip_broken_record(self, wrong_after: int) -> bool:
+        """Go behind the whole of a record that is wrong after so many characters, so that no object in it is taken for a row, if its end is found."""
         while len(self._text) - self._at < _LONGEST_BROKEN and self._more():
             pass
-        broken = Broken(self._text, self._at, self._at + error, self._at + error + _LONGEST_BROKEN)
-        for find in (
-            partial(broken.end_by_depth, self.in_array),
-            partial(broken.end_by_indent, self._indent),
-        ):
+        error = self._at + wrong_after
+        broken = Broken(self._text, self._at, error, error + _LONGEST_BROKEN)
+        ways = (partial(broken.end_by_depth, self.in_array), partial(broken.end_by_indent, self._indent))
+        for find in ways:
             if not self._may_look_ahead():
                 return False
             end = find()
