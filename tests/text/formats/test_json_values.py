@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from qwen_pipeline.text.formats import json_values
 from qwen_pipeline.text.formats.json_values import BadValue, Value, iterate_values
 
 
@@ -146,7 +147,7 @@ def test_rows_inside_of_a_text_that_is_one_broken_object_are_found(indent):
     ]
 
 
-def test_what_follows_a_broken_record_in_the_next_piece_is_found():
-    broken = '{"a": [1, {"b" 2}' + " " * 900 + '}, {"c": 3}, {"d": 4}'
-    text = '{"x": 1}, ' * 5 + broken
-    assert values_of(text, 75)[-2:] == [{"c": 3}, {"d": 4}]
+def test_what_follows_a_broken_record_in_the_next_piece_is_found(monkeypatch):
+    monkeypatch.setattr(json_values, "_LONGEST_VALUE", 10)
+    text = '{"x": 1}, ' * 5 + '{"a": [1, {"b" 2}, {"c": 3}, {"d": 4}, {"e": 5}'
+    assert values_of(text, 75)[5:] == [{"c": 3}, {"d": 4}, {"e": 5}]
