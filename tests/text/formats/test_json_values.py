@@ -151,3 +151,8 @@ def test_what_follows_a_broken_record_in_the_next_piece_is_found(monkeypatch):
     monkeypatch.setattr(json_values, "_LONGEST_VALUE", 10)
     text = '{"x": 1}, ' * 5 + '{"a": [1, {"b" 2}, {"c": 3}, {"d": 4}, {"e": 5}'
     assert values_of(text, 75)[5:] == [{"c": 3}, {"d": 4}, {"e": 5}]
+
+
+def test_a_long_array_on_one_line_takes_time_as_its_length():
+    text = json.dumps([{"question": "q", "answer": "word " * 20}] * 60_000)
+    assert seconds_for(lambda: values_of(text)) < 1

@@ -45,7 +45,8 @@ def without_trailing_commas(text: str, start: int) -> str | None:
 
 def indent_before(text: str, at: int) -> str | None:
     """What stands before a value in its line, or None if that is more than white space."""
-    start = text.rfind("\n", max(at - _LONGEST_INDENT, 0), at) + 1
+    first = max(at - _LONGEST_INDENT, 0)
+    start = max(text.rfind("\n", first, at) + 1, first)
     indent = text[start:at]
     return indent if len(indent) < _LONGEST_INDENT and not indent.strip(" \t") else None
 
