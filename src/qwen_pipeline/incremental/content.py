@@ -38,11 +38,25 @@ def digest_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def files_below(path: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Every file below a folder as posix path relative to it, sorted, with what ``stat`` says of it."""
+def files_below(
+    path: Path, above: frozenset[tuple[int, int]] = frozenset()
+) -> Iterator[tuple[str, os.stat_result]]:
+    """Every file below a folder as posix path relative to it, sorted, with what ``stat`` says of it.
+
+    Args:
+        path: The folder; links in it are followed, but not back to a folder that they are in.
+        above: Device and inode of the folders that this one is in.
+    """
+    stat = path.stat()
+    inside = above | {(stat.st_dev, stat.st_ino)}
+    if len(inside) == len(above):
+        return
     for entry in sorted(os.scandir(path), key=lambda one: one.name):
+        if entry.is_symlink() and not os.path.exists(entry.path):  # it leads nowhere, or to itself
+            continue
         if entry.is_dir():
-            yield from ((f"{entry.name}/{name}", stat) for name, stat in files_below(Path(entry.path)))
+            found = files_below(Path(entry.path), inside)
+            yield from ((f"{entry.name}/{name}", stat) for name, stat in found)
         elif entry.is_file():
             yield entry.name, entry.stat()
 
