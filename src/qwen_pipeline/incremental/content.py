@@ -52,7 +52,7 @@ def files_below(
     if len(inside) == len(above):
         return
     for entry in sorted(os.scandir(path), key=lambda one: one.name):
-        if entry.is_symlink() and not os.path.exists(entry.path):  # it leads nowhere, or to itself
+        if entry.is_symlink() and not Path(entry.path).exists():  # it leads nowhere, or to itself
             continue
         if entry.is_dir():
             found = files_below(Path(entry.path), inside)
