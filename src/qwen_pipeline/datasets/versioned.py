@@ -20,7 +20,6 @@ from qwen_pipeline.incremental.durable import flush_folder, flush_tree, link_or_
 from qwen_pipeline.incremental.publication import (
     clear_leftovers,
     current_publication,
-    discard,
     partial_beside,
     staged_beside,
     unpublished,
@@ -186,10 +185,6 @@ class AtomicDataset(AbstractVersionedDataset[In, Out]):
         if publication:
             publication.hold(self.version_folder(new))
         self._clear_version_cache()
-
-    def remove_version(self, version: str) -> None:
-        """Remove one version."""
-        discard(self.version_folder(version))
 
     def _get_versions(self) -> list[str]:
         hidden = unpublished(ledger_above(Path(self._filepath).absolute()))

@@ -12,13 +12,15 @@ WORK = ".work"
 _directory: ContextVar[Path | None] = ContextVar("work_directory", default=None)
 _fingerprint: ContextVar[str | None] = ContextVar("fingerprint", default=None)
 _afterwards: ContextVar[list[Callable[[], None]] | None] = ContextVar("afterwards", default=None)
+_temporary: list[tempfile.TemporaryDirectory[str]] = []  # removed with this list, when the process ends
 
 
 def work_directory() -> Path:
-    """A folder for the running node; a temporary one outside of a run."""
+    """A folder for the running node; outside of a run (a notebook) a new one, removed when the process ends."""
     given = _directory.get()
     if given is None:
-        return Path(tempfile.mkdtemp(prefix="qwen-pipeline-"))
+        _temporary.append(tempfile.TemporaryDirectory(prefix="qwen-pipeline-", ignore_cleanup_errors=True))
+        return Path(_temporary[-1].name)
     given.mkdir(parents=True, exist_ok=True)
     return given
 

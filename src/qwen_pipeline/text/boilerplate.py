@@ -30,9 +30,8 @@ _EDGE_LINE = re.compile(
     r")",
     re.IGNORECASE,
 )
-# Nearly every other line is known by its first letter and by the lack of these words.
+# Nearly every other line is known by its first letter and by the lack of the words of ``_has_edge_word``.
 _EDGE_LETTERS = frozenset("towarmsbjlcg(©↑⬆[【本我接拒管返回上下点查阅分登广推版未转责编发来")
-_EDGE_WORDS = ("码", "扫一扫", "蓝字", "公众号", "reserved")
 _ITEM = re.compile(r"\s*(?:[-*+·•]|\d{1,3}[.)、])\s*\S")
 _LONGEST_LINE = 240
 _MOST_EDGE_LINES = 6
@@ -111,11 +110,19 @@ def _is_edge_line(line: str) -> bool:
     if len(line) > _LONGEST_LINE:
         return False
     text = line.strip(" \t\u3000*_>-|·")
-    if text.lstrip()[:1].casefold() not in _EDGE_LETTERS:
-        folded = text.casefold()
-        if not any(word in folded for word in _EDGE_WORDS):
-            return False
+    if text.lstrip()[:1].casefold() not in _EDGE_LETTERS and not _has_edge_word(text):
+        return False
     return _EDGE_LINE.fullmatch(text) is not None
+
+
+def _has_edge_word(text: str) -> bool:
+    return (
+        "码" in text
+        or "公众号" in text
+        or "扫一扫" in text
+        or "蓝字" in text
+        or "reserved" in text.casefold()
+    )
 
 
 def _without_talk(text: str) -> str:

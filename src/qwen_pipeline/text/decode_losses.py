@@ -7,7 +7,6 @@ from qwen_pipeline.text.encoding_candidates import BY_NAME
 
 REPLACEMENT = "\ufffd"
 _WINDOW = 1 << 12
-_MOST_FAULTS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Exact and near duplicates among all rows, with what is needed of each row on disk.
 
-A row costs 256 bytes of bands, its plain text and 16 bytes of outcome in files, and 18 bytes in memory; one
-partition of one band is read and sorted at a time, so memory hardly grows with the rows.
+A row costs 256 bytes of bands, its plain text and 16 bytes of outcome in files, and 2 bytes in memory (its split, and
+what became of it); one partition of one band is read and sorted at a time, so memory hardly grows with the rows.
 
 Order decides who stays: test before validation before training, then the order of the files. So a training row
 that is nearly the same as a held-out row goes, never the other way round.

@@ -1,6 +1,6 @@
 """Markdown and plain text: marked questions, a dialogue, question headings, folded answers, lines, paragraphs, tables.
 
-Which of these a document uses is decided on its first piece (a whole file up to 8 MiB), then the lines stream.
+Which of these a document uses is decided on its first piece (8 MiB at most) and there on 50,000 lines at most; the lines then stream.
 """
 
 from collections.abc import Callable, Iterator

@@ -62,13 +62,14 @@ def mark_lines(lines: Iterable[Line]) -> Iterator[MarkedLine]:
     for line in lines:
         text = line.text
         fenced, level, title = bool(fence), 0, ""
-        if ("`" in text or "~" in text) and (opening := _FENCE.match(text)):
+        has_ticks = "`" in text or "~" in text
+        if has_ticks and (opening := _FENCE.match(text)):
             mark = opening[1]
             if not fence:
                 fence, fenced = mark, True
             elif mark[0] == fence[0] and len(mark) >= len(fence) and not opening[2].strip():
                 fence = ""
-        elif not fence and ("`" in text or "~" in text) and (behind := _FENCE_BEHIND.match(text)):
+        elif has_ticks and not fence and (behind := _FENCE_BEHIND.match(text)):
             fence = behind[1]
         elif not fence and "#" in text[:12] and (heading := _HEADING.match(text.lstrip(INVISIBLE))):
             level, title = len(heading[1]), heading[2].strip(EDGES).rstrip("#").rstrip(EDGES)

@@ -27,9 +27,12 @@ _INLINE_ANSWER = re.compile(
     rf"(?:(?<=[\s?？。！!.])|(?<=>))(?:\*\*)?(?:A|Ａ|Answer|答|回答|答案|{_FOREIGN_ANSWERS})\s*(?P<number>[0-9０-９]{{1,9}})?\s*[:：](?:\*\*)?",
     re.IGNORECASE,
 )
-_MAY_MARK = re.compile(
-    rf"[{EDGES}#*_\-+•>0-9.)、．【\[]{{0,39}}[QqAaＱｑＡａ问提問質答解回题題第질답DdFfPpRrВвОо]"
+_MARK_EDGES, _MARK_LETTERS = (
+    EDGES + "#*_-+•>0123456789.)、．【[",
+    "QqAaＱｑＡａ问提問質答解回题題第질답DdFfPpRrВвОо",
 )
+_MAY_BEGIN = frozenset(_MARK_EDGES + _MARK_LETTERS)
+_MAY_MARK = re.compile(rf"[{re.escape(_MARK_EDGES)}]{{0,39}}[{_MARK_LETTERS}]")
 _MOST_UNANSWERED = 2000
 _ASCII_DIGITS = str.maketrans("０１２３４５６７８９", "0123456789")
 
@@ -48,6 +51,8 @@ def find_mark(line: MarkedLine) -> Mark | None:
     if line.fenced:
         return None
     text = line.title if line.level else line.text
+    if text[:1] not in _MAY_BEGIN:
+        return None
     found = _MARK.match(text.lstrip(INVISIBLE)) if _MAY_MARK.match(text) else None
     if not found or not _is_separated(found, line):
         return None
