@@ -58,6 +58,7 @@ INTERRUPTED = """
 import os, signal, threading, time
 from qwen_pipeline.text.worker_pool import map_in_processes
 os.setpgrp()
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 results = map_in_processes(eval, ["1", "2", *["__import__('time').sleep(60)"] * 4], 2)
 assert next(results) == 1 and next(results) == 2
 threading.Timer(0.3, os.killpg, (0, signal.SIGINT)).start()

@@ -31,6 +31,7 @@ def rows_of_value(
         line_of: Where a row inside the value begins; by default where the value does.
     """
     inside = _conversations_of(value, content.column_map)
+    are_turns = inside is not None
     if inside is None:
         row = _row(value, line, offset, content, text)
         is_unknown = isinstance(row, Refused) and row.reason == RejectReason.UNKNOWN_FIELDS
@@ -39,13 +40,23 @@ def rows_of_value(
         yield row
         return
     for one in inside:
-        yield _row(one, line_of(one) if line_of else line, offset, content, "")
+        given = {"messages": one} if are_turns and isinstance(one, list) else one
+        yield _row(given, line_of(one) if line_of else line, offset, content, "")
 
 
 def _conversations_of(value: Any, column_map: Mapping[str, str]) -> list[Any] | None:
     """The conversations where an object holds a list of them under a name that is also used for turns, as ``conversations``."""
     given = _turns_field(value, column_map)
-    return given if given and all(_is_conversation(one, column_map) for one in given) else None
+    if not given:
+        return None
+    # ChatterBot's corpora name categories beside lists of what two say in turn; pairs alone are one conversation's turns.
+    if all(map(_is_spoken_in_turn, given)) and ("categories" in value or any(len(one) != 2 for one in given)):
+        return given
+    return given if all(_is_conversation(one, column_map) for one in given) else None
+
+
+def _is_spoken_in_turn(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(part, str) for part in value)
 
 
 def _is_conversation(value: Any, column_map: Mapping[str, str]) -> bool:
