@@ -21,6 +21,7 @@ _LATIN_TRAILS = re.compile(
 _MOST_MOJIBAKE = 0.25
 _MOST_LEADS = 0.15
 _FEWEST_MOJIBAKE = 3
+_FEWEST_MARKS, _MOST_MARKS = 5, 0.5
 _SAMPLE = 20_000
 _ASCII = re.compile("[\x00-\x7f]+")
 _NOT_ASCII = re.compile("[^\x00-\x7f]")
@@ -46,7 +47,7 @@ def find_damage(text: str, is_suspect: bool = True) -> str | None:
         is_suspect: False where its characters are known to be none that lost text is made of.
     """
     if text.isascii():
-        return None
+        return "characters were lost (? stands for them)" if _is_marks_for_letters(text) else None
     if not is_suspect:
         return "UTF-8 read as GBK" if _is_utf8_in_disguise(text) else None
     if "\ufffd" in text:
@@ -66,6 +67,12 @@ def find_damage(text: str, is_suspect: bool = True) -> str | None:
     if _LATIN_TRAILS.search(sample):
         return "UTF-8 read as a Western encoding, not repairable"
     return None
+
+
+def _is_marks_for_letters(text: str) -> bool:
+    """Whether an ASCII text is what a converter to ASCII leaves of another script: question marks, mostly."""
+    marks = text.count("?")
+    return marks >= _FEWEST_MARKS and marks > _MOST_MARKS * len("".join(text.split()))
 
 
 def _is_utf8_in_disguise(text: str) -> bool:

@@ -39,3 +39,9 @@ def test_a_label_in_a_table_of_text_counts(tmp_path: Path) -> None:
     path.write_text("prompt,completion,label\nWhat?,Bad.,False\nWhere?,Good.,True\n")
     rows = list(read_rows(Content(RawFile(path.name, path, path.stat().st_size))))
     assert [type(row) for row in rows] == [Refused, Found]
+
+
+@pytest.mark.parametrize(("value", "text"), [(True, "true"), (False, "false"), (0, "0"), (1.5, "1.5")])
+def test_an_answer_that_is_no_text_is_written_as_in_json(value, text):
+    row = row_of_record({"question": "Is it?", "answer": value}, 1, 0, {}, "refuse")
+    assert row.messages[-1] == ("assistant", text)

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import orjson
@@ -10,9 +11,9 @@ import orjson
 from qwen_pipeline.text.formats.content import LONGEST_LINE, Content
 from qwen_pipeline.text.formats.json_broken import drop_trailing_commas
 from qwen_pipeline.text.formats.json_values import BadValue, Value, iterate_values
-from qwen_pipeline.text.formats.records import map_fields
+from qwen_pipeline.text.formats.records import is_record, map_fields
 from qwen_pipeline.text.formats.registry import adapter
-from qwen_pipeline.text.formats.row import Row, refuse
+from qwen_pipeline.text.formats.row import Found, Row, refuse
 from qwen_pipeline.text.formats.value_rows import is_one_row, rows_of_columns, rows_of_value
 from qwen_pipeline.text.schema import RejectReason
 
@@ -109,7 +110,7 @@ def _loads(text: str) -> Any:
 def _read_values(content: Content) -> Iterator[Row]:
     """Values one after another or inside one array, over any number of lines."""
     count = 0
-    for value in iterate_values(content.pieces()):
+    for value in iterate_values(content.pieces(), partial(_holds_rows, content)):
         count += 1
         if isinstance(value, BadValue):
             yield refuse(value.line, RejectReason.MALFORMED_ROW, value.detail, value.text)
@@ -117,6 +118,13 @@ def _read_values(content: Content) -> Iterator[Row]:
             yield from _rows_of_value(value, content)
     if not count:
         yield refuse(1, RejectReason.EMPTY_FILE, "the array is empty")
+
+
+def _holds_rows(content: Content, names: list[str], key: str, element: Any) -> bool:
+    """Whether the list under a key of a broken object is one of rows: the object is none itself, and the list's first element is one."""
+    if is_record([*names, key], content.column_map) or "history" in map_fields([key], content.column_map):
+        return False
+    return any(isinstance(row, Found) for row in rows_of_value(element, 1, 0, content, ""))
 
 
 def _rows_of_value(value: Value, content: Content) -> Iterator[Row]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from qwen_pipeline.text.formats import json_broken
 from qwen_pipeline.text.formats.json_broken import Broken
+from qwen_pipeline.text.formats.json_inside import LONGEST_HEAD, HoldsRows, first_list, next_list
 
 _SPACE = re.compile(r"[\s,\ufeff\x00]*")
 _COMMENT = re.compile(r"(?://|#)[^\n]*\n?")
@@ -17,8 +18,6 @@ _LONE_RETURN = re.compile(r"\r(?!\n)")  # CRLF stays: offsets count the characte
 _EXCERPT = 200
 _LONGEST_VALUE = 64 * 2**20
 _LONGEST_BROKEN = 2**20  # characters within which a broken record's own end is looked for
-_LIST_OF_OBJECTS = re.compile(r'"(?:[^"\\]|\\.)*"\s*:\s*\[\s*(?=\{)')
-_LONGEST_HEAD = 20_000  # characters that stand in an object before a list of rows
 _LONGEST_SOURCE = 16 * 2**20
 _MOST_READ = 128 * 2**10  # characters held although they were read: an error counts their lines
 _LONGEST_SEAM = 64  # characters between two objects, where a piece of the text may end
@@ -44,13 +43,19 @@ class BadValue:
     text: str
 
 
-def iterate_values(pieces: Iterator[str]) -> Iterator[Value | BadValue]:
+def iterate_values(
+    pieces: Iterator[str], holds_rows: HoldsRows = lambda names, key, element: False
+) -> Iterator[Value | BadValue]:
     """The elements of a top-level array, or the top-level values one after another.
 
     A trailing comma is forgiven; after a stretch that is no JSON, reading goes on at the next object. Of an object that is too long to
-    be held the elements of the lists of objects under its keys come, one by one.
+    be held the elements of the lists of objects under its keys come, one by one; of one that is broken those of lists of rows.
+
+    Args:
+        pieces: The text.
+        holds_rows: Tells of a broken object whether its list under a key is one of rows.
     """
-    stream = _Stream(pieces)
+    stream = _Stream(pieces, holds_rows)
     stream.skip_space()
     if stream.take("["):
         stream.in_array = True
@@ -70,8 +75,8 @@ def iterate_values(pieces: Iterator[str]) -> Iterator[Value | BadValue]:
 class _Stream:
     """The text that is not yet consumed; it grows only while a value is incomplete."""
 
-    def __init__(self, pieces: Iterator[str]) -> None:
-        self._pieces = pieces
+    def __init__(self, pieces: Iterator[str], holds_rows: HoldsRows) -> None:
+        self._pieces, self._holds_rows = pieces, holds_rows
         self._text = ""
         self._at = 0
         self._offset = 0
@@ -116,7 +121,7 @@ class _Stream:
             except (ValueError, RecursionError) as error:
                 if self._may_be_incomplete(error) and self._more():
                     continue
-                if self._enter_long_object():
+                if self._enter_object(error):
                     return self.next_value()
                 return self._bad(error)
 
@@ -145,27 +150,34 @@ class _Stream:
         return made
 
     def leave_list(self) -> None:
-        """Behind a list in a long object: go to its next list, or past its end."""
+        """Behind a list in an object that was entered: go to its next list, or past its end."""
         if not self._in_object:
             return
         self.skip_space()
-        while len(self._text) - self._at < _LONGEST_HEAD and self._more():
+        while len(self._text) - self._at < LONGEST_HEAD and self._more():
             pass
-        if found := _LIST_OF_OBJECTS.search(self._text, self._at, self._at + _LONGEST_HEAD):
-            self._advance(found.end())
+        if (start := next_list(self._text, self._at)) is not None:
+            self._advance(start)
             self.in_array, self.closed = True, False
-        elif self.take("}"):
+            return
+        while self.take("}"):
             self._in_object = False
+            self.skip_space()
 
-    def _enter_long_object(self) -> bool:
-        """Where an object has no end within the text held: go to the first list of objects in its beginning."""
-        if self._in_object or len(self._text) - self._at < _LONGEST_VALUE or self._text[self._at] != "{":
+    def _enter_object(self, error: Exception) -> bool:
+        """Where the first object is broken, or has no end within the text held: go to its first list of rows."""
+        if self._in_object or self._text[self._at] != "{":
             return False
-        found = _LIST_OF_OBJECTS.search(self._text, self._at, self._at + _LONGEST_HEAD)
-        if found:
-            self._advance(found.end())
+        if len(self._text) - self._at >= _LONGEST_VALUE:
+            start = next_list(self._text, self._at)
+        elif self._is_first and not self.in_array and isinstance(error, json.JSONDecodeError):
+            start = first_list(self._text, self._at, error.pos, self._holds_rows)
+        else:
+            return False
+        if start is not None:
+            self._advance(start)
             self.in_array = self._in_object = True
-        return found is not None
+        return start is not None
 
     def _may_be_incomplete(self, error: Exception) -> bool:
         return isinstance(error, ValueError) and len(self._text) - self._at < _LONGEST_VALUE

@@ -58,7 +58,9 @@ def text_of(value: Any) -> str:
         return ""
     if isinstance(value, str):
         return value
-    if isinstance(value, bool | int | float):
+    if isinstance(value, bool):
+        return str(value).lower()  # as JSON writes it
+    if isinstance(value, int | float):
         return str(value)
     if isinstance(value, Mapping) and isinstance(value.get("parts", value.get("text")), list | str):
         return text_of(value.get("parts", value.get("text")))
