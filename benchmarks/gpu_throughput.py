@@ -23,6 +23,8 @@ from qwen_pipeline.training.memory_recipe import step_recipe
 
 CAP_GB = 16.0
 PEER_ROWS = 4  # of a padded micro-batch
+ROWS_OF_A_STEP = 16
+MORE_ROWS_OF_A_STEP = (32, 64)
 
 
 @dataclass
@@ -57,19 +59,66 @@ def measure_throughput(part: Part, config: Any, device: torch.device, tiny: bool
         time_in_turns(model, modes, device, fraction, repeats, part.seconds_left)
     finally:
         set_fraction(1.0, device)
-    tokens = sum(label != -100 for row in rows for label in row["labels"][1:])
+    tokens = trained_tokens(rows)
     part.note(**summarise_modes(modes, tokens), recoveries=[asdict(event) for event in recoveries])
     matrix = matrix_rate(device, 256 if tiny else 8192, repeats=20)
     part.note(matrix_rate=matrix)
-    if (ours := part.figures["median"]["ours"]) is not None:
-        part.note(share_of_matrix_rate=useful_operations(model, config, rows) * ours / tokens / matrix)
+    part.note(share_of_matrix_rate=share_of(matrix, model, config, rows, part.figures["median"]["ours"]))
+    del modes
+    larger: dict[int, dict[str, Any]] = {}
+    for count in MORE_ROWS_OF_A_STEP:
+        if part.seconds_left() <= 0:
+            return
+        rows = chat_rows(config, tiny, count)
+        found = measure_larger_step(model, config, device, rows, tiny, repeats, part.seconds_left)
+        found["share_of_matrix_rate"] = share_of(matrix, model, config, rows, found["median"])
+        larger[count] = found
+        part.note(more_rows_a_step=larger)
 
 
-def chat_rows(config: Any, tiny: bool) -> Rows:
-    """Rows of the lengths of a chat data set."""
+def share_of(matrix: float, model: nn.Module, config: Any, rows: Rows, rate: float | None) -> float | None:
+    """The share of the card's matrix rate at so many trained tokens a second."""
+    return useful_operations(model, config, rows) * rate / trained_tokens(rows) / matrix if rate else None
+
+
+def measure_larger_step(
+    model: nn.Module,
+    config: Any,
+    device: torch.device,
+    rows: Rows,
+    tiny: bool,
+    repeats: int,
+    seconds_left: Callable[[], float],
+) -> dict[str, Any]:
+    """Ours alone on more rows in an optimiser step, which fill larger micro-batches: what of a step is the host's, and what the card's."""
+    cap, fraction = measure_cap(CAP_GB, device)
+    limits = (8, 256, ActivationPolicy(None)) if tiny else plan_limits(config, rows, device, cap)
+    recoveries: list[OutOfMemoryEvent] = []
+    modes = {"ours": make_modes(model, rows, device, limits, recoveries)["ours"]}
+    try:
+        time_in_turns(model, modes, device, fraction, repeats, seconds_left)
+    finally:
+        set_fraction(1.0, device)
+    summary = summarise_modes(modes, trained_tokens(rows))
+    return {
+        "settings": [limits[0], limits[1], str(limits[2])],
+        "tokens": sum(len(row["input_ids"]) for row in rows),
+        "tokens_per_second": summary["tokens_per_second"]["ours"],
+        "median": summary["median"]["ours"],
+        "recoveries": [asdict(event) for event in recoveries],
+    }
+
+
+def trained_tokens(rows: Rows) -> int:
+    """Tokens with a label that some position predicts."""
+    return sum(label != -100 for row in rows for label in row["labels"][1:])
+
+
+def chat_rows(config: Any, tiny: bool, count: int = ROWS_OF_A_STEP) -> Rows:
+    """So many rows of the lengths of a chat data set."""
     median, most = (40, 128) if tiny else (400, 2048)
     generator = torch.Generator().manual_seed(2)
-    spread = torch.randn(8 if tiny else 16, generator=generator).mul(0.7).exp().mul(median)
+    spread = torch.randn(count // 2 if tiny else count, generator=generator).mul(0.7).exp().mul(median)
     return make_rows([int(min(most, max(16, value))) for value in spread], config.vocab_size)
 
 
