@@ -21,6 +21,10 @@ from qwen_pipeline.training.micro_step import packed_loss
 from qwen_pipeline.training.step import Stepper
 
 STEPS = 20
+RATES = {
+    "": 1e-2,
+    "_at_2e-4": 2e-4,
+}  # one at which a small model moves far in a few steps, and that of conf/qwen3_4b
 Trains = Callable[[Rows], float]  # takes a step and returns the loss before it
 
 
@@ -37,21 +41,21 @@ def compare_losses(part: Part, device: torch.device) -> None:
     The bfloat16 losses are held against the float32 ones too: that says which of the two is nearer to the truth.
     """
     start = get_peft_model_state_dict(plain_model(device, torch.float32))
-    found = {
-        (dtype, trainer): losses_of(trainer, start, device, dtype)
-        for dtype in (torch.float32, torch.bfloat16)
-        for trainer in (plain_trainer, our_trainer)
-    }
-    exact = found[torch.float32, plain_trainer]
-    for dtype in (torch.float32, torch.bfloat16):
-        name = f"losses_of_{STEPS}_steps_{str(dtype).removeprefix('torch.')}"
-        part.note(**{name: largest_difference(found[dtype, our_trainer], found[dtype, plain_trainer])})
-    part.note(
-        bfloat16_from_float32={
+    for suffix, rate in RATES.items():
+        found = {
+            (dtype, trainer): losses_of(trainer, start, device, dtype, rate)
+            for dtype in (torch.float32, torch.bfloat16)
+            for trainer in (plain_trainer, our_trainer)
+        }
+        exact = found[torch.float32, plain_trainer]
+        for dtype in (torch.float32, torch.bfloat16):
+            name = f"losses_of_{STEPS}_steps_{str(dtype).removeprefix('torch.')}{suffix}"
+            part.note(**{name: largest_difference(found[dtype, our_trainer], found[dtype, plain_trainer])})
+        from_float32 = {
             "ours": largest_difference(found[torch.bfloat16, our_trainer], exact),
             "plain": largest_difference(found[torch.bfloat16, plain_trainer], exact),
         }
-    )
+        part.note(**{f"bfloat16_from_float32{suffix}": from_float32})
 
 
 def largest_difference(losses: Sequence[float], others: Sequence[float]) -> float:
@@ -60,15 +64,16 @@ def largest_difference(losses: Sequence[float], others: Sequence[float]) -> floa
 
 
 def losses_of(
-    trainer: Callable[[Any, torch.device, torch.dtype], Trains],
+    trainer: Callable[[Any, torch.device, torch.dtype, float], Trains],
     start: dict[str, Tensor],
     device: torch.device,
     dtype: torch.dtype,
+    rate: float,
 ) -> list[float]:
     """Of some steps on rows that change, from the same adapters."""
     model = plain_model(device, dtype)
     set_peft_model_state_dict(model, start)
-    train = trainer(model, device, dtype)
+    train = trainer(model, device, dtype, rate)
     return [train(make_rows([60, 33, 17 + step, 48], TINY["vocab_size"])) for step in range(STEPS)]
 
 
@@ -78,14 +83,14 @@ def plain_model(device: torch.device, dtype: torch.dtype) -> Any:
     return get_peft_model(build_base(Qwen3Config(**TINY), device, dtype), lora).train()
 
 
-def adam_of(model: Any) -> torch.optim.Optimizer:
-    """The optimiser of all that are compared; a rate at which a small model moves far in a few steps."""
-    return torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
+def adam_of(model: Any, rate: float) -> torch.optim.Optimizer:
+    """The optimiser of all that are compared."""
+    return torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=rate)
 
 
-def plain_trainer(model: Any, device: torch.device, dtype: torch.dtype) -> Trains:
+def plain_trainer(model: Any, device: torch.device, dtype: torch.dtype, rate: float) -> Trains:
     """Steps as transformers' Trainer takes them."""
-    optimiser = adam_of(model)
+    optimiser = adam_of(model, rate)
 
     def train(rows: Rows) -> float:
         optimiser.zero_grad()
@@ -97,14 +102,14 @@ def plain_trainer(model: Any, device: torch.device, dtype: torch.dtype) -> Train
     return train
 
 
-def our_trainer(plain: Any, device: torch.device, dtype: torch.dtype) -> Trains:
+def our_trainer(plain: Any, device: torch.device, dtype: torch.dtype, rate: float) -> Trains:
     """The loop's own steps on a model with the adapters of ``plain``."""
     model = build_model(Qwen3Config(**TINY), device, dtype, 8)
     set_peft_model_state_dict(model, get_peft_model_state_dict(plain))
     model.get_base_model().set_attn_implementation(register_packed_attention())
     apply_activation_policy(model, ActivationPolicy(0))
     stepper = Stepper(
-        model=model, optimiser=adam_of(model), device=device, compute_dtype=dtype, max_grad_norm=1.0, max_rows=2,
+        model=model, optimiser=adam_of(model, rate), device=device, compute_dtype=dtype, max_grad_norm=1.0, max_rows=2,
         max_tokens=None, scaler=torch.amp.GradScaler(device.type, enabled=False), on_event=lambda event: None,
     )  # fmt: skip
 
