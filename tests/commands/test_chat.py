@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from qwen_pipeline.commands import chat as command
+from qwen_pipeline.errors import EvaluationError
 
 
 class Echo:
@@ -15,7 +16,11 @@ class Echo:
         self.name, self.turns = name, 0
 
     def stream(self, question: str) -> Iterator[str]:
+        if question == "too long":
+            raise EvaluationError("Start again with /new.")
         self.turns += 1
+        if question == "Ctrl-C":
+            raise KeyboardInterrupt
         yield from (f"{self.name} ", f"{self.turns} ", question)
 
     def forget(self) -> None:
@@ -66,3 +71,23 @@ def test_an_empty_question_is_refused(run: Any, question: str) -> None:
     done = run("--ask", question)
     assert done.exit_code == 1
     assert "--ask is empty" in done.output
+
+
+def test_a_refused_question_ends_no_conversation_but_is_no_success(run: Any) -> None:
+    done = run(input="one\ntoo long\ntwo\n")
+    assert "Start again with /new." in done.stderr
+    assert "tuned 2 two" in done.stdout
+    assert done.exit_code == 1
+    assert run("--ask", "too long").exit_code == 1
+
+
+def test_ctrl_c_stops_an_answer_and_not_the_conversation(run: Any) -> None:
+    done = run(input="Ctrl-C\ntwo\n")
+    assert "tuned 2 two" in done.stdout
+    assert done.exit_code == 0
+
+
+def test_a_line_that_is_not_utf_8_reaches_the_conversation(run: Any) -> None:
+    done = run(input="你好\n".encode("gb18030"))
+    assert done.exception is None
+    assert "tuned 1" in done.stdout

@@ -83,8 +83,19 @@ def test_an_answer_nobody_reads_any_more_is_not_remembered(models: dict[str, Ope
 
 def test_a_conversation_longer_than_the_model_reads_is_told(models: dict[str, OpenModel]) -> None:
     conversation = Conversation(models["tuned"], {**GREEDY, "max_new_tokens": 4000})
+    with pytest.raises(
+        EvaluationError, match=r"Shorten the question, or lower generation_config\.max_new_tokens"
+    ):
+        list(conversation.stream("What?"))
+    conversation.turns = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]
     with pytest.raises(EvaluationError, match="Start again with /new"):
         list(conversation.stream("What?"))
+
+
+def test_a_question_in_another_encoding_is_told(models: dict[str, OpenModel]) -> None:
+    question = "你好".encode("gb18030").decode("utf-8", "surrogateescape")
+    with pytest.raises(EvaluationError, match="not UTF-8"):
+        list(Conversation(models["tuned"], GREEDY).stream(question))
 
 
 def test_a_failure_while_generating_reaches_the_reader(models: dict[str, OpenModel]) -> None:

@@ -1,12 +1,13 @@
 """`kedro chat`: talk to the base, the tuned or the exported model."""
 
 import json
+import sys
 from typing import Any
 
 import click
 
 from qwen_pipeline.commands.project import one_sentence, read_groups, with_parameters
-from qwen_pipeline.errors import ParameterError
+from qwen_pipeline.errors import EvaluationError, ParameterError
 
 SIDES = ("base", "tuned", "exported")
 
@@ -25,7 +26,7 @@ def chat(
     env: str | None, params: dict[str, Any], side: str, ask: str | None, compare: bool,
     system: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Talk to a model; /new forgets the conversation, /quit ends it.
+    """Talk to a model; /new forgets the conversation, Ctrl-C stops an answer, /quit ends it.
 
     Example: kedro chat --ask "What is LoRA?" --compare
     """
@@ -38,12 +39,15 @@ def chat(
         _ask(speakers, ask, as_json)
         return
     click.echo(f"{' and '.join(speakers)}: type a question; /new forgets the conversation, /quit ends it.")
+    all_asked = True
     while (line := _read_line()) is not None:
         if line == "/new":
             for conversation in speakers.values():
                 conversation.forget()
         elif line:
-            _ask(speakers, line, as_json=False)
+            all_asked &= _ask_and_go_on(speakers, line)
+    if not all_asked:
+        sys.exit(1)
 
 
 def _speakers(
@@ -63,6 +67,18 @@ def _speakers(
     models = open_models(source, sides, **dict(zip(names, folders, strict=True)))
     generation = groups["evaluate"]["generation_config"]
     return {side: Conversation(model, generation, system=system) for side, model in models.items()}
+
+
+def _ask_and_go_on(speakers: dict[str, Any], question: str) -> bool:
+    """Ask; whether the question could be. One that cannot, or an answer stopped by Ctrl-C, ends no conversation."""
+    try:
+        _ask(speakers, question, as_json=False)
+    except KeyboardInterrupt:
+        click.echo()
+    except EvaluationError as refusal:
+        click.secho(str(refusal), fg="red", err=True)
+        return False
+    return True
 
 
 def _ask(speakers: dict[str, Any], question: str, as_json: bool) -> None:

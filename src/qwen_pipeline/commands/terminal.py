@@ -9,10 +9,12 @@ from qwen_pipeline.incremental.workspace import project_root
 
 
 def prepare_terminal() -> None:
-    """Print whatever the terminal's encoding lacks as ``?``, and use the project's own logging in any of its folders."""
+    """Print whatever the terminal's encoding lacks as ``?``, keep what is read in another one, use the project's logging."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a notebook's or a test's own may be something else
             stream.reconfigure(errors="replace")
+    if isinstance(sys.stdin, io.TextIOWrapper):  # whoever reads it can then say what was wrong with a line
+        sys.stdin.reconfigure(errors="surrogateescape")
     _use_project_logging()
 
 

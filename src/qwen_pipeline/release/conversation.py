@@ -46,8 +46,9 @@ class Conversation:
             question: The user's turn.
 
         Raises:
-            EvaluationError: The conversation has become longer than the model can read.
+            EvaluationError: The conversation has become longer than the model can read, or the question is no text.
         """
+        _require_text(question)
         asked = [*self.turns, {"role": "user", "content": question}]
         tokenizer = self._model.tokenizer
         ids = prompt_ids(tokenizer, [*self._system, *asked])
@@ -92,9 +93,10 @@ class Conversation:
     def _require_room(self, prompt_tokens: int) -> None:
         room = int(getattr(self._model.model.config, "max_position_embeddings", 0) or 0)
         if room and prompt_tokens + int(self._arguments["max_new_tokens"]) > room:
+            remedy = "Start again with /new" if self.turns else "Shorten the question"
             raise EvaluationError(
                 f"The conversation has {prompt_tokens} tokens and the answer may have "
-                f"{self._arguments['max_new_tokens']}; the model reads {room}. Start again with /new, or lower "
+                f"{self._arguments['max_new_tokens']}; the model reads {room}. {remedy}, or lower "
                 "generation_config.max_new_tokens."
             )
 
@@ -107,6 +109,17 @@ class _Stop(StoppingCriteria):  # type: ignore[misc]  # transformers is not foll
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:
         return torch.full((input_ids.shape[0],), self.wanted, device=input_ids.device)
+
+
+def _require_text(question: str) -> None:
+    """Refuse bytes that are no characters: Python keeps them as halves of surrogate pairs."""
+    try:
+        question.encode()
+    except UnicodeEncodeError as error:
+        raise EvaluationError(
+            f"The question is not UTF-8: character {error.start + 1} cannot be read. Save or type it as UTF-8 "
+            "(iconv -f GB18030 -t UTF-8 for a file in GBK)."
+        ) from error
 
 
 def without_empty_thought(parts: Iterable[str]) -> Iterator[str]:
