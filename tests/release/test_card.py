@@ -1,13 +1,16 @@
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from transformers import GenerationConfig
 
 from qwen_pipeline.model.source import ModelSource
 from qwen_pipeline.release.card import Card
+from qwen_pipeline.release.clients import write_base_path
 from qwen_pipeline.release.licence import Licence, find_licence
 
 APACHE = Licence("apache-2.0", None)
@@ -89,6 +92,20 @@ def test_the_code_to_load_it_compiles(export: str) -> None:
     assert code is not None
     compile(code[1], export, "exec")
     assert ("AutoPeftModelForCausalLM" in code[1]) == (export == "adapter")
+
+
+def test_the_adapter_answers_with_the_settings_beside_it(
+    base_folder: Path, adapter_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plain peft reads the base model's settings, which give 20 tokens and perhaps sample."""
+    folder = tmp_path / "adapter"
+    shutil.copytree(adapter_folder, folder)
+    write_base_path(folder, str(base_folder), None)
+    GenerationConfig(max_new_tokens=33, min_new_tokens=33, do_sample=False).save_pretrained(str(folder))
+    monkeypatch.chdir(folder)
+    found: dict[str, Any] = {}
+    exec(re.search(r"```python\n(.*?)```", CARD.text("adapter", [], []), re.DOTALL)[1], found)  # type: ignore[index]
+    assert found["answer"].shape[1] - found["prompt"]["input_ids"].shape[1] == 33
 
 
 def test_the_commands_name_the_files_that_are_there() -> None:

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 LIBRARIES = {"adapter": "peft", "merged": "transformers", "gguf": "gguf", "ollama": "ollama"}
 _PYTHON = """\
 ```python
-from transformers import AutoTokenizer
 {imports}
 
 folder = "."  # where this card lies
 tokenizer = AutoTokenizer.from_pretrained(folder)
 model = {loader}.from_pretrained(folder, device_map="auto")
-prompt = tokenizer.apply_chat_template(
+{settings}prompt = tokenizer.apply_chat_template(
     [{{"role": "user", "content": "…"}}], add_generation_prompt=True, return_tensors="pt", return_dict=True
 ).to(model.device)
 answer = model.generate(**prompt)
@@ -28,14 +27,21 @@ def how_to_load(export: str, files: Sequence[str], answer_tokens: int) -> list[s
         answer_tokens: Most tokens of an answer.
     """
     lines = {
-        "adapter": lambda: _python("AutoPeftModelForCausalLM", "peft", _BASE),
-        "merged": lambda: _python("AutoModelForCausalLM", "transformers", ""),
+        "adapter": lambda: _python("AutoPeftModelForCausalLM", _ADAPTER, _SETTINGS, _BASE),
+        "merged": lambda: _python("AutoModelForCausalLM", _MERGED, "", ""),
         "gguf": lambda: _gguf(files, answer_tokens),
         "ollama": lambda: _OLLAMA,
     }[export]()
     return ["## Use", "", *lines, ""]
 
 
+_ADAPTER = (
+    "from peft import AutoPeftModelForCausalLM\nfrom transformers import AutoTokenizer, GenerationConfig"
+)
+_MERGED = "from transformers import AutoModelForCausalLM, AutoTokenizer"
+_SETTINGS = (
+    "model.generation_config = GenerationConfig.from_pretrained(folder)  # peft leaves the base model's\n"
+)
 _BASE = (
     "The base model is named in `adapter_config.json` as `base_model_name_or_path`; on another machine put its place "
     "there. What was measured is this with `quantization_config=BitsAndBytesConfig(load_in_4bit=True, "
@@ -52,8 +58,8 @@ _OLLAMA = [
 ]
 
 
-def _python(loader: str, library: str, note: str) -> list[str]:
-    code = _PYTHON.format(imports=f"from {library} import {loader}", loader=loader)
+def _python(loader: str, imports: str, settings: str, note: str) -> list[str]:
+    code = _PYTHON.format(imports=imports, loader=loader, settings=settings)
     return [*code.splitlines(), "", *([note, ""] if note else []), _PROMPT]
 
 
