@@ -3,6 +3,9 @@
 import re
 import xml.etree.ElementTree as ElementTree
 
+import pytest
+
+from browser import Browser
 from qwen_pipeline.text.page import Bars, Rows, length_bins, render_page
 
 
@@ -37,3 +40,26 @@ def test_texts_stay_inside_the_picture():
     (picture,) = pictures(render_page("t", [], [Bars("b", names)]))
     assert all(len(text.text) <= 34 for text in picture.iter("text"))
     assert float(picture.get("width")) <= 700
+
+
+@pytest.mark.parametrize("width", [360, 800])
+def test_the_page_is_as_wide_as_the_window(tmp_path, width):
+    heads = [
+        "split",
+        "examples",
+        "kept",
+        "rows",
+        "questions cut",
+        "answers cut",
+        "tokens",
+        "trained tokens",
+        "max",
+    ]
+    sections = [Bars("b", {"a": 1}), Rows("h", heads, [["validation", *[1234567] * 8]])]
+    path = tmp_path / "page.html"
+    path.write_text(render_page("t", [], sections), encoding="utf-8")
+    with Browser(width=width) as browser:
+        browser.open(path.as_uri())
+        assert browser.evaluate("document.documentElement.scrollWidth") == width
+        assert browser.evaluate("document.querySelector('svg').getBoundingClientRect().width") >= 560
+        assert browser.evaluate("document.querySelector('meta[name=viewport]') !== null")

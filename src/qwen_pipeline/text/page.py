@@ -9,7 +9,8 @@ _MOST_BARS = 20
 _STYLE = (
     ":root{color-scheme:light dark}"
     "body{font:15px/1.5 system-ui,'Noto Sans CJK SC',sans-serif;max-width:760px;margin:2em auto;padding:0 1em}"
-    "h1{font-size:1.5em}h2{font-size:1.1em;margin:1.6em 0 .4em}p{margin:.2em 0}svg{display:block;max-width:100%}"
+    "h1{font-size:1.5em}h2{font-size:1.1em;margin:1.6em 0 .4em}p{margin:.2em 0}"
+    ".scroll{overflow-x:auto}svg{display:block;max-width:100%;min-width:560px;height:auto}"
     "text{font:13px system-ui,'Noto Sans CJK SC',sans-serif;fill:currentColor}rect{fill:#4269d0}"
     "table{border-collapse:collapse;font-size:13px}td,th{padding:2px 10px;text-align:right;border-bottom:1px solid #8884}"
     "td:first-child,th:first-child{text-align:left;overflow-wrap:anywhere;min-width:7em}"
@@ -57,10 +58,10 @@ def render_page(title: str, remarks: Sequence[str], sections: Iterable[Bars | Ro
     parts = [f"<p>{escape(remark)}</p>" for remark in remarks]
     for section in sections:
         shown = _bars(section) if isinstance(section, Bars) else _table(section)
-        parts.append(f"<h2>{escape(section.title)}</h2>{shown}")
+        parts.append(f'<h2>{escape(section.title)}</h2><div class="scroll">{shown}</div>')
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style><h1>{escape(title)}</h1>{''.join(parts)}</html>\n"
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style><h1>{escape(title)}</h1>{''.join(parts)}</html>\n"
     )
 
 
