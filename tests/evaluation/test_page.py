@@ -102,6 +102,17 @@ def test_differences_are_marked_in_words_and_in_ideographs() -> None:
 
 
 @pytest.mark.slow
+def test_the_thought_of_a_reference_is_not_what_an_answer_lacks() -> None:
+    row = {
+        "question": "Why?", "reference": "<think>\nHm, why.\n</think>\n\nSo.", "base_answer": "No.",
+        "tuned_answer": "So.", "base_chrf": 0.0, "tuned_chrf": 1.0, "tuned_faults": "", "source_file": "a.md",
+    }  # fmt: skip
+    sides = [measured(loss, {}, {}) for loss in (2.0, 0.5)]
+    page = render_page(build_report(sides[0], sides[1], seed=0), [row], {})
+    assert "Hm, why." in page
+    assert "<del>" not in page
+
+
 def test_an_answer_that_repeats_itself_is_compared_in_reasonable_time() -> None:
     start = time.process_time()
     marked = mark_difference("循环的回答 is a loop. " * 180, "一直 is a loop, a loop 的 " * 160)

@@ -135,11 +135,6 @@ def ordinary_attention(model: Any) -> Iterator[None]:
         inner.set_attn_implementation(before)
 
 
-def answer_of(text: str) -> str:
-    """What follows the thinking block of a reference; all of it where there is none."""
-    return text.partition(CLOSE)[2].strip() if CLOSE in text else text.strip()
-
-
 def _halves(numbers: list[int]) -> list[list[int]]:
     middle = len(numbers) // 2
     return [numbers[:middle], numbers[middle:]] if middle else [numbers]

@@ -6,10 +6,10 @@ from typing import Any
 
 from qwen_pipeline.evaluation.faults import judge_answer
 from qwen_pipeline.evaluation.general import general_conversations, general_rows
-from qwen_pipeline.evaluation.generation import Answer, answer_of, answer_questions
+from qwen_pipeline.evaluation.generation import Answer, answer_questions
 from qwen_pipeline.evaluation.held_out import Conversation, HeldOut
 from qwen_pipeline.evaluation.likelihood import RowScore, score_rows, summarise_scores
-from qwen_pipeline.evaluation.metrics import mean_scores, score_answer
+from qwen_pipeline.evaluation.metrics import answer_of, mean_scores, score_answer
 from qwen_pipeline.params.evaluate import EvaluateParameters
 from qwen_pipeline.text.quality import main_language
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from qwen_pipeline.text.thinking import split_thinking
+
 RECOGNISED = 0.6
 _TOKENS = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3]|[^\W_]+|[^\w\s]")
 _IDEOGRAPH = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
@@ -26,6 +28,12 @@ def score_answer(answer: str, reference: str) -> dict[str, float]:
         "recognised": float(likeness >= RECOGNISED),
         "answer_characters": float(len(answer)),
     }
+
+
+def answer_of(text: str) -> str:
+    """What follows the thinking block of a reference; all of it where there is none."""
+    cut = split_thinking(text)
+    return (cut[1] if cut else text).strip()
 
 
 def chrf(answer: str, reference: str) -> float:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from qwen_pipeline.evaluation.charts import Words, histogram, line_chart
 from qwen_pipeline.evaluation.comparison import LOWER_IS_BETTER
-from qwen_pipeline.evaluation.metrics import tokens_of
+from qwen_pipeline.evaluation.metrics import answer_of, tokens_of
 from qwen_pipeline.evaluation.page_words import (
     BASE,
     FAULTS,
@@ -94,7 +94,7 @@ def _answer(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **row,
         "faults": row["tuned_faults"].split("+") if row["tuned_faults"] else [],
-        "difference": mark_difference(row["reference"], row["tuned_answer"]),
+        "difference": mark_difference(answer_of(row["reference"]), row["tuned_answer"]),
     }
 
 
@@ -145,7 +145,7 @@ def _charts(predictions: Sequence[Mapping[str, Any]], train: Mapping[str, Any]) 
         ),
         histogram(
             [
-                (REFERENCE, [float(len(row["reference"])) for row in predictions]),
+                (REFERENCE, [float(len(answer_of(row["reference"]))) for row in predictions]),
                 (TUNED, [float(len(row["tuned_answer"])) for row in predictions]),
             ],
             ("characters", "字数"), ("answers by length", "回答数：按长度"),
