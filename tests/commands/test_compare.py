@@ -29,6 +29,16 @@ def test_a_comparison_takes_an_environment_and_parameters() -> None:
     assert json.loads(told.stdout)["runs"][0]["id"] == reporter.run_id
 
 
+def test_names_are_whole_on_a_terminal_of_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with open_training_run(parameters={}) as reporter:
+        reporter.log_metrics({"test_tuned_answer_characters": 36.123456789012345}, 1)
+    told = CliRunner().invoke(compare, ["latest", "latest"])
+    assert told.exit_code == 0, told.output
+    assert "test_tuned_answer_characters" in told.output
+    assert "36.123 " in told.output
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [(["--params", "lora_rr=4"], "Did you mean lora_r?"), (["--env", "nowhere"], "--env takes one of")],

@@ -10,6 +10,8 @@ def test_question_marks_where_letters_were_are_damage(text):
     assert find_damage(text) == "characters were lost (? stands for them)"
 
 
-@pytest.mark.parametrize("text", ["???", "What????", "a ? b : c", "Why? Who? When?", "今天怎么了？？？？？？", "？？？？？？"])
+@pytest.mark.parametrize(
+    "text", ["???", "What????", "a ? b : c", "Why? Who? When?", "今天怎么了？？？？？？", "？？？？？？"]
+)
 def test_question_marks_that_ask_are_none(text):
     assert find_damage(text) is None

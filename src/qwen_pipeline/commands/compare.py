@@ -36,12 +36,19 @@ def compare(env: str | None, params: dict[str, Any], first: str, second: str, as
 
 def _show(comparison: dict[str, Any]) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     names = [f"{run['id'][:8]} {run['status'].lower()}" for run in comparison["runs"]]
     console = Console()
     for part in ("parameters", "data", "results"):
-        table = Table(part, *names, title=None)
+        table = Table(Column(part, overflow="fold"), *names, title=None)
         for name, values in comparison[part].items():
-            table.add_row(name, *("—" if value is None else str(value) for value in values))
+            table.add_row(name, *map(_shown, values))
         console.print(table if comparison[part] else f"{part}: no difference")
+
+
+def _shown(value: Any) -> str:
+    """A value as people read it: a figure with five digits, so that the names beside it have room."""
+    if value is None:
+        return "—"
+    return f"{value:.5g}" if isinstance(value, float) else str(value)

@@ -21,7 +21,9 @@ def read(folder, text):
 
 
 @pytest.mark.parametrize("space", ["", "\n"])
-@pytest.mark.parametrize(("opening", "closing"), [('{"data": [', "]}"), ('{"code": 0, "data": {"list": [', "]}}")])
+@pytest.mark.parametrize(
+    ("opening", "closing"), [('{"data": [', "]}"), ('{"code": 0, "data": {"list": [', "]}}")]
+)
 def test_one_broken_row_costs_one_row(tmp_path, space, opening, closing):
     rows = f",{space}".join([GOOD(1), GOOD(2), BROKEN, GOOD(3)])
     questions, refused = read(tmp_path, f"{opening}{space}{rows}{closing}")
@@ -35,7 +37,10 @@ def test_the_lists_behind_the_broken_one_are_read(tmp_path):
 
 
 def test_a_file_that_is_cut_off_gives_its_whole_rows(tmp_path):
-    assert read(tmp_path, f'{{"data": [{GOOD(1)},\n{GOOD(2)},\n{{"question": "q3", "ans') == (["q1", "q2"], [3])
+    assert read(tmp_path, f'{{"data": [{GOOD(1)},\n{GOOD(2)},\n{{"question": "q3", "ans') == (
+        ["q1", "q2"],
+        [3],
+    )
 
 
 def test_turns_in_a_broken_record_are_no_rows(tmp_path):

@@ -42,7 +42,9 @@ def test_what_two_say_in_turn_beside_categories_is_a_conversation_each(tmp_path)
 
 
 def test_a_conversation_that_ends_with_a_question_is_read_up_to_the_last_answer(tmp_path):
-    rows = read(tmp_path, CHATTERBOT.replace("categories:\n- greetings\n", "") + "  - Since when?\n- - Alone\n")
+    rows = read(
+        tmp_path, CHATTERBOT.replace("categories:\n- greetings\n", "") + "  - Since when?\n- - Alone\n"
+    )
     assert [row.line for row in rows] == [2, 4, 7]
     assert rows[1].messages[-1] == ("assistant", "A bot.")
     assert rows[1].notes == ("unanswered_last_turn_left_out",)
