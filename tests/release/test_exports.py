@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gguf
 import pytest
 import torch
 from peft import AutoPeftModelForCausalLM
@@ -154,6 +155,24 @@ def test_a_gguf_file_with_two_tensors_exchanged_does_not_pass(
     monkeypatch.setattr("qwen_pipeline.release.gguf_file.tensor_names", exchange)
     with pytest.raises(ExportGateError, match=rf"{kind}: mean KL"):
         run("gguf", gguf_types=kind)
+
+
+@pytest.mark.parametrize("kind", ["f16", "q8_0"])
+def test_a_gguf_file_damaged_where_no_compared_row_shows_it_does_not_pass(
+    run: Run, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    write = exports.write_gguf
+
+    def damage(path: Path, *rest: Any) -> dict[str, str]:
+        digests = write(path, *rest)
+        stored = next(one for one in gguf.GGUFReader(path, "r+").tensors if one.name == "token_embd.weight")
+        stored.data[-1] = 0  # a token that is in no row
+        stored.data.base.flush()
+        return digests
+
+    monkeypatch.setattr(exports, "write_gguf", damage)
+    with pytest.raises(ExportGateError, match=rf"{kind}: .*% of the tensors do not lie in the file"):
+        run("gguf", gguf_types=kind, export_max_mean_kl=1.0)
 
 
 def test_a_gguf_file_with_another_vocabulary_does_not_pass(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,8 +68,15 @@ def check_merged(folder: Path, live: LiveAnswers, device: torch.device) -> Check
     return _check("merged", "transformers, by layer", folder, live, reading, same_answers)
 
 
-def check_gguf(path: Path, kind: str, names: Mapping[str, str], tokenizer: Any, live: LiveAnswers) -> Check:
-    """Open a GGUF file with llama.cpp; without it, its tensors and vocabulary are read back.
+def check_gguf(
+    path: Path,
+    kind: str,
+    names: Mapping[str, str],
+    tokenizer: Any,
+    live: LiveAnswers,
+    written: Mapping[str, str],
+) -> Check:
+    """Open a GGUF file with llama.cpp; without it, its tensors and vocabulary are read back and compared.
 
     Args:
         path: The file.
@@ -77,6 +84,7 @@ def check_gguf(path: Path, kind: str, names: Mapping[str, str], tokenizer: Any, 
         names: Its tensor names by those of transformers.
         tokenizer: The trained model's.
         live: What it is held against.
+        written: The digest of each tensor that was written.
     """
     if is_installed():
         longest = max(len(row["input_ids"]) for row in live.rows) + ANSWER_TOKENS
@@ -90,8 +98,11 @@ def check_gguf(path: Path, kind: str, names: Mapping[str, str], tokenizer: Any, 
     weights = GgufWeights(path, names)
     config = AutoConfig.from_pretrained(str(path.parent))
     reading = read_streamed(config, weights, live.rows, torch.device("cpu"))
-    same = same_vocabulary(weights.field, tokenizer)
-    return Check(kind, "gguf (no llama.cpp here)", float(same), distance(live.reading, reading, live.targets))
+    there, found = weights.digests(), distance(live.reading, reading, live.targets)
+    return Check(
+        kind, "gguf (no llama.cpp here)", float(same_vocabulary(weights.field, tokenizer)), found,
+        same_tensors=sum(there.get(name) == digest for name, digest in written.items()) / len(written),
+    )  # fmt: skip
 
 
 def check_modelfile(path: Path, tokenizer: Any, live: LiveAnswers) -> Check:

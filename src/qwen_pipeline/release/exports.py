@@ -188,15 +188,17 @@ class Exports:
         if len(plain) < len(types) and "f16" not in plain:
             plain.insert(0, "f16")  # what llama.cpp quantises from; removed afterwards
         config.save_pretrained(str(folder))
-        for kind in plain:
-            write_gguf(
+        written = {
+            kind: write_gguf(
                 folder / f"model-{kind}.gguf", config, weights, tokenizer, kind, self.source.name, defaults
             )
+            for kind in plain
+        }
         for kind in types:
             path = folder / f"model-{kind}.gguf"
             if kind in K_QUANTS:
                 quantise(folder / "model-f16.gguf", path, kind)
-            self.checks.append(clients.check_gguf(path, kind, names, tokenizer, live))
+            self.checks.append(clients.check_gguf(path, kind, names, tokenizer, live, written.get(kind, {})))
         if "f16" not in types:
             (folder / "model-f16.gguf").unlink(missing_ok=True)
         (folder / "config.json").unlink()

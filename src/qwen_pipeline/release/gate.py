@@ -27,6 +27,7 @@ class Check:
         same_prompts: Share of the held-out prompts whose ids are the trained ones.
         distance: On the held-out answers; None where the export holds no weights of its own.
         same_answers: Share of the greedy answers that are equal; None where none were made.
+        same_tensors: Share of the tensors that lie in the file as they were written; None where not looked at.
     """
 
     export: str
@@ -34,6 +35,7 @@ class Check:
     same_prompts: float
     distance: Distance | None = None
     same_answers: float | None = None
+    same_tensors: float | None = None
 
 
 def judge(check: Check, max_mean_kl: float, exact_answers: bool) -> list[str]:
@@ -58,6 +60,10 @@ def judge(check: Check, max_mean_kl: float, exact_answers: bool) -> list[str]:
             )
     if exact_answers and check.export in EXACT and check.same_answers is not None and check.same_answers < 1:
         faults.append(f"{1 - check.same_answers:.0%} of the greedy answers differ")
+    if check.same_tensors is not None and check.same_tensors < 1:
+        faults.append(
+            f"{1 - check.same_tensors:.0%} of the tensors do not lie in the file as they were written"
+        )
     return faults
 
 

@@ -4,6 +4,7 @@ f16 keeps every matrix in half precision, q8_0 in blocks of 32 eight-bit numbers
 stay in float32. The smaller K-quants are made from the f16 file by llama.cpp's own quantiser.
 """
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def write_gguf(
     kind: str,
     name: str,
     defaults: Mapping[str, Any],
-) -> None:
+) -> dict[str, str]:
     """Write a model; one tensor is in memory at a time.
 
     Args:
@@ -41,6 +42,9 @@ def write_gguf(
         kind: ``f16`` or ``q8_0``.
         name: The model's name in the file.
         defaults: ``generation_config``, recorded as the file's sampling defaults.
+
+    Returns:
+        The digest of each tensor's bytes, by the names of transformers.
 
     Raises:
         ExportError: llama.cpp has no such architecture, or not with these rotary positions.
@@ -62,10 +66,13 @@ def write_gguf(
     writer.write_header_to_file(path)
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
+    digests = {}
     for source in names:
-        stored = _stored_type(weights.shapes[source], kind)
-        writer.write_tensor_data(gguf.quants.quantize(weights[source].numpy(), stored))
+        data = gguf.quants.quantize(weights[source].numpy(), _stored_type(weights.shapes[source], kind))
+        digests[source] = _digest(data)
+        writer.write_tensor_data(data)
     writer.close()
+    return digests
 
 
 def tensor_names(config: Any, weights: Weights) -> dict[str, str]:
@@ -117,10 +124,18 @@ class GgufWeights:
         values = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
         return torch.from_numpy(np.array(values, dtype=np.float32).reshape(self.shapes[name]))
 
+    def digests(self) -> dict[str, str]:
+        """The digest of each tensor's bytes."""
+        return {name: _digest(tensor.data) for name, tensor in self._tensors.items()}
+
     def field(self, key: str) -> Any:
         """A value of the metadata, None where there is none."""
         found = self._reader.get_field(key)
         return None if found is None else found.contents()
+
+
+def _digest(data: Any) -> str:
+    return hashlib.sha256(np.ascontiguousarray(data).data).hexdigest()
 
 
 def _add_shape(writer: gguf.GGUFWriter, config: Any) -> None:
