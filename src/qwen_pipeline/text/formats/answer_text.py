@@ -12,6 +12,9 @@ _BACK_TO_TOP = re.compile(
     r"\s*(?:<[^>]+>\s*)*(?:\[\s*)?(?:[⬆↑]\s*)*(?:back to (?:the )?top|返回顶部|回到顶部|トップへ戻る)[^\n]*$",
     re.IGNORECASE,
 )
+_SECTION = re.compile(
+    rf"[{EDGES}]*(?:第[一二三四五六七八九十]{{1,3}}[章节部篇][分]?|[（(]?[一二三四五六七八九十]{{1,3}}(?:[)）]|、))[^。！？!?；;：:，,]{{1,20}}"
+)
 _WRAPPED = re.compile(r"(\*\*|__)(.+)\1", re.DOTALL)
 _ANCHOR = re.compile(r"<a\s+(?:id|name)=[^>]*>\s*</a>|\{#[^}]*\}", re.IGNORECASE)
 ANSWER_MARK = re.compile(r"\A(?:\*\*)?(?:答案|回答|答|A|Answer)\s*[:：](?:\*\*)?\s*")
@@ -45,6 +48,8 @@ def tidy_answer(start: str, lines: list[MarkedLine]) -> str:
     kept = list(lines)
     while kept and (kept[-1].blank or _is_furniture(kept[-1])):
         kept.pop()
+    if _ends_with_section(kept):
+        kept.pop()
     text = body_text(kept)
     if start:
         gap = "\n" * (1 + next((at for at, line in enumerate(kept) if not line.blank), 0))
@@ -55,6 +60,13 @@ def tidy_answer(start: str, lines: list[MarkedLine]) -> str:
 def _is_furniture(line: MarkedLine) -> bool:
     """A heading without text under it, a rule, a link to the top."""
     return not line.fenced and bool(line.level or _RULE.match(line.text) or _BACK_TO_TOP.fullmatch(line.text))
+
+
+def _ends_with_section(lines: list[MarkedLine]) -> bool:
+    """Whether the last line, by itself behind a blank one, is a section's title in plain text and no item of a list."""
+    if len(lines) < 2 or not lines[-2].blank or not _SECTION.fullmatch(lines[-1].text.rstrip(EDGES)):
+        return False
+    return not any(_SECTION.match(line.text) for line in lines[:-1]) and not lines[-1].fenced
 
 
 def _unfold(text: str) -> str:

@@ -6,6 +6,7 @@ Which of these a document uses is decided on its first piece (8 MiB at most) and
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
 
+from qwen_pipeline.text.formats.answer_marks import ask_above_answers
 from qwen_pipeline.text.formats.content import Content
 from qwen_pipeline.text.formats.dialogue import dialogue_speakers, read_dialogue
 from qwen_pipeline.text.formats.dotted_marks import colon_marks
@@ -16,7 +17,11 @@ from qwen_pipeline.text.formats.marked_lines import MarkedLine, mark_lines, spli
 from qwen_pipeline.text.formats.markers import count_markers, read_marked
 from qwen_pipeline.text.formats.paragraph_pairs import are_paragraph_pairs, read_paragraph_pairs
 from qwen_pipeline.text.formats.pipe_table import table_reader
-from qwen_pipeline.text.formats.question_lines import question_style, read_question_lines
+from qwen_pipeline.text.formats.question_lines import (
+    count_question_lines,
+    question_style,
+    read_question_lines,
+)
 from qwen_pipeline.text.formats.registry import adapter
 from qwen_pipeline.text.formats.row import Row, refuse
 from qwen_pipeline.text.schema import RejectReason
@@ -80,7 +85,11 @@ def _choose_reader(
         return lambda lines: read_headings(lines, level)
     if are_folded_answers(head):
         return read_folded
+    ask = ask_above_answers(head) if answers and not questions else None
     style = question_style(head)
+    if ask and not (style and count_question_lines(head, style) > answers):
+        asked = list(ask(head))
+        return lambda lines: read_marked(ask(lines), asked, has_answer_marks=True)
     if style:
         return lambda lines: read_question_lines(lines, style)
     if are_paragraph_pairs(head):

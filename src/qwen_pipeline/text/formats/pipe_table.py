@@ -11,6 +11,7 @@ from qwen_pipeline.text.formats.table_header import name_columns
 from qwen_pipeline.text.schema import RejectReason
 
 _BAR = re.compile(r"(?<!\\)\|")
+_BREAK = re.compile(r"[ \t]*<br\s*/?>[ \t]*", re.IGNORECASE)
 _RULE = re.compile(r"\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)*\|?")
 
 
@@ -49,4 +50,10 @@ def _read(lines: Iterable[MarkedLine], column_map: Mapping[str, str], tool_turns
 
 def _cells(text: str) -> list[str]:
     inner = text.strip(EDGES).removeprefix("|").removesuffix("|")
-    return [cell.strip(EDGES).replace("\\|", "|") for cell in _BAR.split(inner)]
+    return [_cell(cell.strip(EDGES)) for cell in _BAR.split(inner)]
+
+
+def _cell(text: str) -> str:
+    """A cell's text; a row is one line, so that only tags can break lines in it (in code they are text)."""
+    text = text.replace("\\|", "|")
+    return text if "`" in text else _BREAK.sub("\n", text)

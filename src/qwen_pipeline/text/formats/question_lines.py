@@ -11,21 +11,21 @@ from qwen_pipeline.text.formats.row import Found, Row, refuse
 from qwen_pipeline.text.schema import RejectReason
 
 _DEEP_NUMBER = r"[0-9]{1,3}(?:[.．][0-9]{1,3}){1,2}(?:\s*[.．、:：)）]|\s)"
-_NUMBER = rf"(?:{_DEEP_NUMBER}|[0-9０-９]{{1,4}}\s*[.．、:：)）]|[①-⑳]|[（(][0-9]{{1,4}}[)）]|[一二三四五六七八九十]{{1,3}}、)"
-_ITEM = rf"[{EDGES}]*(?:[-*+•][ \t]+)?(?:{_NUMBER}\s*)?"
-_BOLD = rf"(?:\*\*|__)\s*(?:{_NUMBER}\s*)?(?P<question>[^*\n]{{1,300}}[?？])\s*(?:\*\*|__)"
+NUMBER = rf"(?:{_DEEP_NUMBER}|[0-9０-９]{{1,4}}\s*[.．、:：)）]|[①-⑳]|[（(][0-9]{{1,4}}[)）]|[一二三四五六七八九十]{{1,3}}、)"
+_ITEM = rf"[{EDGES}]*(?:[-*+•][ \t]+)?(?:{NUMBER}\s*)?"
+_BOLD = rf"(?:\*\*|__)\s*(?:{NUMBER}\s*)?(?P<question>[^*\n]{{1,300}}[?？])\s*(?:\*\*|__)"
 # In this order: a document that has lines of one style may have the next one's inside its answers.
 _STYLES = (
     re.compile(
-        rf"[{EDGES}]*(?:{_NUMBER}\s*)?{_BOLD}\s*$|[{EDGES}]*{_NUMBER}\s*(?P<plain>[^\n]{{1,300}}[?？])\s*$"
+        rf"[{EDGES}]*(?:{NUMBER}\s*)?{_BOLD}\s*$|[{EDGES}]*{NUMBER}\s*(?P<plain>[^\n]{{1,300}}[?？])\s*$"
     ),
     re.compile(rf"[{EDGES}]*>[ \t]*(?:\*\*|__)?(?P<question>[^>\n]{{1,300}}?[?？])(?:\*\*|__)?\s*$"),
     re.compile(rf"{_ITEM}{_BOLD}[ \t]*[:：—–-]?[ \t]*(?P<rest>[^\n]*)$"),
 )
 # Without a mark: a line by itself, bold or numbered. A document has this style if nearly all such lines ask by their words.
 _BARE = re.compile(
-    rf"[{EDGES}]*(?:(?:{_NUMBER}\s*)?(?:\*\*|__)\s*(?:{_NUMBER}\s*)?(?P<question>[^*\n]{{1,80}})(?:\*\*|__)"
-    rf"|{_NUMBER}\s*(?P<plain>[^\n]{{1,80}}))\s*$"
+    rf"[{EDGES}]*(?:(?:{NUMBER}\s*)?(?:\*\*|__)\s*(?:{NUMBER}\s*)?(?P<question>[^*\n]{{1,80}})(?:\*\*|__)"
+    rf"|{NUMBER}\s*(?P<plain>[^\n]{{1,80}}))\s*$"
 )
 _SHARE_THAT_ASKS = 0.8
 _LEAST_QUESTIONS = 2
@@ -34,9 +34,14 @@ _LEAST_QUESTIONS = 2
 def question_style(lines: Iterable[MarkedLine]) -> re.Pattern[str] | None:
     """The first style of which the document has at least two lines: bold or numbered, quoted, bold with the answer behind it."""
     lines = list(lines)
-    counts = ((style, sum(_find(line, style) is not None for line in lines)) for style in _STYLES)
+    counts = ((style, count_question_lines(lines, style)) for style in _STYLES)
     marked = next((style for style, count in counts if count >= _LEAST_QUESTIONS), None)
     return marked or (_BARE if _ask_without_mark(lines) else None)
+
+
+def count_question_lines(lines: Iterable[MarkedLine], style: re.Pattern[str]) -> int:
+    """How many lines are questions of a style."""
+    return sum(_find(line, style) is not None for line in lines)
 
 
 def _ask_without_mark(lines: list[MarkedLine]) -> bool:

@@ -1,0 +1,102 @@
+"""Documents that mark the answers alone: ``1、…`` or a plain line, and ``答：…`` under it. Such questions get a mark too.
+
+The line that asks is told by its place above the answer's mark, whether or not it ends with a question mark: the number
+that follows the last question's, else the nearest numbered or bold line, else the paragraph.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine
+from qwen_pipeline.text.formats.markers import count_markers, find_mark
+from qwen_pipeline.text.formats.question_lines import NUMBER
+
+_CHINESE = "一二三四五六七八九十"
+_ITEM = re.compile(
+    rf"[{EDGES}]*(?P<bold>\*\*|__)?[{EDGES}]*(?P<number>第[0-9{_CHINESE}]{{1,4}}题[.．、:：]?|[（(][{_CHINESE}]{{1,3}}[)）]|{NUMBER})?"
+    rf"[{EDGES}]*(?P<rest>\S.*)",
+    re.DOTALL,
+)
+_OPTION = re.compile(rf"[{EDGES}]*[（(]?[A-Ha-h][)）.．、:：]")
+_DIGITS = re.compile(r"[0-9]+")
+_MOST_LINES = 100  # between two answers' marks, that are looked at for the question
+_LEAST_ANSWERS = 2
+_LEAST_ASKED = 0.8
+
+
+def ask_above_answers(
+    head: list[MarkedLine],
+) -> Callable[[Iterable[MarkedLine]], Iterator[MarkedLine]] | None:
+    """What puts a question's mark above each answer's mark; None where the document is not written so.
+
+    Args:
+        head: The document's beginning, without a question's mark.
+    """
+    answers = count_markers(head)[1]
+    if answers < _LEAST_ANSWERS:
+        return None
+    return _with_questions if count_markers(_with_questions(head))[0] >= _LEAST_ASKED * answers else None
+
+
+def _with_questions(lines: Iterable[MarkedLine]) -> Iterator[MarkedLine]:
+    held: list[MarkedLine] = []
+    last_number = 0
+    for line in lines:
+        mark = find_mark(line)
+        if mark is None or mark.is_question:
+            held.append(line)
+            if len(held) > _MOST_LINES:
+                yield held.pop(0)
+            continue
+        at = _find_question(held, last_number + 1)
+        if at is not None:
+            number, rest = _parts(held[at])
+            last_number = number or last_number
+            held[at] = held[at]._replace(text=f"Q: {rest}", level=0, title="")
+        yield from held
+        yield line
+        held = []
+    yield from held
+
+
+def _find_question(lines: list[MarkedLine], next_number: int) -> int | None:
+    """Where the question begins that the end of some lines asks; None where nothing is there."""
+    first, last = _paragraph(lines)
+    if last < 0:
+        return None
+    items = [at for at in range(first, last + 1) if _is_item(lines[at])]
+    following = [at for at in items if _parts(lines[at])[0] == next_number]
+    if following:  # an answer's own list may end with the same number; the question's may begin with it
+        return first if first in following and first > 0 else following[-1]
+    if items:
+        return items[-1]
+    while last > first and _OPTION.match(lines[last].text):
+        last -= 1
+    return first if first > 0 else last
+
+
+def _paragraph(lines: list[MarkedLine]) -> tuple[int, int]:
+    """The first and the last line of the last paragraph; options of a choice belong to what stands before them."""
+    last = len(lines) - 1
+    while last >= 0 and lines[last].blank:
+        last -= 1
+    first = last
+    while first > 0 and (not lines[first - 1].blank or _OPTION.match(lines[first].text)):
+        first -= 1
+    while first < last and lines[first].blank:
+        first += 1
+    return first, last
+
+
+def _is_item(line: MarkedLine) -> bool:
+    found = None if line.fenced or _OPTION.match(line.text) else _ITEM.match(line.title or line.text)
+    return found is not None and bool(found["number"] or found["bold"] or line.level)
+
+
+def _parts(line: MarkedLine) -> tuple[int, str]:
+    """The number that a line begins with, 0 for none or another kind of number, and the text behind it."""
+    found = _ITEM.match(line.title or line.text)
+    if found is None:
+        return 0, line.text
+    digits = _DIGITS.search(found["number"] or "")
+    return int(digits[0]) if digits else 0, (found["bold"] or "") + found["rest"]

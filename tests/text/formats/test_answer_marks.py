@@ -1,0 +1,71 @@
+"""Documents that mark the answers alone: the question is what stands above each mark, with a question mark or without."""
+
+from pathlib import Path
+
+import pytest
+
+from qwen_pipeline.text.formats.content import Content
+from qwen_pipeline.text.formats.row import Found
+from qwen_pipeline.text.raw_file import RawFile
+from qwen_pipeline.text.read_files import read_rows
+
+EXPECTED = [("如何注册", "打开官网。", 0), ("忘记密码怎么处理？", "点击找回。", 0), ("支付方式", "现金。", 0)]
+
+
+def pairs(folder: Path, text: str) -> list[tuple[str, str, int]]:
+    path = folder / "faq.txt"
+    path.write_text(text, encoding="utf-8")
+    rows = list(read_rows(Content(RawFile(path.name, path, path.stat().st_size))))
+    assert all(isinstance(row, Found) for row in rows)
+    return [(row.messages[0][1], row.messages[1][1], row.line) for row in rows if isinstance(row, Found)]
+
+
+@pytest.mark.parametrize("number", ["{}、", "{}. ", "({})", "第{}题 ", "", "第{}题：", "**{}. "])
+@pytest.mark.parametrize("gap", ["\n", "\n\n"])
+@pytest.mark.parametrize("mark", ["答：", "答案：", "Answer: "])
+def test_the_line_above_an_answers_mark_is_the_question(tmp_path, number, gap, mark):
+    bold = "**" if number.startswith("**") else ""
+    entries = [
+        f"{number.format(at)}{question}{bold}{gap}{mark}{answer}\n"
+        for at, (question, answer, _) in enumerate(EXPECTED, 1)
+    ]
+    found = pairs(tmp_path, "\n".join(entries))
+    assert [(question, answer) for question, answer, _ in found] == [two[:2] for two in EXPECTED]
+    assert [line for *_, line in found] == [1, 3 + len(gap), 5 + 2 * len(gap)]
+
+
+def test_a_list_in_an_answer_is_none_of_the_questions(tmp_path):
+    text = "1. 如何注册\n答：步骤：\n1. 打开\n2. 填写\n2. 如何注销\n答：两步：\n1. 申请\n2. 等待\n3. 密码呢\n答：找回。\n"
+    assert pairs(tmp_path, text) == [
+        ("如何注册", "步骤：\n1. 打开\n2. 填写", 1),
+        ("如何注销", "两步：\n1. 申请\n2. 等待", 5),
+        ("密码呢", "找回。", 9),
+    ]
+
+
+def test_options_and_points_belong_to_the_question(tmp_path):
+    text = "1. 哪个是水果（ ）\n\nA. 石头\nB. 苹果\n答案：B\n\n2. 简述：\n1) 栈\n2) 队列\n答：略。\n"
+    assert pairs(tmp_path, text) == [
+        ("哪个是水果（ ）\n\nA. 石头\nB. 苹果", "B", 1),
+        ("简述：\n1) 栈\n2) 队列", "略。", 7),
+    ]
+
+
+def test_numbers_begin_again_in_every_section(tmp_path):
+    text = "一、账号\n\n1、如何注册\n答：打开。\n\n2、如何注销\n答：申请。\n\n二、支付\n\n1、如何付款\n答：刷卡。\n"
+    assert [question for question, *_ in pairs(tmp_path, text)] == ["如何注册", "如何注销", "如何付款"]
+
+
+def test_a_sections_title_in_plain_text_is_no_part_of_the_answer_before_it(tmp_path):
+    text = "一、账号\n\nQ1：如何注册\nA1：打开。\n\n二、支付问题\n\nQ2：如何付款\nA2：刷卡。\n\n（三）其他\n"
+    assert pairs(tmp_path, text) == [("如何注册", "打开。", 3), ("如何付款", "刷卡。", 8)]
+
+
+def test_the_last_item_of_a_list_is_no_sections_title(tmp_path):
+    text = "Q1：分几步\nA1：两步：\n\n一、准备\n\n二、安装\n\nQ2：然后\nA2：完成。\n"
+    assert pairs(tmp_path, text)[0][1] == "两步：\n\n一、准备\n\n二、安装"
+
+
+def test_a_break_in_a_tables_cell_is_a_line_break_but_in_code_it_is_text(tmp_path):
+    text = "| 问题 | 答案 |\n|---|---|\n| 如何注册 | 打开<br>填写 |\n| 换行呢 | 用 `<br>` |\n"
+    assert pairs(tmp_path, text) == [("如何注册", "打开\n填写", 3), ("换行呢", "用 `<br>`", 4)]
