@@ -121,3 +121,37 @@ def test_what_can_be_read_wrongly_without_loss_comes_back(text, read):
 def test_any_text_is_taken(text):
     repaired = repair_mojibake(text)
     assert repaired.steps or repaired.text == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Wie kann ich meine Bestellung innerhalb der üblichen Frist ohne Angabe von Gründen zurückgeben?",
+        "It’s fine. The quick brown fox jumps over the lazy dog and then some more text follows here.",
+        "Votre facture est disponible à la rubrique « Mes commandes » de votre espace client.",
+    ],
+)
+def test_a_few_spoiled_letters_in_long_western_text_are_repaired(text):
+    assert repair_mojibake(spoil(text, [("utf-8", "latin-1")])).text == text
+    try:
+        spoiled = spoil(text, [("utf-8", "cp1252")])
+    except UnicodeError:
+        return
+    assert repair_mojibake(spoiled).text == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Why does zurÃ¼ck stand there? The encoding of the page is wrong, and nobody has told the server about it.",
+        "Why do I see Ã© in the middle of the page where the author of the text surely wrote an e with an accent?",
+        "The distance is 2.4 Å±0.1 in all of the samples that were measured in the second half of the experiment.",
+    ],
+)
+def test_a_text_about_mojibake_and_signs_behind_a_letter_are_left_alone(text):
+    assert repair_mojibake(text).steps == ()
+
+
+def test_korean_read_as_western_letters_comes_back():
+    text = "비밀번호를 잊어버렸어요. 어떻게 하죠?"
+    assert repair_mojibake(spoil(text, [("euc_kr", "latin-1")])).text == text

@@ -33,6 +33,15 @@ _LEADS = "".join(
 _AS_GBK = re.compile(f"[{_LEADS}]")
 _AS_WESTERN = re.compile("[\xc2-\xf4][\x80-\xbf\u0152-\u0192\u02c6\u02dc\u2013-\u2122 ]|[\x81-\xff]{4}")
 
+# UTF-8 read as Western letters inside a word, as in ``zurÃ¼ck`` and ``lâ€™article``: no right word looks like that.
+_TRAIL = "[\x80-\xbf\u0152-\u0192\u02c6\u02dc\u2013-\u2122]"
+_SEQUENCE = rf"(?:[\xc2-\xdf]{_TRAIL}|\xe2{_TRAIL}{{2}})"
+_IN_WORD = re.compile(rf"(?<=[A-Za-z]){_SEQUENCE}|{_SEQUENCE}(?=[A-Za-z])|(?:{_SEQUENCE}[^\xc2-\xf4]{{0,200}}){{3}}")
+_ABOUT_ENCODING = re.compile(
+    r"encod|decod|charset|utf-?8|unicode|mojibake|garbled|latin-?1|iso-?8859|cp-?125|windows-125|kodier|umlaut|乱码|编码|亂碼|編碼|文字化け",
+    re.IGNORECASE,
+)
+
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")  # two code units each
 _WESTERN, _GBK = 1, 2
 
@@ -127,11 +136,13 @@ def _take_back(text: str) -> tuple[str, tuple[str, ...]] | None:
     once: list[_Try] = [(found, (reading,)) for reading in possible for found in reading.take_back(text)]
     twice = list(_taken_further(text, once, WRONG_READINGS))
     western = [(found, taken) for found, taken in twice if set(taken) <= set(WESTERN_READINGS)]
+    in_word = _IN_WORD.search(text) is not None and not _ABOUT_ENCODING.search(text)
     for found, readings in (*once, *twice, *_taken_further(text, western, WESTERN_READINGS)):
         if not _is_credible(found, readings[-1]):
             continue
         cost = _price(found) + _BITS_FOR_ANOTHER * (len(readings) - 1)
-        if cost < best_price and price - cost >= max(_LEAST_BITS, readings[-1].least_share * price):
+        least_share = 0.0 if in_word and set(readings) <= set(WESTERN_READINGS) else readings[-1].least_share
+        if cost < best_price and price - cost >= max(_LEAST_BITS, least_share * price):
             best, best_price, best_steps = found, cost, tuple(reading.name for reading in readings)
     return (best, best_steps) if best_steps else None
 

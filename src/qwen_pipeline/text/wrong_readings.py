@@ -53,6 +53,8 @@ WRONG_READINGS = (
     WrongReading("cp1252", "big5"),
     WrongReading("latin-1", "shift_jis"),
     WrongReading("cp1252", "shift_jis"),
+    WrongReading("latin-1", "euc_kr"),
+    WrongReading("cp1252", "euc_kr"),
     WrongReading("latin-1", "cp1251"),
     WrongReading("cp1252", "cp1251"),
     WrongReading("big5", "utf-8", least_different=4),

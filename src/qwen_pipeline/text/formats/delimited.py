@@ -8,6 +8,7 @@ from typing import Any
 
 from qwen_pipeline.text.formats.content import Content
 from qwen_pipeline.text.formats.json_lines import begins_like_json
+from qwen_pipeline.text.formats.pipe_table import has_pipe_table
 from qwen_pipeline.text.formats.records import is_record, map_fields, row_of_record
 from qwen_pipeline.text.formats.registry import adapter
 from qwen_pipeline.text.formats.row import Row, refuse
@@ -77,7 +78,7 @@ def read_delimited(content: Content) -> Iterator[Row] | None:
     )
     named = content.suffix in _SUFFIXES
     known = len(layout.header) > 1 and is_record(layout.header, content.column_map)
-    if named or known:
+    if named or (known and not has_pipe_table(head)):
         return _read(content, layout)
     if content.suffix == ".txt" and _is_pairs_by_tab(head):
         return _read(content, _Layout("\t", ["question", "answer"], 0, headed=False))
