@@ -36,7 +36,9 @@ _AS_WESTERN = re.compile("[\xc2-\xf4][\x80-\xbf\u0152-\u0192\u02c6\u02dc\u2013-\
 # UTF-8 read as Western letters inside a word, as in ``zurÃ¼ck`` and ``lâ€™article``: no right word looks like that.
 _TRAIL = "[\x80-\xbf\u0152-\u0192\u02c6\u02dc\u2013-\u2122]"
 _SEQUENCE = rf"(?:[\xc2-\xdf]{_TRAIL}|\xe2{_TRAIL}{{2}})"
-_IN_WORD = re.compile(rf"(?<=[A-Za-z]){_SEQUENCE}|{_SEQUENCE}(?=[A-Za-z])|(?:{_SEQUENCE}[^\xc2-\xf4]{{0,200}}){{3}}")
+_IN_WORD = re.compile(
+    rf"(?<=[A-Za-z]){_SEQUENCE}|{_SEQUENCE}(?=[A-Za-z])|(?:{_SEQUENCE}[^\xc2-\xf4]{{0,200}}){{3}}"
+)
 _ABOUT_ENCODING = re.compile(
     r"encod|decod|charset|utf-?8|unicode|mojibake|garbled|latin-?1|iso-?8859|cp-?125|windows-125|kodier|umlaut|乱码|编码|亂碼|編碼|文字化け",
     re.IGNORECASE,

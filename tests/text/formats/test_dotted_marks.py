@@ -57,3 +57,56 @@ def test_an_author_or_an_appendix_in_an_answer_stays_text(tmp_path: Path) -> Non
 )
 def test_prose_with_initials_or_sections_has_no_pairs(tmp_path: Path, text: str) -> None:
     assert pairs(tmp_path, text, "notes.txt") == []
+
+
+@pytest.mark.parametrize(
+    ("asks", "answers"),
+    [
+        ("Q{}　", "A{}　"),
+        ("Q{} ", "A{} "),
+        ("Ｑ．", "Ａ．"),
+        ("Q．", "A．"),
+        ("F: ", "A: "),
+        ("Q : ", "R : "),
+        ("P{}: ", "R{}: "),
+        ("В: ", "О: "),
+        ("S: ", "C: "),
+        ("س{}: ", "ج{}: "),
+        ("문: ", "답: "),
+        ("Soru {}: ", "Cevap {}: "),
+        ("Câu hỏi {}: ", "Trả lời: "),
+        ("Hỏi: ", "Đáp: "),
+        ("คำถาม: ", "คำตอบ: "),
+        ("السؤال: ", "الجواب: "),
+        ("प्रश्न {}: ", "उत्तर {}: "),
+        ("■Q：", "□A："),
+        ("◆问：", "◇答："),
+        ("标准问题：", "标准答案："),
+        ("题目{}：", "参考答案："),
+        ("第{}题 ", "答案："),
+    ],
+)
+def test_marks_of_other_languages_and_without_a_sign(tmp_path: Path, asks: str, answers: str) -> None:
+    text = "\n\n".join(
+        f"{asks.format(at)}{question}\n{answers.format(at)}{answer}"
+        for at, (question, answer) in enumerate(EXPECTED, 1)
+    )
+    assert pairs(tmp_path, text) == EXPECTED
+
+
+def test_marks_may_touch_chinese(tmp_path: Path) -> None:
+    text = "Q1如何注册\nA1打开官网。\nQ2如何退款\nA2联系客服。\n"
+    assert pairs(tmp_path, text) == [("如何注册", "打开官网。"), ("如何退款", "联系客服。")]
+
+
+def test_paper_and_quarters_are_no_marks(tmp_path: Path) -> None:
+    text = "Q1 用什么纸\nA1 如下：\nA4 纸即可。\nQ3 以后用 A3 纸。\nQ2 何时\nA2 明天。\n"
+    assert pairs(tmp_path, text) == [
+        ("用什么纸", "如下：\nA4 纸即可。\nQ3 以后用 A3 纸。"),
+        ("何时", "明天。"),
+    ]
+
+
+def test_drives_are_no_answers(tmp_path: Path) -> None:
+    text = "Q: Which drives?\nA: Two:\nS: the share\nC: the system\n\nQ: More?\nA: No.\nS: x\n"
+    assert pairs(tmp_path, text)[0] == ("Which drives?", "Two:\nS: the share\nC: the system")

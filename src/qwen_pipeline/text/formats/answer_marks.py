@@ -14,7 +14,7 @@ from qwen_pipeline.text.formats.question_lines import NUMBER
 _CHINESE = "一二三四五六七八九十"
 _ITEM = re.compile(
     rf"[{EDGES}]*(?P<bold>\*\*|__)?[{EDGES}]*(?P<number>第[0-9{_CHINESE}]{{1,4}}题[.．、:：]?|[（(][{_CHINESE}]{{1,3}}[)）]|{NUMBER})?"
-    rf"[{EDGES}]*(?P<rest>\S.*)",
+    rf"[{EDGES}]*(?:记者(?:提?问)?[:：][{EDGES}]*)?(?P<rest>\S.*)",
     re.DOTALL,
 )
 _OPTION = re.compile(rf"[{EDGES}]*[（(]?[A-Ha-h][)）.．、:：]")

@@ -17,7 +17,9 @@ _SECTION = re.compile(
 )
 _WRAPPED = re.compile(r"(\*\*|__)(.+)\1", re.DOTALL)
 _ANCHOR = re.compile(r"<a\s+(?:id|name)=[^>]*>\s*</a>|\{#[^}]*\}", re.IGNORECASE)
-ANSWER_MARK = re.compile(r"\A(?:\*\*)?(?:答案|回答|答|A|Answer)\s*[:：](?:\*\*)?\s*")
+ANSWER_MARK = re.compile(
+    r"\A(?:\*\*)?(?:参考答案|标准答案|正确答案|答案|解答|回答|答|A|Answer)\s*[:：](?:\*\*)?\s*"
+)
 
 
 def tidy_question(text: str) -> str:

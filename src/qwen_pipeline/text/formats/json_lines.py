@@ -3,11 +3,13 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import orjson
 
+from qwen_pipeline.text.formats.answer_lists import are_texts
 from qwen_pipeline.text.formats.content import LONGEST_LINE, Content
 from qwen_pipeline.text.formats.json_broken import drop_trailing_commas
 from qwen_pipeline.text.formats.json_values import BadValue, Value, iterate_values
@@ -21,6 +23,8 @@ _SUFFIXES = (".jsonl", ".json", ".ndjson", ".jsonlines", ".geojson")
 LONGEST_TO_PARSE_TWICE = 20_000
 MOST_MISSES = 8
 LONGEST_GAP = 2000  # characters between two texts of one row, such as names and numbers
+_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
+_TEXTS = re.compile(r'\[\s*"(?:[^"\\]|\\.)*"(?:\s*,\s*"(?:[^"\\]|\\.)*")+\s*\]')
 _OPENING = re.compile(r"\s*(?:(?://|#)[^\n]*\n\s*)*(?:\{\s*[\"'}]|\{\s*$|\[\s*[\[{\"\]]|\[\s*$)")
 
 
@@ -75,18 +79,30 @@ def _first_line_is_object(head: str) -> bool:
         second = lines[1].strip(" \ufeff\t") if len(lines) > 1 else ""
         opens = first.endswith(("[", "{", ",", ":")) or '"' not in first[1:]
         return first[0] == "{" and second.startswith("{") and not opens
+    if are_texts(value) and _are_said_in_turn(head):
+        return True
     return is_one_row(value) if isinstance(value, list) else len(lines) > 1 and isinstance(value, dict)
+
+
+def _are_said_in_turn(head: str) -> bool:
+    """Whether the lists of texts are of several lengths, as conversations are (LCCC); rows of a table are all of one."""
+    return len({len(_TEXT.findall(found[0])) for found in _TEXTS.finditer(head)}) > 1
+
+
+def _as_turns(value: Any, in_turn: bool) -> Any:
+    return {"messages": value} if in_turn and are_texts(value) and len(value) > 1 else value
 
 
 def _read_lines(content: Content) -> Iterator[Row]:
     """One object a line; a broken line is reported and the next one goes on."""
     broken = 0
+    in_turn = _are_said_in_turn(content.first_text[:20_000])
     for line in content.lines():
         text = line.text.strip(" \ufeff\t\u00a0\x00")
         if not text or line.number == broken:
             continue
         try:
-            value = _loads(text)
+            value = _as_turns(_loads(text), in_turn)
         except (ValueError, RecursionError) as error:
             broken = line.number
             detail = f"no valid JSON: {str(error)[:120]}"
@@ -110,12 +126,13 @@ def _loads(text: str) -> Any:
 def _read_values(content: Content) -> Iterator[Row]:
     """Values one after another or inside one array, over any number of lines."""
     count = 0
+    in_turn = _are_said_in_turn(content.first_text[:20_000])
     for value in iterate_values(content.pieces(), partial(_holds_rows, content)):
         count += 1
         if isinstance(value, BadValue):
             yield refuse(value.line, RejectReason.MALFORMED_ROW, value.detail, value.text)
         else:
-            yield from _rows_of_value(value, content)
+            yield from _rows_of_value(replace(value, value=_as_turns(value.value, in_turn)), content)
     if not count:
         yield refuse(1, RejectReason.EMPTY_FILE, "the array is empty")
 

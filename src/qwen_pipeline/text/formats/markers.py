@@ -10,14 +10,15 @@ from qwen_pipeline.text.formats.row import Found, Row, refuse
 from qwen_pipeline.text.schema import RejectReason
 
 _Q_WORDS = (
-    r"Questions?|Ques|Q|Ｑ|ｑ|问题|提问[者人]|提问|问|問題|質問|問|题目|題目|질문|第[0-9０-９一二三四五六七八九十百]{1,4}[问題题問]"
-    r"|Frage|Вопрос|Pregunta|Pergunta|Domanda"
+    r"Questions?|Ques|Q|Ｑ|ｑ|标准问题|标准问|问题|提问[者人]|提问|问|問題|質問|問|题目|題目|질문|第[0-9０-９一二三四五六七八九十百]{1,4}[问題题問]"
+    r"|Frage|Вопрос|Pregunta|Pergunta|Domanda|Soru|Câu[ ]hỏi|Câu|Hỏi|คำถาม|ถาม|السؤال|سؤال|प्रश्न"
 )
-_FOREIGN_ANSWERS = r"Antwort|Ответ|Respuesta|Resposta|Risposta|Réponse"
-_A_WORDS = rf"Answers?|Ans|A|Ａ|ａ|答案|解答|回答[者人]|回答|回复|答复|답변|答|{_FOREIGN_ANSWERS}"
+_FOREIGN_ANSWERS = r"Antwort|Ответ|Respuesta|Resposta|Risposta|Réponse|Cevap|Yanıt|Trả[ ]lời|Đáp[ ]án|Đáp|คำตอบ|ตอบ|الجواب|الإجابة|جواب|उत्तर"
+_A_WORDS = rf"Answers?|Ans|A|Ａ|ａ|参考答案|标准答案|正确答案|答案|解答|回答[者人]|回答|回复|答复|답변|答|{_FOREIGN_ANSWERS}"
+_BULLETS = "■□▪●○◆◇▲△▼▽★☆▶►➤※◎"
 _NUMBER = r"[0-9０-９]{1,9}(?:[.\-][0-9]{1,3})?|[一二三四五六七八九十百]{1,4}|[（(][0-9]{1,4}[)）]"
 _MARK = re.compile(
-    rf"[\s{EDGES}]*(?P<list>(?:[-*+•]|[0-9]{{1,4}}[.)、．])[ \t\u3000]+)?(?P<open>\*\*|__|\*|【|\[)?[ \t\u3000]*"
+    rf"[\s{EDGES}]*(?P<list>(?:[-*+•]|[0-9]{{1,4}}[.)、．])[ \t\u3000]+|[{_BULLETS}]+[ \t\u3000]*)?(?P<open>\*\*|__|\*|【|\[)?[ \t\u3000]*"
     rf"(?:(?P<q>{_Q_WORDS})|(?P<a>{_A_WORDS}))"
     rf"[ \t\u3000.#№\-]*(?P<number>{_NUMBER})?[ \t\u3000]*(?P<close1>\*\*|__|\*|】|\])?[ \t\u3000]*"
     r"(?P<sep>[:：.．、)）,，|]|[-–—](?=\s)|(?=\s)|(?<=[】\]])|$)[ \t\u3000]*(?P<close2>\*\*(?=\s)|\*\*$)?(?P<rest>.*)",
@@ -28,8 +29,8 @@ _INLINE_ANSWER = re.compile(
     re.IGNORECASE,
 )
 _MARK_EDGES, _MARK_LETTERS = (
-    EDGES + "#*_-+•>0123456789.)、．【[",
-    "QqAaＱｑＡａ问提問質答解回题題第질답DdFfPpRrВвОо",
+    EDGES + "#*_-+•>0123456789.)、．【[" + _BULLETS,
+    "QqAaＱｑＡａ问提問質答解回题題第标参正질답DdFfPpRrВвОоSsCcYyHhTtĐđคถตاسجपउ",
 )
 _MAY_BEGIN = frozenset(_MARK_EDGES + _MARK_LETTERS)
 _MAY_MARK = re.compile(rf"[{re.escape(_MARK_EDGES)}]{{0,39}}[{_MARK_LETTERS}]")
@@ -68,6 +69,8 @@ def _is_separated(found: re.Match[str], line: MarkedLine) -> bool:
     """A colon always separates; a stop needs a number; nothing at all needs a heading or a bold mark too."""
     separator, number, rest = found["sep"], found["number"], found["rest"]
     long_word = len(found["q"] or found["a"]) > 1
+    if (found["q"] or "").startswith("第") and separator == "":
+        return True  # 第1题 …
     if separator in (":", "："):
         return True
     if separator:

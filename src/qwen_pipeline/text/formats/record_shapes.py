@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from qwen_pipeline.text.formats.answer_lists import are_texts
 from qwen_pipeline.text.formats.multiple_choice import OPTIONS, with_options
 from qwen_pipeline.text.formats.transcript import turns_of_transcript
 from qwen_pipeline.text.formats.turns import role_of
@@ -34,6 +35,8 @@ def plain_record(record: Record) -> Record:
     Knows the tree of a ChatGPT export, pairs of preference (what was chosen is trained) that hold whole conversations or
     the answers to one, transcripts in one text field, and multiple choice. Any other record is returned as it is.
     """
+    if record.keys() == {"id", "data"} and are_texts(record["data"]):
+        return {"messages": record["data"]}  # UltraChat
     if _TELLING.isdisjoint(record):
         return record
     if isinstance(record.get("mapping"), Mapping):

@@ -28,13 +28,17 @@ _TURNS = (
 _QUESTIONS = (
     "question", "instruction", "prompt", "query", "questions", "q", "ask", "user", "human", "problem",
     "问题", "提问", "问", "题目", "指令", "用户", "標題問題", "問題", "質問", "질문", "标准问题", "标准问", "inputs", "text_in",
+    "用户问题", "用户提问", "问题描述", "frage", "вопрос", "pregunta", "pergunta", "domanda", "soru", "câu_hỏi", "คำถาม", "السؤال",
+    "سؤال", "प्रश्न", "customer_question", "user_question", "user_query",
 )  # fmt: skip
 _ANSWERS = (
     "answer", "output", "completion", "response", "answers", "a", "reply", "assistant", "gpt", "bot", "chosen",
     "solution", "target", "回答", "答案", "答", "回复", "答复", "输出", "解答", "助手", "답변", "标准答案", "标准答", "best_answer", "targets",
-    "text_out", "正确答案", "correct_answer", "answerkey", "answer_key",
+    "text_out", "正确答案", "correct_answer", "answerkey", "answer_key", "参考答案", "标准回复", "标准回答", "客服回复", "antwort", "ответ",
+    "respuesta", "resposta", "risposta", "réponse", "reponse", "cevap", "yanıt", "trả_lời", "câu_trả_lời", "คำตอบ", "الجواب",
+    "الإجابة", "جواب", "उत्तर", "agent_response", "reference_answer",
 )  # fmt: skip
-_INPUTS = ("input", "context", "输入", "补充")
+_INPUTS = ("input", "context", "passage", "输入", "补充")
 _SYSTEMS = (
     "system",
     "system_prompt",
@@ -94,8 +98,15 @@ def map_fields(names: list[str], column_map: Mapping[str, str]) -> dict[str, str
         if role not in roles and role and (role not in ranked or rank < ranked[role][0]):
             ranked[role] = (rank, name)
     found = {**{role: name for role, (_, name) in ranked.items()}, **roles}
+    if "answer" not in found and "reasoning" in found and "content" in names:
+        found["answer"] = "content"  # as an API of a thinking model answers
     if "question" not in found and "answer" in found and found.get("input", "").lower() == "input":
         found["question"] = found.pop("input")  # input and output alone are a pair
+    if set(names) == {"content", "summary"}:
+        return {"question": "content", "answer": "summary"}  # AdGen
+    if found.keys().isdisjoint(("question", "messages")) and {"title", "answer"} <= set(names):
+        found["question"] = "title"  # baike_qa, whose questions are longer in ``desc``
+        found |= {"input": "desc"} if "desc" in names else {}
     return found
 
 
@@ -143,7 +154,7 @@ def row_of_record(
     record = plain_record(record)
     names = [str(name) for name in record]
     roles = map_fields(names, column_map)
-    if "answer" in roles and _is_labelled_false(record):
+    if not roles.keys().isdisjoint(("answer", "messages")) and _is_labelled_false(record):
         return refuse(
             line,
             RejectReason.UNDESIRED_ANSWER,
