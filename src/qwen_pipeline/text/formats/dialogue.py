@@ -10,21 +10,23 @@ from qwen_pipeline.text.formats.row import Message, Row
 _SPEAKER = re.compile(
     rf"[{EDGES}]*(?:\*\*)?([^\s:：*][^:：*\n]{{0,30}}?)(?:\*\*)?\s*[:：](?:\*\*)?\s*(.*)", re.DOTALL
 )
+# As chat programs write it before or behind the name, with the text on the same line or under it.
+_TIME = r"(?:[0-9]{4}[-/.年][0-9]{1,2}[-/.月][0-9]{1,2}日?[T, ]*)?[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?"
+_STAMP = re.compile(rf"[{EDGES}]*[\[(（【]?{_TIME}[\])）】]?[,，{EDGES}]*")
+_STAMPED_NAME = re.compile(rf"[{EDGES}]*(\S[^:：\n]{{0,30}}?)(?:[(（<][^()（）<>]{{1,40}}[)）>])?[{EDGES}]*")
+_NAME_BEFORE_STAMP = re.compile(rf"{_STAMPED_NAME.pattern}[\[(（【]?{_TIME}[\])）】]?[{EDGES}]*")
 _KNOWN = {
-    "user": "user",
-    "human": "user",
-    "用户": "user",
-    "assistant": "assistant",
-    "ai": "assistant",
-    "bot": "assistant",
-    "chatgpt": "assistant",
-    "人类": "user",
-    "助手": "assistant",
-    "助理": "assistant",
-    "客户": "user",
-    "客服": "assistant",
+    "user": "user", "human": "user", "用户": "user", "人类": "user", "客户": "user", "顾客": "user", "访客": "user", "患者": "user",
+    "病人": "user", "customer": "user", "patient": "user", "you": "user", "you said": "user", "你说": "user",
+    "assistant": "assistant", "ai": "assistant", "bot": "assistant", "chatgpt": "assistant", "chatgpt said": "assistant",
+    "chatgpt 说": "assistant", "助手": "assistant", "助理": "assistant", "客服": "assistant", "医生": "assistant",
+    "agent": "assistant", "doctor": "assistant",
     "system": "system",
-}
+}  # fmt: skip
+# Titles of ordinary sections too: such a heading begins no turn.
+_SECTIONS = frozenset(
+    ("客户", "顾客", "访客", "患者", "病人", "customer", "patient", "客服", "医生", "agent", "doctor", "system", "ai", "bot")
+)
 
 
 def dialogue_speakers(lines: Iterable[MarkedLine], named: Mapping[str, str]) -> dict[str, str]:
@@ -37,8 +39,8 @@ def dialogue_speakers(lines: Iterable[MarkedLine], named: Mapping[str, str]) -> 
     speakers = {**_KNOWN, **{name.lower(): role for name, role in named.items()}}
     roles = set()
     for line in lines:
-        if not line.fenced and (found := _SPEAKER.match(line.text[:200])):
-            roles.add(speakers.get(found[1].strip().lower(), ""))
+        if (begun := _begin_turn(line, line.text[:200], speakers)) is not None:
+            roles.add(begun[0])
     return speakers if {"user", "assistant"} <= roles else {}
 
 
@@ -47,13 +49,33 @@ def read_dialogue(lines: Iterable[MarkedLine], speakers: Mapping[str, str]) -> I
     turns: list[tuple[str, list[str]]] = []
     first: MarkedLine | None = None
     for line in lines:
-        found = None if line.fenced else _SPEAKER.match(line.text)
-        role = speakers.get(found[1].strip().lower()) if found else None
-        if found and role:
+        begun = _begin_turn(line, line.text, speakers)
+        if begun is not None:
             first = first or line
-            turns.append((role, [found[2]]))
+            turns.append((begun[0], [begun[1]]))
         elif turns:
             turns[-1][1].append(line.text)
     if first is not None:
         tidy: list[Message] = [(role, "\n".join(texts).strip(EDGES + "\n")) for role, texts in turns]
         yield conversation(tidy, first.number, first.offset)
+
+
+def _begin_turn(line: MarkedLine, text: str, speakers: Mapping[str, str]) -> tuple[str, str] | None:
+    """Role and first words of the turn that a line begins; None where it begins none.
+
+    A name has a colon behind it, is a heading, or stands beside the time.
+    """
+    if line.fenced:
+        return None
+    text = line.title or text
+    stamp = _STAMP.match(text)
+    rest = text[stamp.end() :] if stamp else text
+    if (found := _SPEAKER.match(rest)) and (role := speakers.get(found[1].strip().lower())):
+        return role, found[2]
+    if not (line.level or stamp or text[-1:].isdigit() or text[-1:] in "])）】"):
+        return None
+    alone = _STAMPED_NAME.fullmatch(rest) if line.level or stamp else _NAME_BEFORE_STAMP.fullmatch(text)
+    name = alone[1].strip().lower() if alone else ""
+    if line.level and name in _SECTIONS:
+        return None
+    return (speakers[name], "") if name in speakers else None

@@ -1,0 +1,50 @@
+"""Dialogues: a name before a colon, as a heading, or beside the time as chat programs write it."""
+
+from pathlib import Path
+
+import pytest
+
+from qwen_pipeline.text.formats.content import Content
+from qwen_pipeline.text.formats.row import Found
+from qwen_pipeline.text.raw_file import RawFile
+from qwen_pipeline.text.read_files import read_rows
+
+TURNS = [("user", "如何注册"), ("assistant", "打开官网。\n\n很快。"), ("user", "谢谢"), ("assistant", "不客气")]
+
+
+def rows_of(folder: Path, text: str, **options):
+    path = folder / "chat.txt"
+    path.write_text(text, encoding="utf-8")
+    return list(read_rows(Content(RawFile(path.name, path, path.stat().st_size), **options)))
+
+
+@pytest.mark.parametrize(
+    ("user", "assistant"),
+    [
+        ("客户：", "客服："),
+        ("患者：", "医生："),
+        ("**You:**\n", "**ChatGPT:**\n"),
+        ("You said:\n", "ChatGPT said:\n"),
+        ("## User\n\n", "## Assistant\n\n"),
+        ("# User:\n", "# Assistant:\n"),
+        ("[2024-01-02 10:11] 客户：", "[2024-01-02 10:12:01] 客服："),
+        ("2024-01-02 10:11:12 客户(12345)\n", "2024-01-02 10:12:12 客服<a@b.cn>\n"),
+        ("客户 2024/1/2 10:11:12\n", "客服 2024/1/2 10:12:12\n"),
+        ("客户 10:11\n", "客服 10:12\n"),
+    ],
+)
+def test_a_dialogue_of_this_form_is_one_conversation(tmp_path, user, assistant):
+    begin = {"user": user, "assistant": assistant}
+    text = "\n\n".join(begin[role] + said for role, said in TURNS) + "\n"
+    (row,) = rows_of(tmp_path, text)
+    assert list(row.messages) == TURNS
+
+
+def test_names_that_the_user_maps_may_stand_beside_the_time(tmp_path):
+    text = "2024-01-02 10:11:12 张三\n如何注册\n\n2024-01-02 10:12:12 李四\n打开官网。\n"
+    (row,) = rows_of(tmp_path, text, speakers={"张三": "user", "李四": "assistant"})
+    assert list(row.messages) == [("user", "如何注册"), ("assistant", "打开官网。")]
+
+
+def test_sections_about_customers_and_agents_are_no_dialogue(tmp_path):
+    assert not any(isinstance(row, Found) for row in rows_of(tmp_path, "## 客户\n\n名单。\n\n## 客服\n\n电话。\n"))
