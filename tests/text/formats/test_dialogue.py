@@ -9,7 +9,12 @@ from qwen_pipeline.text.formats.row import Found
 from qwen_pipeline.text.raw_file import RawFile
 from qwen_pipeline.text.read_files import read_rows
 
-TURNS = [("user", "如何注册"), ("assistant", "打开官网。\n\n很快。"), ("user", "谢谢"), ("assistant", "不客气")]
+TURNS = [
+    ("user", "如何注册"),
+    ("assistant", "打开官网。\n\n很快。"),
+    ("user", "谢谢"),
+    ("assistant", "不客气"),
+]
 
 
 def rows_of(folder: Path, text: str, **options):
@@ -47,4 +52,6 @@ def test_names_that_the_user_maps_may_stand_beside_the_time(tmp_path):
 
 
 def test_sections_about_customers_and_agents_are_no_dialogue(tmp_path):
-    assert not any(isinstance(row, Found) for row in rows_of(tmp_path, "## 客户\n\n名单。\n\n## 客服\n\n电话。\n"))
+    assert not any(
+        isinstance(row, Found) for row in rows_of(tmp_path, "## 客户\n\n名单。\n\n## 客服\n\n电话。\n")
+    )

@@ -110,3 +110,32 @@ def test_paper_and_quarters_are_no_marks(tmp_path: Path) -> None:
 def test_drives_are_no_answers(tmp_path: Path) -> None:
     text = "Q: Which drives?\nA: Two:\nS: the share\nC: the system\n\nQ: More?\nA: No.\nS: x\n"
     assert pairs(tmp_path, text)[0] == ("Which drives?", "Two:\nS: the share\nC: the system")
+
+
+@pytest.mark.parametrize(
+    ("asks", "answers"),
+    [("第{}问：", "第{}答："), ("Question No. {}: ", "Answer: "), ("问题{}\n", "答案{}\n")],
+)
+def test_numbers_in_a_mark_and_marks_on_lines_of_their_own(tmp_path: Path, asks: str, answers: str) -> None:
+    text = "\n\n".join(
+        f"{asks.format(at)}{question}\n{answers.format(at)}{answer}"
+        for at, (question, answer) in enumerate(EXPECTED, 1)
+    )
+    assert pairs(tmp_path, text) == EXPECTED
+
+
+def test_code_behind_the_first_line_of_an_answer_keeps_all_its_indent(tmp_path: Path) -> None:
+    for indent in ("    ", "\t"):
+        answer = f"So:\n\n{indent}def f():\n{indent}{indent}return 1"
+        assert pairs(tmp_path, f"Q: How?\nA: {answer}\n\nQ: And?\nA: No.\n")[0] == ("How?", answer)
+
+
+@pytest.mark.parametrize("form", ["**{}. {}**\n\n{}", "{}. **{}**\n\n{}"])
+def test_a_bold_line_with_the_next_number_asks_without_a_question_mark(tmp_path: Path, form: str) -> None:
+    expected = [
+        ("What is a?", "It is a.\n\n**Note**\n\nAnd more."),
+        ("Define b", "It is b."),
+        ("What is c?", "It is c."),
+    ]
+    text = "\n\n".join(form.format(at, *pair) for at, pair in enumerate(expected, 1))
+    assert pairs(tmp_path, text + "\n") == expected

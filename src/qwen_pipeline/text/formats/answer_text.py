@@ -54,6 +54,9 @@ def tidy_answer(start: str, lines: list[MarkedLine]) -> str:
         kept.pop()
     text = body_text(kept)
     if start:
+        first = next((line.text for line in kept if not line.blank), "")
+        if first.startswith(("    ", "\t")) and text:  # code keeps the indent of its first line too
+            text = first[: len(first) - len(first.lstrip(EDGES))] + text
         gap = "\n" * (1 + next((at for at, line in enumerate(kept) if not line.blank), 0))
         text = f"{start}{gap}{text}" if text else start
     return _unfold(text).strip(EDGES + "\n\r")

@@ -25,7 +25,22 @@ _KNOWN = {
 }  # fmt: skip
 # Titles of ordinary sections too: such a heading begins no turn.
 _SECTIONS = frozenset(
-    ("客户", "顾客", "访客", "患者", "病人", "customer", "patient", "客服", "医生", "agent", "doctor", "system", "ai", "bot")
+    (
+        "客户",
+        "顾客",
+        "访客",
+        "患者",
+        "病人",
+        "customer",
+        "patient",
+        "客服",
+        "医生",
+        "agent",
+        "doctor",
+        "system",
+        "ai",
+        "bot",
+    )
 )
 
 

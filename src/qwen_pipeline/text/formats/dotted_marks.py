@@ -6,6 +6,7 @@ answer's mark counts only right after a question.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
@@ -16,7 +17,7 @@ Rewrite = Callable[[Iterable[MarkedLine]], Iterator[MarkedLine]]
 _BEFORE = rf"(?P<before>[{EDGES}]*(?:[-*+][ \t]+)?(?:\*\*|__)?)"
 _MARK = re.compile(
     rf"{_BEFORE}(?P<letter>[QAＱＡ])(?:[.．][ \t]?(?P<number>[0-9]{{1,4}})[.:)]?(?=[\s*_])|\.(?=[\s*_])|．"
-    r"|(?P<bare>[0-9]{1,4})(?:[ \t\u3000]+(?=[^\s:：.．、)）\-–—])|(?=[\u3040-\u30ff\u4e00-\u9fff])))"
+    r"|(?P<bare>[0-9]{1,9})(?:[ \t\u3000]+(?=[^\s:：.．、)）\-–—])|(?=[\u3040-\u30ff\u4e00-\u9fff])))"
 )
 _OPTION = re.compile(rf"[{EDGES}]*B[.．)、:：]\s?")
 _LETTERS = (
@@ -28,6 +29,9 @@ _LETTERS = (
     "سج",
     "문답",
 )  # French, German, Romance, Russian, Turkish, Arabic, Korean
+_LETTER = re.compile(
+    rf"{_BEFORE}(?P<letter>[{''.join(_LETTERS)}])[ \t]?(?P<number>[0-9]{{1,4}})?[ \t\u00a0\u202f]*[:：]"
+)
 _LEAST_ANSWERED = 0.5
 _LEAST_PAIRS, _LEAST_OF_LETTERS = 2, 0.8
 
@@ -83,28 +87,28 @@ def _counts(found: re.Match[str], is_asked: bool, last: str, plain_answers: bool
 
 def _letters(head: list[MarkedLine]) -> Rewrite | None:
     """The same for pairs of letters of other languages, where both are about as many and neither is known as it stands."""
-    questions, answers = count_markers(head)
-    for letters in _LETTERS:
-        if (questions and letters[0] != "Q") or (answers and letters[1] != "A"):
-            continue
-        mark = re.compile(
-            rf"{_BEFORE}(?P<letter>[{letters}])[ \t]?(?P<number>[0-9]{{1,4}})?[ \t\u00a0\u202f]*[:：]"
-        )
-        begun = [found["letter"] for line in head if not line.fenced and (found := mark.match(line.text))]
-        asked, answered = (begun.count(letter) for letter in letters)
+    begun = [
+        found["letter"]
+        for line in head
+        if (":" in line.text or "：" in line.text) and not line.fenced and (found := _LETTER.match(line.text))
+    ]
+    counts = Counter(begun)
+    for first, second in (tuple(letters) for letters in _LETTERS):
+        asked, answered = counts[first], counts[second]
         least = max(_LEAST_PAIRS, _LEAST_OF_LETTERS * asked)
-        if begun and begun[0] == letters[0] and asked >= _LEAST_PAIRS and answered >= least:
-            return partial(_with_known_letters, mark, letters[0])
+        if asked < _LEAST_PAIRS or answered < least or begun.index(first) > begun.index(second):
+            continue
+        questions, answers = count_markers(head)
+        if not (questions and first != "Q") and not (answers and second != "A"):
+            return partial(_with_known_letters, first, second)
     return None
 
 
-def _with_known_letters(
-    mark: re.Pattern[str], first: str, lines: Iterable[MarkedLine]
-) -> Iterator[MarkedLine]:
+def _with_known_letters(first: str, second: str, lines: Iterable[MarkedLine]) -> Iterator[MarkedLine]:
     is_asked = False
     for line in lines:
-        found = None if line.fenced or line.level else mark.match(line.text)
-        if found and (found["letter"] == first or is_asked):
+        found = None if line.fenced or line.level else _LETTER.match(line.text)
+        if found and (found["letter"] == first or (found["letter"] == second and is_asked)):
             is_asked = found["letter"] == first
             known = f"{found['before']}{'Q' if is_asked else 'A'}{found['number'] or ''}:"
             line = line._replace(text=known + line.text[found.end() :])

@@ -14,13 +14,16 @@ _Q_WORDS = (
     r"|Frage|Вопрос|Pregunta|Pergunta|Domanda|Soru|Câu[ ]hỏi|Câu|Hỏi|คำถาม|ถาม|السؤال|سؤال|प्रश्न"
 )
 _FOREIGN_ANSWERS = r"Antwort|Ответ|Respuesta|Resposta|Risposta|Réponse|Cevap|Yanıt|Trả[ ]lời|Đáp[ ]án|Đáp|คำตอบ|ตอบ|الجواب|الإجابة|جواب|उत्तर"
-_A_WORDS = rf"Answers?|Ans|A|Ａ|ａ|参考答案|标准答案|正确答案|答案|解答|回答[者人]|回答|回复|答复|답변|答|{_FOREIGN_ANSWERS}"
+_A_WORDS = (
+    r"Answers?|Ans|A|Ａ|ａ|第[0-9０-９一二三四五六七八九十百]{1,4}答"
+    rf"|参考答案|标准答案|正确答案|答案|解答|回答[者人]|回答|回复|答复|답변|答|{_FOREIGN_ANSWERS}"
+)
 _BULLETS = "■□▪●○◆◇▲△▼▽★☆▶►➤※◎"
 _NUMBER = r"[0-9０-９]{1,9}(?:[.\-][0-9]{1,3})?|[一二三四五六七八九十百]{1,4}|[（(][0-9]{1,4}[)）]"
 _MARK = re.compile(
     rf"[\s{EDGES}]*(?P<list>(?:[-*+•]|[0-9]{{1,4}}[.)、．])[ \t\u3000]+|[{_BULLETS}]+[ \t\u3000]*)?(?P<open>\*\*|__|\*|【|\[)?[ \t\u3000]*"
     rf"(?:(?P<q>{_Q_WORDS})|(?P<a>{_A_WORDS}))"
-    rf"[ \t\u3000.#№\-]*(?P<number>{_NUMBER})?[ \t\u3000]*(?P<close1>\*\*|__|\*|】|\])?[ \t\u3000]*"
+    rf"[ \t\u3000.#№\-]*(?:No\.?[ \t]*(?=[0-9]))?(?P<number>{_NUMBER})?[ \t\u3000]*(?P<close1>\*\*|__|\*|】|\])?[ \t\u3000]*"
     r"(?P<sep>[:：.．、)）,，|]|[-–—](?=\s)|(?=\s)|(?<=[】\]])|$)[ \t\u3000]*(?P<close2>\*\*(?=\s)|\*\*$)?(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )
@@ -30,10 +33,14 @@ _INLINE_ANSWER = re.compile(
 )
 _MARK_EDGES, _MARK_LETTERS = (
     EDGES + "#*_-+•>0123456789.)、．【[" + _BULLETS,
-    "QqAaＱｑＡａ问提問質答解回题題第标参正질답DdFfPpRrВвОоSsCcYyHhTtĐđคถตاسجपउ",
+    "QqAaＱｑＡａ问提問質答解回题題第标参正질답DdFfPpRrВвОоĐđคถตاسجपउ",
 )
-_MAY_BEGIN = frozenset(_MARK_EDGES + _MARK_LETTERS)
-_MAY_MARK = re.compile(rf"[{re.escape(_MARK_EDGES)}]{{0,39}}[{_MARK_LETTERS}]")
+# Words whose first letter begins many lines of English are told by the next letters too.
+_MAY_BEGIN = frozenset(_MARK_EDGES + _MARK_LETTERS + "SsCcYyHhTt")
+_MAY_MARK = re.compile(
+    rf"[{re.escape(_MARK_EDGES)}]{{0,39}}"
+    rf"(?:[{_MARK_LETTERS}]|[Ss][Oo][Rr]|[Cc](?:[Ee][Vv]|[Ââ])|[Yy][Aa][Nn]|[Hh][Ỏỏ]|[Tt][Rr][Ảả])"
+)
 _MOST_UNANSWERED = 2000
 _ASCII_DIGITS = str.maketrans("０１２３４５６７８９", "0123456789")
 
@@ -80,7 +87,7 @@ def _is_separated(found: re.Match[str], line: MarkedLine) -> bool:
     if found["open"] and found["close1"]:
         return bool(number) or not rest.strip() or long_word
     if not rest.strip():
-        return bool(line.level) and (bool(number) or long_word)
+        return (bool(line.level) and (bool(number) or long_word)) or (bool(number) and long_word)
     return bool(number) and bool(line.level) and found.string[found.start("rest") - 1].isspace()
 
 

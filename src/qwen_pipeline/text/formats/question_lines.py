@@ -27,6 +27,10 @@ _BARE = re.compile(
     rf"[{EDGES}]*(?:(?:{NUMBER}\s*)?(?:\*\*|__)\s*(?:{NUMBER}\s*)?(?P<question>[^*\n]{{1,80}})(?:\*\*|__)"
     rf"|{NUMBER}\s*(?P<plain>[^\n]{{1,80}}))\s*$"
 )
+# Among bold lines that ask, one with the next number is a question without a question mark.
+_BOLD_NUMBERED = re.compile(
+    rf"[{EDGES}]*(?P<before>{NUMBER})?\s*(?:\*\*|__)\s*(?P<inside>{NUMBER})?\s*(?P<question>[^*\n]{{1,80}})(?:\*\*|__)\s*$"
+)
 _SHARE_THAT_ASKS = 0.8
 _LEAST_QUESTIONS = 2
 
@@ -61,10 +65,13 @@ def read_question_lines(lines: Iterable[MarkedLine], style: re.Pattern[str]) -> 
         lines: All lines.
         style: What a question line looks like, as `question_style` finds it.
     """
-    question, start, at = "", "", None
+    question, start, at, last = "", "", None, 0
     answer: list[MarkedLine] = []
     for line in lines:
-        found = _find(line, style)
+        found, number = _find(line, style), _bold_number(line)
+        if found is None and number and number[0] == last + 1 and at is not None:
+            found = number[1]
+        last = number[0] if found is not None and number else last
         if found is not None or line.level:
             if at is not None:
                 yield _row(question, at, start, answer)
@@ -83,6 +90,19 @@ def _find(line: MarkedLine, style: re.Pattern[str]) -> re.Match[str] | None:
     if line.fenced or line.level or (style is not _BARE and "?" not in line.text and "？" not in line.text):
         return None
     return style.match(line.text.lstrip(INVISIBLE))
+
+
+def _bold_number(line: MarkedLine) -> tuple[int, re.Match[str]] | None:
+    """The number of a line that is bold as a whole, and what was found; None for any other line."""
+    if line.fenced or line.level or ("**" not in line.text and "__" not in line.text):
+        return None
+    found = _BOLD_NUMBERED.match(line.text.lstrip(INVISIBLE))
+    digits = (
+        re.match(r"\D?([0-9]{1,4})\D*$", (found["before"] or found["inside"] or "").strip())
+        if found
+        else None
+    )
+    return (int(digits[1]), found) if found and digits else None
 
 
 def _row(question: str, at: MarkedLine, start: str, lines: list[MarkedLine]) -> Row:
