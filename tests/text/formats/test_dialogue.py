@@ -55,3 +55,8 @@ def test_sections_about_customers_and_agents_are_no_dialogue(tmp_path):
     assert not any(
         isinstance(row, Found) for row in rows_of(tmp_path, "## 客户\n\n名单。\n\n## 客服\n\n电话。\n")
     )
+
+
+def test_a_talk_quoted_in_an_answer_is_no_dialogue(tmp_path):
+    text = "**1. How to begin?**\n\nCustomer: Hello.\nAgent: Hi.\n\n**2. How to end?**\n\nSay goodbye.\n"
+    assert [row.messages[0][1] for row in rows_of(tmp_path, text)] == ["How to begin?", "How to end?"]

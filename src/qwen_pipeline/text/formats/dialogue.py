@@ -59,6 +59,11 @@ def dialogue_speakers(lines: Iterable[MarkedLine], named: Mapping[str, str]) -> 
     return speakers if {"user", "assistant"} <= roles else {}
 
 
+def anyone_speaks(lines: Iterable[MarkedLine], speakers: Mapping[str, str]) -> bool:
+    """Whether one of the lines begins a turn."""
+    return any(_begin_turn(line, line.text, speakers) is not None for line in lines)
+
+
 def read_dialogue(lines: Iterable[MarkedLine], speakers: Mapping[str, str]) -> Iterator[Row]:
     """The document as one conversation."""
     turns: list[tuple[str, list[str]]] = []

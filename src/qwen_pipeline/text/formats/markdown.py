@@ -8,7 +8,7 @@ from itertools import chain, islice
 
 from qwen_pipeline.text.formats.answer_marks import ask_above_answers
 from qwen_pipeline.text.formats.content import Content
-from qwen_pipeline.text.formats.dialogue import dialogue_speakers, read_dialogue
+from qwen_pipeline.text.formats.dialogue import anyone_speaks, dialogue_speakers, read_dialogue
 from qwen_pipeline.text.formats.dotted_marks import colon_marks
 from qwen_pipeline.text.formats.folded import are_folded_answers, read_folded
 from qwen_pipeline.text.formats.headings import question_level, read_headings
@@ -19,6 +19,7 @@ from qwen_pipeline.text.formats.paragraph_pairs import are_paragraph_pairs, read
 from qwen_pipeline.text.formats.pipe_table import table_reader
 from qwen_pipeline.text.formats.question_lines import (
     count_question_lines,
+    lines_before_questions,
     question_style,
     read_question_lines,
 )
@@ -79,14 +80,15 @@ def _choose_reader(
     level = question_level(head, content.file.name)
     named = bool(content.speakers)  # speakers that the user names come before headings, known ones after
     speakers = dialogue_speakers(head, content.speakers) if named or not level else {}
-    if speakers:
+    style = question_style(head)
+    opens = named or not style or anyone_speaks(lines_before_questions(head, style), speakers)
+    if speakers and opens:  # else a talk is quoted in an answer
         return lambda lines: read_dialogue(lines, speakers)
     if level:
         return lambda lines: read_headings(lines, level)
     if are_folded_answers(head):
         return read_folded
     ask = ask_above_answers(head) if answers and not questions else None
-    style = question_style(head)
     if ask and not (style and count_question_lines(head, style) > answers):
         asked = list(ask(head))
         return lambda lines: read_marked(ask(lines), asked, has_answer_marks=True)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from qwen_pipeline.text.formats.answer_text import ANSWER_MARK, tidy_answer, tidy_question
 from qwen_pipeline.text.formats.headings import looks_like_question
@@ -46,6 +46,11 @@ def question_style(lines: Iterable[MarkedLine]) -> re.Pattern[str] | None:
 def count_question_lines(lines: Iterable[MarkedLine], style: re.Pattern[str]) -> int:
     """How many lines are questions of a style."""
     return sum(_find(line, style) is not None for line in lines)
+
+
+def lines_before_questions(lines: Iterable[MarkedLine], style: re.Pattern[str]) -> Iterator[MarkedLine]:
+    """The lines above the first question of a style."""
+    return takewhile(lambda line: _find(line, style) is None, lines)
 
 
 def _ask_without_mark(lines: list[MarkedLine]) -> bool:
