@@ -68,3 +68,17 @@ def test_a_model_that_does_not_think_has_no_block(tiny_pair: tuple[Any, Any]) ->
     prompt = tokenizer("<|im_start|>assistant\n")["input_ids"]
     answer = read_answer(tokenizer, prompt, tokenizer("Yes.")["input_ids"], 0)
     assert (answer.text, answer.block_closed) == ("Yes.", None)
+
+
+def test_an_answer_ends_where_the_template_ends_it(
+    tiny_pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, tokenizer = tiny_pair
+    monkeypatch.setattr(
+        tokenizer, "chat_template", tokenizer.chat_template.replace("<|im_end|>", "</tool_call>")
+    )
+    asked: list[int] = []
+    generate = model.generate
+    monkeypatch.setattr(model, "generate", lambda **k: asked.append(k["eos_token_id"]) or generate(**k))
+    ask(tiny_pair, QUESTIONS[:1], 1)
+    assert asked == [tokenizer.convert_tokens_to_ids("</tool_call>")]

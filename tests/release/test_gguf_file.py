@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,17 @@ def test_shape_sampling_and_end_of_turn_are_in_the_file(base_folder: Path, tmp_p
     kinds = written.field("tokenizer.ggml.token_type")
     assert kinds[tokenizer.convert_tokens_to_ids("<|im_end|>")] == gguf.TokenType.CONTROL
     assert kinds[tokenizer.convert_tokens_to_ids("<think>")] == gguf.TokenType.USER_DEFINED
+
+
+def test_the_end_of_turn_is_the_one_that_the_template_writes(base_folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(base_folder, tmp_path / "base")
+    template = folder / "chat_template.jinja"
+    template.write_text(template.read_text().replace("<|im_end|>", "</tool_call>"))
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    written = write(folder, tmp_path / "m.gguf", "f16")
+    assert written.field("tokenizer.ggml.eos_token_id") == tokenizer.convert_tokens_to_ids("</tool_call>")
+    assert same_vocabulary(written.field, tokenizer)
 
 
 def test_a_changed_template_is_another_vocabulary(base_folder: Path, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Answers in batches, from the very prompt that was trained on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -9,11 +9,11 @@ import torch
 from rich.progress import track
 
 from qwen_pipeline.chat.messages import Message
-from qwen_pipeline.chat.template import prompt_ids
+from qwen_pipeline.chat.template import end_of_turn, prompt_ids
 from qwen_pipeline.memory.recovery import run_or_split
 from qwen_pipeline.model.dropout import without_dropout
 
-OPEN, CLOSE, END_OF_TURN = "<think>", "</think>", "<|im_end|>"
+OPEN, CLOSE = "<think>", "</think>"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def answer_questions(
     tokenizer: Any,
     conversations: Sequence[Sequence[Message]],
     *,
-    generation: dict[str, Any],
+    generation: Mapping[str, Any],
     batch_size: int,
     seed: int,
 ) -> list[Answer]:
@@ -65,9 +65,8 @@ def answer_questions(
         The answers, in the order of the questions.
     """
     torch.manual_seed(seed)
-    arguments = dict(generation)
-    if not arguments["do_sample"]:
-        arguments |= {"temperature": None, "top_p": None, "top_k": None}
+    arguments = generation_arguments(generation)
+    stop = int(tokenizer.convert_tokens_to_ids(end_of_turn(tokenizer)))
     prompts = [prompt_ids(tokenizer, turns) for turns in conversations]
     order = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
@@ -76,18 +75,30 @@ def answer_questions(
         for batch in track(batches, "generate", transient=True):
             for part in run_or_split(
                 batch,
-                run=lambda numbers: _generate(model, tokenizer, prompts, numbers, arguments),
+                run=lambda numbers: _generate(model, tokenizer, prompts, numbers, arguments, stop),
                 split=_halves,
             ):
                 answers |= part
     return [answers[number] for number in range(len(prompts))]
 
 
+def generation_arguments(generation: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of ``generate``: what only sampling reads is left out without sampling."""
+    arguments = dict(generation)
+    if not arguments["do_sample"]:
+        arguments |= {"temperature": None, "top_p": None, "top_k": None}
+    return arguments
+
+
 def _generate(
-    model: Any, tokenizer: Any, prompts: list[list[int]], numbers: list[int], arguments: dict[str, Any]
+    model: Any,
+    tokenizer: Any,
+    prompts: list[list[int]],
+    numbers: list[int],
+    arguments: dict[str, Any],
+    stop: int,
 ) -> dict[int, Answer]:
     padded = tokenizer.pad({"input_ids": [prompts[n] for n in numbers]}, padding=True, return_tensors="pt")
-    stop = tokenizer.convert_tokens_to_ids(END_OF_TURN)
     out = model.generate(
         **padded.to(model.device),
         **arguments,

@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAn
 
 from qwen_pipeline.chat.messages import prepare_messages
 from qwen_pipeline.chat.template import prompt_ids
+from qwen_pipeline.memory.recovery import release_memory
 from qwen_pipeline.model.device import fast_dtype
 from qwen_pipeline.model.merge import StoredWeights
 from qwen_pipeline.release.gate import Check
@@ -21,7 +22,6 @@ from qwen_pipeline.release.live import (
     ANSWER_TOKENS,
     LiveAnswers,
     answer_greedily,
-    release_memory,
     share_equal,
 )
 from qwen_pipeline.release.llama_client import LlamaClient, is_installed

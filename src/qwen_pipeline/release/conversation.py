@@ -11,6 +11,7 @@ from transformers import StoppingCriteria, StoppingCriteriaList, TextIteratorStr
 from qwen_pipeline.chat.messages import Message
 from qwen_pipeline.chat.template import end_of_turn, prompt_ids
 from qwen_pipeline.errors import EvaluationError
+from qwen_pipeline.evaluation.generation import generation_arguments
 from qwen_pipeline.release.open_model import OpenModel
 
 _EMPTY_BLOCKS = ("<think></think>", "</think>")
@@ -136,14 +137,6 @@ def without_empty_thought(parts: Iterable[str]) -> Iterator[str]:
             held = None
     if held:
         yield _EMPTY_THOUGHT.sub("", held, count=1)
-
-
-def generation_arguments(generation: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of ``generate``: what only sampling reads is left out without sampling."""
-    arguments = dict(generation)
-    if not arguments.get("do_sample"):
-        arguments |= {"temperature": None, "top_p": None, "top_k": None}
-    return arguments
 
 
 def _opens_thought(tokenizer: Any, ids: list[int]) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from gguf import GGUFWriter, TokenType
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
+from qwen_pipeline.chat.template import end_of_turn
 from qwen_pipeline.errors import ExportError
 from qwen_pipeline.model.demo_tokenizer import QWEN_SPLIT
 
@@ -35,7 +36,7 @@ def add_vocabulary(writer: GGUFWriter, tokenizer: Tokenizer, rows: int) -> None:
     writer.add_token_list(tokens)
     writer.add_token_types(kinds)
     writer.add_token_merges(merges)
-    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    end = tokenizer.convert_tokens_to_ids(end_of_turn(tokenizer))
     writer.add_eos_token_id(end)
     writer.add_eot_token_id(end)
     writer.add_pad_token_id(tokenizer.pad_token_id)
@@ -58,7 +59,7 @@ def same_vocabulary(field: Callable[[str], Any], tokenizer: Tokenizer) -> bool:
     return (
         (written, field("tokenizer.ggml.token_type")) == _tokens(content, len(written))
         and field("tokenizer.ggml.merges") == merges
-        and field("tokenizer.ggml.eos_token_id") == tokenizer.convert_tokens_to_ids("<|im_end|>")
+        and field("tokenizer.ggml.eos_token_id") == tokenizer.convert_tokens_to_ids(end_of_turn(tokenizer))
         and field("tokenizer.chat_template") == tokenizer.chat_template
     )
 

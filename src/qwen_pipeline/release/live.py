@@ -1,6 +1,5 @@
 """The live adapter's side of every comparison: its prompts, predictions and greedy answers, taken once."""
 
-import gc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from qwen_pipeline.chat.messages import Message
 from qwen_pipeline.chat.template import end_of_turn, prompt_ids
+from qwen_pipeline.memory.recovery import release_memory
 from qwen_pipeline.model.load import load_quantized_model
 from qwen_pipeline.model.lora import load_adapter
 from qwen_pipeline.model.source import ModelSource
@@ -119,10 +119,3 @@ def share_equal(found: Sequence[Any], wanted: Sequence[Any]) -> float:
     """Share of equal pairs; 1 for none."""
     pairs = list(zip(found, wanted, strict=True))
     return sum(a == b for a, b in pairs) / len(pairs) if pairs else 1.0
-
-
-def release_memory() -> None:
-    """Give back what a closed model held."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
