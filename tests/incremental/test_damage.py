@@ -10,6 +10,8 @@ from kedro.io import DatasetError
 from incremental.toy import Toy
 from qwen_pipeline.commands.failures import explained_by
 from qwen_pipeline.errors import VersionError
+from qwen_pipeline.incremental.ledger import Ledger
+from qwen_pipeline.incremental.seal import SEAL, read_seal
 
 
 def flip_a_byte(path: Path) -> None:
@@ -45,6 +47,20 @@ def test_a_shortened_output_is_noticed_by_status_and_made_again(toy: Toy) -> Non
         "output `refined` is damaged: refined.json has 2 bytes of"
     )
     assert toy.run() == ["refine"]
+
+
+@pytest.mark.parametrize("seal", ['{"digest": "x"}', '{"digest": "x", "files": {"a": 1}}', "[]", "half"])
+def test_a_seal_that_cannot_be_read_is_none(seal: str, tmp_path: Path) -> None:
+    (tmp_path / SEAL).write_text(seal)
+    assert read_seal(tmp_path) is None
+
+
+def test_what_a_kill_left_beside_the_records_is_no_record(toy: Toy) -> None:
+    ledger = Ledger(toy.root / "data/.ledger")
+    node = "refine.refine_texts"
+    (whole,) = (ledger.folder / "records" / node).glob("*.json")
+    whole.rename(whole.with_name(f".partial-1-{whole.name}"))
+    assert ledger.records(node) == []
 
 
 def test_a_changed_byte_is_noticed_by_status_verify(toy: Toy) -> None:

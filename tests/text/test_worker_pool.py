@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 
 from qwen_pipeline.errors import WorkerError
+from qwen_pipeline.text import worker_pool
 from qwen_pipeline.text.worker_pool import map_in_processes
 
 TASKS = [f"{number} + 1" for number in range(20)]
@@ -80,6 +81,13 @@ def test_an_interrupt_ends_the_work_at_once_and_no_process_prints_a_traceback():
 def test_a_process_that_is_killed_is_told_of():
     with pytest.raises(WorkerError, match="clean_workers=1"):
         list(map_in_processes(eval, ["__import__('os')._exit(9)"] * 2, 2))
+
+
+def test_a_process_that_is_killed_within_its_answer_is_told_of(monkeypatch):
+    half = "import os, pickle, sys; sys.stdin.buffer.read(1); os.write(1, pickle.dumps((bytes(9999), None))[:5000])"
+    monkeypatch.setattr(worker_pool, "_COMMAND", half)
+    with pytest.raises(WorkerError, match="clean_workers=1"):
+        list(map_in_processes(eval, ["1"] * 2, 2))
 
 
 def test_a_process_makes_tables_without_pandas():

@@ -34,7 +34,7 @@ class Ledger:
 
     def records(self, node: str) -> list[Record]:
         """A node's records, newest first; a damaged one is passed over."""
-        found = (from_plain(read_json(path)) for path in (self.folder / "records" / node).glob("*.json"))
+        found = (from_plain(read_json(path)) for path in (self.folder / "records" / node).glob("[!.]*.json"))
         return sorted((one for one in found if one), key=lambda one: one.version, reverse=True)
 
     def nodes(self) -> list[str]:
@@ -83,7 +83,7 @@ class Ledger:
             pending.unlink(missing_ok=True)
 
     def attempt(self, node: str) -> dict[str, Any] | None:
-        """What is known of a run of the node that did not end: ``fingerprint``, ``started``, ``seconds``."""
+        """What is known of a run of the node that did not end: ``fingerprint``, ``started``, ``spent``, ``stopped``."""
         content = read_json(self.folder / "attempts" / f"{node}.json")
         return content if isinstance(content, dict) else None
 

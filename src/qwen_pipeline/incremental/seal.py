@@ -56,9 +56,11 @@ def write_seal(folder: Path, seal: Seal) -> None:
 def read_seal(folder: Path) -> Seal | None:
     """The seal of a version; ``None`` where there is none that can be read."""
     found = read_json(folder / SEAL)
-    if not isinstance(found, dict) or "digest" not in found:
+    try:
+        files = {name: (*map(int, values[:3]), str(values[3])) for name, values in found["files"].items()}
+        return Seal(str(found["digest"]), files)
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError):
         return None
-    return Seal(str(found["digest"]), {name: tuple(values) for name, values in found["files"].items()})
 
 
 def damage_of(folder: Path, seal: Seal, verify: bool = False) -> str | None:

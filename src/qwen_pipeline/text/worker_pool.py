@@ -94,7 +94,7 @@ class _Workers:
             worker.stdin.write(pickle.dumps((function, task)))
             worker.stdin.flush()
             result, error = pickle.load(worker.stdout)
-        except (OSError, EOFError) as lost:
+        except (OSError, EOFError, pickle.UnpicklingError) as lost:  # the last: cut off within its answer
             raise WorkerError(
                 f"A process that works on the data ended (exit code {worker.wait()}), perhaps for want of memory: "
                 "set ingest_workers=1, clean_workers=1 and tokenize_workers=1, which need least."
