@@ -1,5 +1,6 @@
 """Two trainings side by side: what differs, by whatever name people give them."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -61,4 +62,14 @@ def test_the_experiment_that_the_user_names_is_the_one_compared(
     with open_training_run(parameters={"lora_r": 16}) as reporter:
         pass
     assert compare_runs("latest", "latest")["runs"][0]["id"] == reporter.run_id
-    assert latest_run_id(tmp_path) == reporter.run_id
+    assert latest_run_id() == reporter.run_id
+
+
+def test_a_look_for_the_latest_training_leaves_no_store_and_no_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert latest_run_id() is None
+    assert "MLFLOW_TRACKING_URI" not in os.environ
+    assert not list(tmp_path.iterdir())

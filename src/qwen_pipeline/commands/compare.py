@@ -1,7 +1,6 @@
 """`kedro compare RUN RUN`: what differs between two trainings."""
 
 import json
-import os
 from typing import Any
 
 import click
@@ -23,10 +22,8 @@ def compare(env: str | None, params: dict[str, Any], first: str, second: str, as
     Example: kedro compare latest~1 latest
     """
     from qwen_pipeline.tracking.compare import compare_runs
-    from qwen_pipeline.tracking.store import default_tracking_uri
 
-    root, _ = read_groups(env, params)  # nothing here depends on them, and a mistake is told as everywhere
-    os.environ.setdefault("MLFLOW_TRACKING_URI", default_tracking_uri(root))
+    read_groups(env, params)  # nothing here depends on them, and a mistake is told as everywhere
     comparison = compare_runs(first, second)
     if as_json:
         click.echo(json.dumps(comparison, ensure_ascii=False, indent=2))

@@ -35,13 +35,13 @@ def prune(
     from qwen_pipeline.incremental.lock import project_lock
     from qwen_pipeline.incremental.prune import plan_prune
     from qwen_pipeline.incremental.prune import prune as remove
-    from qwen_pipeline.incremental.workspace import ledger_folder, project_root
+    from qwen_pipeline.incremental.workspace import ledger_folder
     from qwen_pipeline.tracking.latest import latest_run_id
 
     catalog = open_catalog(env, params)
     names = (name for name in catalog if not name.startswith("params:"))
     datasets = {name: catalog[name] for name in names if hasattr(catalog[name], "versions_folder")}
-    ledger, latest = Ledger(ledger_folder()), latest_run_id(project_root())
+    ledger, latest = Ledger(ledger_folder()), latest_run_id()
     with project_lock(ledger_folder() / "lock"):
         ledger.recover()
         plan = plan_prune(ledger, datasets, keep, {latest} if latest else ())

@@ -1,16 +1,14 @@
 """The latest tracked training, for those who must not remove what it refers to."""
 
-import os
 from pathlib import Path
 
-from qwen_pipeline.tracking.store import default_tracking_uri, experiment_name, open_client
+from qwen_pipeline.tracking.store import SQLITE, experiment_name, open_client, tracking_uri
 
 
-def latest_run_id(project_path: Path) -> str | None:
+def latest_run_id() -> str | None:
     """Id of the newest run of this project; ``None`` where nothing was tracked or the store is out of reach."""
-    local = default_tracking_uri(project_path)
-    asked = os.environ.setdefault("MLFLOW_TRACKING_URI", local)
-    if asked == local and not (project_path / "mlflow.db").is_file():
+    uri = tracking_uri()
+    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file():
         return None
     try:
         client = open_client()

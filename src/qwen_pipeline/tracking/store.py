@@ -10,11 +10,12 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXPERIMENT = "qwen-pipeline"
+SQLITE = "sqlite:///"
 
 
 def default_tracking_uri(project_path: Path) -> str:
     """The store that ``mlflow ui``, typed in the project's root, opens without flags."""
-    return f"sqlite:///{(project_path / 'mlflow.db').resolve().as_posix()}"
+    return f"{SQLITE}{(project_path / 'mlflow.db').resolve().as_posix()}"
 
 
 def tracking_uri() -> str:
@@ -52,8 +53,8 @@ def experiment_id(client: "MlflowClient") -> str:
         return str(found.experiment_id)
     uri = tracking_uri()
     location = None
-    if uri.startswith("sqlite:///"):
-        location = (Path(uri.removeprefix("sqlite:///")).parent / "mlruns").resolve().as_uri()
+    if uri.startswith(SQLITE):
+        location = (Path(uri.removeprefix(SQLITE)).parent / "mlruns").resolve().as_uri()
     try:
         return str(client.create_experiment(name, artifact_location=location))
     except MlflowException:
