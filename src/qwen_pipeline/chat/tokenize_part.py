@@ -15,9 +15,9 @@ from qwen_pipeline.chat.arrow_directory import ROW_SCHEMA, RowBuffer
 from qwen_pipeline.chat.labels import EncodedTurn, LabelRules, RefusedTurn, TurnEncoder, Unusable
 from qwen_pipeline.text.parts import read_stream, remove_part
 from qwen_pipeline.text.schema import REJECT_SCHEMA, excerpt_of
+from qwen_pipeline.text.split import SPLITS
 from qwen_pipeline.text.table_reader import RowGroup, read_group
 
-SPLITS = ("train", "validation", "test")
 ROWS_PER_BATCH = 256  # read at a time
 TOKENS_PER_BATCH = 65_536  # written at a time: a row may be thousands of tokens
 Turns = list[EncodedTurn | RefusedTurn]

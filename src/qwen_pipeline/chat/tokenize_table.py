@@ -10,10 +10,11 @@ from typing import Any
 from qwen_pipeline.chat.account import SplitAccount
 from qwen_pipeline.chat.arrow_directory import ArrowDirectoryWriter
 from qwen_pipeline.chat.labels import LabelRules
-from qwen_pipeline.chat.tokenize_part import SPLITS, TokenizedPart, TokenizerSource, tokenize_part
+from qwen_pipeline.chat.tokenize_part import TokenizedPart, TokenizerSource, tokenize_part
 from qwen_pipeline.errors import NoExamplesError
 from qwen_pipeline.text.parts import map_parts
 from qwen_pipeline.text.schema import REJECT_SCHEMA
+from qwen_pipeline.text.split import SPLITS
 from qwen_pipeline.text.table_reader import RowGroup
 from qwen_pipeline.text.table_writer import TableWriter
 

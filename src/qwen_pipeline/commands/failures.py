@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+from qwen_pipeline.doctor.checks.quantization import INSTALL
 from qwen_pipeline.errors import (
     DataError,
     DiskSpaceError,
@@ -34,7 +35,6 @@ TANGLED = {
 }
 ROOM = "kedro prune --keep 1 removes old versions; save_total_limit=1 and export_formats=adapter write less"
 WINDOWS, ELSEWHERE = r".venv\Scripts\python.exe", ".venv/bin/python"
-PINNED_4_BIT = '-m pip install --force-reinstall accelerate "bitsandbytes>=0.50,<0.51"'
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def _other_model(line: str, found: tuple[str, ...]) -> str:
 
 def _no_four_bits(line: str, found: tuple[str, ...]) -> str:
     python = WINDOWS if platform.system() == "Windows" else ELSEWHERE
-    return f"4-bit loading is not possible ({line}). Install what it needs with: {python} {PINNED_4_BIT}"
+    return f"4-bit loading is not possible ({line}). Install what it needs with: {python} {INSTALL}"
 
 
 def _no_padding(line: str, found: tuple[str, ...]) -> str:

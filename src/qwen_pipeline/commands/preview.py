@@ -8,8 +8,7 @@ import click
 
 from qwen_pipeline.commands.project import one_sentence, read_groups, with_parameters
 from qwen_pipeline.errors import ParameterError
-
-SPLITS = ("train", "validation", "test")
+from qwen_pipeline.text.split import SPLITS
 
 
 @click.command()

@@ -1,7 +1,5 @@
 """Chooses the fastest settings that fit under the cap, within what the user has fixed; else says what would fit."""
 
-from itertools import accumulate
-
 from qwen_pipeline.errors import MemoryPlanError
 from qwen_pipeline.memory.activations import ActivationPolicy
 from qwen_pipeline.memory.measure import GIB
@@ -58,12 +56,11 @@ def _require_fits(planner: Planner, rows: int) -> None:
 
 def _largest_batch(planner: Planner, rows: int) -> int:
     """The largest power of two of rows that fits, below ``rows``; 0 if not even one row does."""
-    candidates = [count for count in accumulate([1] * 16, lambda value, _: value * 2) if count < rows]
-    fitting = 0
-    for count in candidates:
+    fitting, count = 0, 1
+    while count < rows:
         if planner.fastest(planner.request.worst_tokens(count), count) is None:
             break
-        fitting = count
+        fitting, count = count, 2 * count
     return fitting
 
 

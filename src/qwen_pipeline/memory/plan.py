@@ -75,7 +75,7 @@ class MemoryPlan:
         policy: What layers keep.
         parts: Memory at the peak.
         cap: The memory allowed.
-        relative_time: Time per token by the rule above, relative to keeping everything in one large batch.
+        relative_time: Time per token by the rule of `planner`, relative to keeping everything in one large batch.
     """
 
     max_tokens: int

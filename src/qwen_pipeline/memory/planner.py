@@ -92,8 +92,10 @@ class Planner:
                 low = middle + 1
         if low < len(choices):
             return self.plan(tokens, choices[low], max_rows)
+        if not self.request.on_gpu:
+            return None
         offloaded = self.plan(tokens, ActivationPolicy(0, offload=True), max_rows)
-        return offloaded if offloaded.fits and self.request.on_gpu else None
+        return offloaded if offloaded.fits else None
 
     def _choices(self) -> list[ActivationPolicy]:
         """Policies without offloading, from the fastest to the most frugal."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from qwen_pipeline.text.clean_table import CleanTables
 from qwen_pipeline.text.read_files import FileAccount
+from qwen_pipeline.text.split import SPLITS
 
 _SUMMED = ("found", "kept", "duplicates_exact", "duplicates_near", "bytes")
 _COUNTED = ("rejected", "encodings", "notes")
@@ -32,7 +33,7 @@ def data_account(ingested: Mapping[str, Any], tables: CleanTables) -> dict[str, 
             "duplicates_exact": tables.exact[name],
             "duplicates_near": tables.near[name],
         }
-    splits = {split: tables.splits[split] for split in ("train", "validation", "test")}
+    splits = {split: tables.splits[split] for split in SPLITS}
     repairs = dict(sorted(tables.repairs.items()))
     return {"total": {**_total(files.values()), "splits": splits, "repairs": repairs}, "files": files}
 

@@ -21,6 +21,7 @@ import pyarrow as pa
 from qwen_pipeline.text.formats.content import Content
 from qwen_pipeline.text.formats.registry import rows_of
 from qwen_pipeline.text.formats.row import Found, Refused, Row, refuse
+from qwen_pipeline.text.parts import read_stream
 from qwen_pipeline.text.raw_file import RawFile
 from qwen_pipeline.text.schema import EXAMPLE_SCHEMA, REJECT_SCHEMA, RejectReason
 from qwen_pipeline.text.table_writer import ROWS_PER_BATCH, TableWriter
@@ -253,7 +254,6 @@ def _run(
 
 
 def _join(part: Path, table: TableWriter) -> None:
-    with pa.OSFile(str(part), "rb") as source, pa.ipc.open_stream(source) as stream:
-        for batch in stream:
-            table.write_batch(batch)
+    for batch in read_stream(part):
+        table.write_batch(batch)
     part.unlink()

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 
-TRAIN, VALIDATION, TEST = "train", "validation", "test"
+SPLITS = TRAIN, VALIDATION, TEST = "train", "validation", "test"
 HELDOUT_ORDER = (TEST, VALIDATION, TRAIN)
 
 

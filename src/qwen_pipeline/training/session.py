@@ -24,7 +24,7 @@ from qwen_pipeline.tracking.mlflow_run import MlflowReporter, open_training_run
 from qwen_pipeline.training.checkpoint import Checkpoints
 from qwen_pipeline.training.fetch import require_rows, row_lengths
 from qwen_pipeline.training.loop import Trainer
-from qwen_pipeline.training.planning import TrainingPlan, plan_training
+from qwen_pipeline.training.planning import plan_training
 from qwen_pipeline.training.precision import compute_dtype_for
 from qwen_pipeline.training.ranks import require_one_process
 from qwen_pipeline.training.state import TrainingHistory
@@ -85,7 +85,7 @@ def train_tracked(
         adapter = work / "adapter"
         save_adapter(model, adapter, base_model.reference())
         load_tokenizer(base_model).save_pretrained(str(adapter))
-        _log(reporter, report, adapter, work, plan)
+        _log(reporter, report, adapter, work)
     return adapter, report
 
 
@@ -134,9 +134,7 @@ def _load(base_model: ModelSource, parameters: TrainParameters, device: torch.de
     )  # fmt: skip
 
 
-def _log(
-    reporter: MlflowReporter, report: dict[str, Any], adapter: Path, work: Path, plan: TrainingPlan
-) -> None:
+def _log(reporter: MlflowReporter, report: dict[str, Any], adapter: Path, work: Path) -> None:
     reporter.log_directory(adapter, "adapter")
     reporter.log_model(adapter, "adapter", kind="peft")
     reporter.log_document("train_report.json", report)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from qwen_pipeline.doctor.finding import Finding, Inspection, error, ok, warning
 from qwen_pipeline.incremental.content import files_below
+from qwen_pipeline.params.ingest import DEFAULT_DATA_DIR as DEFAULT
 from qwen_pipeline.text.raw_file import RawFile
 from qwen_pipeline.text.read_files import FileAccount, ReadOptions, read_files
 
 ORDER = 65
-DEFAULT = "data/01_raw"
 SAMPLE_FILES = 5
 SAMPLE_BYTES = 256 * 1024  # larger files are judged by their beginning
 SHOWN_CHARACTERS = 30
