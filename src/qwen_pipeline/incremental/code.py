@@ -20,7 +20,7 @@ from qwen_pipeline.incremental.normalise import Normaliser, reachable
 
 LEFT_OUT = ("errors", "tracking", "incremental")
 PARAMETERS = "params"
-LAYOUT = f"1 {sys.version_info[:2]}"  # of the cache: the normal form depends on both
+LAYOUT = f"2 {sys.version_info[:2]}"  # of the cache: the normal form depends on both
 SEARCHING = {"import_module", "iter_modules", "walk_packages", "__import__"}
 NO_DATA = {".py", ".pyc", ".pyi", ".typed", ".so"}
 
@@ -31,7 +31,7 @@ class Module:
 
     Attributes:
         digest: SHA-256 of its normal form.
-        imported: Dotted names that it imports or may import.
+        imported: Dotted names that it imports or may import, those of ``import_module("NAME")`` too.
         searches: Whether it searches folders for modules at run time.
     """
 
@@ -104,7 +104,10 @@ class CodeReader:
     def _next(self, module: Module, name: str, root: Path) -> list[str]:
         names = list(module.imported)
         if module.searches:
-            for package in {name.rpartition(".")[0], *(n for n in names if _is_package(n, root))} - {""}:
+            packages = {one for one in names if _is_package(one, root)}
+            # `from text import formats` names two packages and means the inner one.
+            inner = {one for one in packages if not any(n.startswith(f"{one}.") for n in packages)}
+            for package in {name.rpartition(".")[0], *inner} - {""}:
                 folder = root.joinpath(*package.split(".")[1:])
                 if folder != root:
                     names += [f"{package}.{file.stem}" for file in sorted(folder.glob("*.py"))]
@@ -144,11 +147,23 @@ def parse(source: str, name: str, is_package: bool = False, function: str | None
         elif isinstance(node, ast.ImportFrom):
             origin = _origin(node, name, is_package)
             imported += [origin, *(f"{origin}.{alias.name}" for alias in node.names)]
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    searches = bool(names & SEARCHING)
+    written = [name for node in ast.walk(tree) if (name := _written_out(node))]
+    imported += written
+    searches = sum(_last_name(node) in SEARCHING for node in ast.walk(tree)) > len(written)
     digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
     return Module(digest[:32], tuple(dict.fromkeys(imported)), searches)
+
+
+def _written_out(node: ast.AST) -> str | None:
+    """The name in ``import_module("NAME")``, which is an import like any other and no search."""
+    if not (isinstance(node, ast.Call) and _last_name(node.func) in SEARCHING and len(node.args) == 1):
+        return None
+    name = node.args[0].value if isinstance(node.args[0], ast.Constant) else None
+    return name if isinstance(name, str) and not name.startswith(".") and not node.keywords else None
+
+
+def _last_name(node: ast.AST) -> str:
+    return getattr(node, "attr", "") if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
 
 def _origin(node: ast.ImportFrom, name: str, is_package: bool) -> str:

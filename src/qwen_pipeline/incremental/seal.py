@@ -57,9 +57,12 @@ def read_seal(folder: Path) -> Seal | None:
     """The seal of a version; ``None`` where there is none that can be read."""
     found = read_json(folder / SEAL)
     try:
-        files = {name: (*map(int, values[:3]), str(values[3])) for name, values in found["files"].items()}
+        files = {
+            name: (int(size), int(time), int(inode), str(digest))
+            for name, (size, time, inode, digest) in found["files"].items()
+        }
         return Seal(str(found["digest"]), files)
-    except (TypeError, ValueError, KeyError, IndexError, AttributeError):
+    except (TypeError, ValueError, KeyError, AttributeError):
         return None
 
 

@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from qwen_pipeline.text.clean_table import CleanTables
 from qwen_pipeline.text.read_files import FileAccount
 from qwen_pipeline.text.split import SPLITS
+
+if TYPE_CHECKING:  # else cleaning would be part of what ingest depends on
+    from qwen_pipeline.text.clean_table import CleanTables
 
 _SUMMED = ("found", "kept", "duplicates_exact", "duplicates_near", "bytes")
 _COUNTED = ("rejected", "encodings", "notes")
@@ -21,7 +23,7 @@ def ingest_account(accounts: Iterable[FileAccount]) -> dict[str, Any]:
     return {"total": _total(files.values()), "files": files}
 
 
-def data_account(ingested: Mapping[str, Any], tables: CleanTables) -> dict[str, Any]:
+def data_account(ingested: Mapping[str, Any], tables: "CleanTables") -> dict[str, Any]:
     """The report of both stages: found = kept + rejected + duplicates, for each file."""
     files = {}
     for name, before in ingested["files"].items():
