@@ -121,7 +121,8 @@ def parameters() -> str:
         "",
         "Set them in `conf/local/parameters.yml`, or for one run with `--params name=value,name=value` (a list is written `a+b`). A name alone",
         "and the name with its stage (`train.batch_size`) mean the same; a name that does not exist is refused with the nearest that does.",
-        "*Run-time* parameters change no result: changing one makes nothing stale. Memory in `_gb` means GiB.",
+        "*Run-time* parameters change no result: changing one makes nothing stale. Memory in `_gb` means GiB. A default holds where no file sets the",
+        "parameter: `conf/base/parameters.yml` sets some for the demo (`num_epochs`, `learning_rate`, `batch_size` and others).",
     ]
     for stage, group in GROUPS.items():
         lines += ["", f"## {stage}", "", (group.__doc__ or "").strip().splitlines()[0], ""]
