@@ -185,3 +185,13 @@ def test_the_real_template_and_tokenizer_give_the_inference_prompt(
                 assert row.labels[-1] == 151645
                 assert row.labels.count(151645) == 1
                 assert row.labels.count(151668) == 1
+
+
+@pytest.mark.parametrize("answer", ["It [STOP] scales.", "It scales. [STOP]"])
+def test_an_answer_whose_text_becomes_a_control_token_is_refused(answer: str) -> None:
+    tokenizer = train_tokenizer(TEXTS, TINY)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["[STOP]"]})
+    assert only(encode(tokenizer, [QUESTION, PLAIN]))
+    (turn,) = encode(tokenizer, [QUESTION, assistant(answer)])
+    assert isinstance(turn, RefusedTurn)
+    assert turn.reason is Unusable.CONTROL_TOKEN

@@ -125,3 +125,29 @@ def test_a_long_message_is_cut_to_one_line() -> None:
     explained = explained_by(RuntimeError("CUDA out of memory. " + "x" * 1000 + "\nsecond line"))
     assert len(str(explained)) < 500
     assert "second line" not in str(explained)
+
+
+def test_of_several_causes_the_first_is_told() -> None:
+    try:
+        try:
+            raise RuntimeError("CUDA out of memory")
+        except RuntimeError as first:
+            raise RuntimeError("no space left on device") from first
+    except RuntimeError as failure:
+        assert isinstance(explained_by(failure), OutOfMemoryError)
+
+
+def test_what_the_system_says_by_number_counts_before_the_words() -> None:
+    failure = OSError(errno.ENOENT, "No such file or directory", "no space left on device")
+    assert type(explained_by(failure)) is DataError
+
+
+@pytest.mark.parametrize("number", [errno.EDQUOT, errno.EFBIG, errno.ENOSPC, errno.EROFS])
+def test_whatever_keeps_a_file_from_being_written_is_a_matter_of_the_disk(number: int) -> None:
+    assert "cannot be written" in str(explained_by(OSError(number, "it", "a.bin")))
+
+
+def test_a_failure_that_is_its_own_cause_is_looked_at_once() -> None:
+    failure, other = KeyError("a"), KeyError("b")
+    failure.__cause__, other.__cause__ = other, failure
+    assert explained_by(failure) is None

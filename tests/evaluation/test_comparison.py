@@ -2,8 +2,10 @@
 
 import random
 
+import numpy as np
 import pytest
 
+from qwen_pipeline.evaluation import comparison
 from qwen_pipeline.evaluation.comparison import compare_paired
 
 
@@ -48,3 +50,25 @@ def test_too_few_rows_are_not_told_apart_however_large_the_difference() -> None:
     found = compare_paired(few, [1.0] * 5, lower_is_better=True)
     assert found == {"difference": -8.0, "low": None, "high": None, "verdict": "not told apart"}
     assert compare_paired(enough, [1.0] * 6, lower_is_better=True)["verdict"] == "better"
+
+
+def test_the_interval_divides_each_resample_by_its_own_weights() -> None:
+    weights = [float(number) for number in range(1, 21)]
+    found = compare_paired(
+        [0.0] * 20, [-weight / 2 for weight in weights], weights=weights, lower_is_better=True
+    )
+    assert (found["low"], found["high"]) == (pytest.approx(-0.5), pytest.approx(-0.5))
+
+
+def test_an_interval_holds_the_middle_nineteen_of_twenty() -> None:
+    generator = random.Random(3)
+    tuned = [generator.gauss(0, 1) for _ in range(400)]
+    found = compare_paired([0.0] * 400, tuned, lower_is_better=True)
+    assert found["high"] - found["low"] == pytest.approx(2 * 1.96 / 20, rel=0.1)
+
+
+@pytest.mark.parametrize("rows", [6, 1999, 2001, 4001])
+def test_no_number_of_rows_takes_resamples_away(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "_BLOCK", 3_000_000)
+    gap = np.ones(rows)
+    assert len(comparison._resample(gap, gap, np.random.default_rng(0))) >= comparison.RESAMPLES

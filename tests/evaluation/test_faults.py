@@ -74,3 +74,30 @@ def test_thinking_figures_are_there_only_where_a_block_was_opened() -> None:
 
 def test_an_answer_in_the_wrong_language_is_told() -> None:
     assert judge_answer("如何减少显存？", Answer("Lower it."), "减小批大小。")["language_kept"] == 0.0
+
+
+@pytest.mark.parametrize(("times", "is_loop"), [(4, False), (8, True)])
+def test_a_word_said_a_few_times_at_the_end_is_no_loop(times: int, is_loop: bool) -> None:
+    text = "Wer fragt, ob das Modell die Antwort wirklich gelernt hat, dem sagt der Test: " + "nein " * times
+    assert repeats_itself(text) is is_loop
+
+
+def test_sixteen_words_are_enough_to_be_judged() -> None:
+    assert repeats_itself("go on " * 8)
+    assert not repeats_itself("go on " * 7 + "go")
+
+
+@pytest.mark.parametrize(("others", "is_repetition"), [(9, True), (10, False)])
+def test_half_of_the_runs_of_four_words_said_before_is_repetition(others: int, is_repetition: bool) -> None:
+    words = [f"w{number}" for number in range(12)]
+    text = " ".join([*words, *words, *words, *(f"o{number}" for number in range(others))])
+    assert repeats_itself(text) is is_repetition
+
+
+def test_an_answer_close_to_the_reference_is_on_topic_though_it_shares_few_words() -> None:
+    assert not is_off_topic("?", "gradientcheckpointings helped", "gradientcheckpointing helps")
+    assert not is_off_topic("set batch size one", "set batch size one", "降低批大小。")
+
+
+def test_figures_are_in_any_language() -> None:
+    assert judge_answer("2 + 2?", Answer("4"), "四")["language_kept"] == 1.0

@@ -147,3 +147,39 @@ def test_a_row_that_stays_though_near_another_has_met_the_held_out_rows(monkeypa
         index.marks = {}
         duplicates.mark_near(index, 0.7, heldout_first)
         assert index.marks[2] == outcome
+
+
+def compare_unlike(rows, is_like):
+    """How many pairs of a group are compared, and which rows are marked."""
+
+    class Index:
+        splits, marks = [2] * rows, {}
+
+        def mark(self, row, outcome, original, *_):
+            self.marks[row] = original
+
+    compared = []
+
+    def alike(one, other):
+        compared.append((one, other))
+        return (1.0, 1.0) if is_like(one, other) else None
+
+    index = Index()
+    duplicates._compare_group(list(range(rows)), index, alike, lambda row: (), False)
+    return len(compared), index.marks
+
+
+def test_rows_that_share_a_band_and_are_all_unlike_cost_no_square_of_them():
+    compared, _ = compare_unlike(1000, lambda one, other: False)
+    assert compared < 64 * 1000
+
+
+def test_the_row_that_another_is_like_need_not_be_among_the_first_of_its_group():
+    assert compare_unlike(50, lambda one, other: (one, other) == (40, 49))[1] == {49: 40}
+
+
+def test_texts_just_as_alike_as_the_threshold_says_are_near():
+    one, other = (["1"], np.arange(0, 9), np.arange(0, 9)), (["1"], np.arange(1, 9), np.arange(1, 9))
+    like = pytest.approx((8 / 9, 8 / 9))
+    assert duplicates._alike(one, other, 8 / 9) == like
+    assert duplicates._alike(one, other, 8.01 / 9) is None

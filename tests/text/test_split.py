@@ -34,4 +34,10 @@ def test_folders_give_the_split_only_at_the_top():
     assert given_split("validation/a.md") == "validation"
     assert given_split("test/deep/a.md") == "test"
     assert given_split("test.md") is None
+    assert given_split("validation") is None
     assert given_split("other/test/a.md") is None
+
+
+def test_a_key_gives_the_same_split_in_every_version_of_this_project():
+    first_byte = [hash_split(bytes([byte, *[0] * 15]), 0.25, 0.5) for byte in (0, 127, 128, 191, 192, 255)]
+    assert first_byte == ["test", "test", "validation", "validation", "train", "train"]

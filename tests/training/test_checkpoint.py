@@ -239,3 +239,20 @@ def test_a_copy_of_a_checkpoint_under_another_name_is_left_alone(trainer: Traine
     assert newest is not None and newest[0].name == "checkpoint-1"
     kept.drop_after(0)
     assert names(tmp_path) == ["checkpoint-0 (copy)", "checkpoint-9-old"]
+
+
+def test_the_checkpoint_of_the_step_gone_back_to_stays(trainer: Trainer, tmp_path: Path) -> None:
+    kept = checkpoints(tmp_path, total_limit=None)
+    for step in (2, 4, 6):
+        kept.save(step, trainer.model, {"step": step})
+    kept.drop_after(4)
+    assert names(tmp_path) == ["checkpoint-2", "checkpoint-4"]
+
+
+def test_a_checkpoint_whose_successor_is_there_goes(tmp_path: Path) -> None:
+    for name in ("checkpoint-1", ".partial-replaced-checkpoint-1"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / STATE).write_text(name)
+    checkpoints(tmp_path).clear_leftovers()
+    assert names(tmp_path) == ["checkpoint-1"]
+    assert (tmp_path / "checkpoint-1" / STATE).read_text() == "checkpoint-1"

@@ -111,3 +111,41 @@ def test_a_flat_loss_is_a_stall_told_once_with_the_parameter_to_change() -> None
 
 def test_a_loss_that_is_flat_because_the_schedule_ends_is_no_stall() -> None:
     assert LossGuard(200).find_stall([2.0] * 180, 1.6e-6, 4e-3) is None
+
+
+def test_a_spike_is_far_above_the_level_by_factor_and_by_distance() -> None:
+    assert not LossGuard(200).is_spike([*([4.0] * 20), 6.0])
+    assert not LossGuard(200).is_spike([*([0.1] * 20), 0.9])
+
+
+def test_a_spike_is_trouble_though_the_last_losses_together_are_not_high() -> None:
+    assert LossGuard(200).sees_trouble([*([0.2] * 40), 1.3])
+
+
+@pytest.mark.parametrize(("last", "is_stall"), [(1.97, False), (1.99, True)])
+def test_a_gain_of_a_hundredth_is_no_stall(last: float, is_stall: bool) -> None:
+    advice = LossGuard(200).find_stall([*([2.0] * 50), *([last] * 50)], 1e-4, 1e-4)
+    assert (advice is not None) is is_stall
+
+
+def test_so_few_steps_as_forty_show_no_stall() -> None:
+    assert LossGuard(40).find_stall([2.0] * 40, 1e-4, 1e-4) is None
+
+
+@pytest.mark.parametrize(("configured", "proposed"), [(5e-3, 1e-2), (6e-3, 1.2e-3)])
+def test_a_higher_rate_is_proposed_up_to_the_highest_that_suits_an_adapter(
+    configured: float, proposed: float
+) -> None:
+    advice = LossGuard(200).find_stall([2.0] * 100, configured, configured)
+    assert advice is not None and f"learning_rate={proposed:g}" in advice
+
+
+def test_the_window_just_before_the_last_losses_counts_among_the_best() -> None:
+    assert LossGuard(200).has_diverged([*([5.0] * 10), *([0.5] * 10), *([3.0] * 10)])
+
+
+def test_steps_that_overflow_are_left_out_and_never_a_divergence() -> None:
+    guard = LossGuard(200)
+    for _ in range(2 * NONFINITE_IN_A_ROW):
+        assert not guard.is_finite(1.0, math.inf, overflowed=True)
+    assert not guard.has_diverged([1.0])

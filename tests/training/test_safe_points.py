@@ -34,6 +34,7 @@ def test_a_state_that_trouble_follows_is_never_gone_back_to() -> None:
 def test_going_back_twice_leads_to_the_same_state() -> None:
     points = SafePoints(state(20), state(40))
     assert points.go_back() == state(20)
+    assert points.candidate is None
     points.after_step(21, False, lambda: state(21))
     assert points.go_back() == state(20)
 

@@ -44,3 +44,15 @@ def test_a_rollback_stays_in_the_run_that_is_open() -> None:
     restored = TrainingHistory(step=20, mlflow_run_id="of the first part")
     restored.follow_rollback(TrainingHistory(step=45, mlflow_run_id="the one that is open"), rate=0.5)
     assert restored.mlflow_run_id == "the one that is open"
+
+
+def test_an_equal_validation_loss_is_no_gain() -> None:
+    history = TrainingHistory(step=9, best_loss=1.0, best_step=3)
+    assert not history.note_validation(1.0)
+    assert (history.best_step, history.validations_without_gain) == (3, 1)
+
+
+def test_every_rollback_slows_down_further() -> None:
+    restored = TrainingHistory(step=20)
+    restored.follow_rollback(TrainingHistory(step=45, rollbacks=1, rate_factor=0.5), rate=0.5)
+    assert (restored.rollbacks, restored.rate_factor) == (2, 0.25)

@@ -8,8 +8,9 @@ import pytest
 from qwen_pipeline.text.formats import content as content_module
 from qwen_pipeline.text.formats.content import Content
 from qwen_pipeline.text.formats.row import Found
+from qwen_pipeline.text.parts import read_stream
 from qwen_pipeline.text.raw_file import RawFile
-from qwen_pipeline.text.read_files import read_rows
+from qwen_pipeline.text.read_files import ReadOptions, read_file, read_rows
 
 ROWS = 300
 KINDS = {
@@ -113,3 +114,20 @@ def test_rows_before_the_damage_of_a_packed_file_are_kept(tmp_path, monkeypatch,
     assert len(rows) >= ROWS - 2 or damage == "cut"
     assert last.reason.value == "unreadable_file"
     assert last.detail.startswith(f"after row {len(rows)}: ")
+
+
+@pytest.mark.parametrize(("encoding", "newline"), [("utf-16-le", b"\n\0"), ("utf-16-be", b"\0\n")])
+def test_a_line_end_is_found_between_units_and_not_across_two(encoding, newline):
+    across = {"utf-16-le": "\u0a41\u4e00", "utf-16-be": "\u4100\u0a4e"}[encoding]
+    data = f"ab\n{across}".encode(encoding)
+    assert newline in data[6:]
+    assert content_module._last_line_end(data, newline) == 6
+
+
+def test_long_texts_are_written_in_batches_of_a_few(tmp_path, monkeypatch):
+    monkeypatch.setattr(content_module, "WHOLE_FILE_BYTES", 8 * 2**20)
+    row = json.dumps({"question": "a?", "answer": "x" * 2**20}) + "\n"
+    path = tmp_path / "a.jsonl"
+    path.write_text(row * 9)
+    read_file(RawFile(path.name, path, 9 * len(row)), ReadOptions(), tmp_path / "part")
+    assert [batch.num_rows for batch in read_stream(tmp_path / "part.examples")] == [4, 4, 1]
