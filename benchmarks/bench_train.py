@@ -255,7 +255,7 @@ def train_once(options: argparse.Namespace) -> dict[str, Any]:
         "system": "qwen_pipeline", "rows": len(rows), "tokens": tokens, "steps": len(ends), "plan": str(plan.policy),
         "micro_batch": [plan.max_rows, plan.max_tokens],
         "tokens_per_second": round(tokens * timed / len(ends) / (ends[-1] - ends[skip - 1]), 1),
-        "losses": [round(loss, 4) for loss in report["losses"]],
+        "losses": [None if loss is None else round(loss, 4) for loss in report["losses"]],  # of a step left out
         "peak_rss_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 3),
         "rss_after_load_gib": round(loaded / 2**20, 3),
     }  # fmt: skip

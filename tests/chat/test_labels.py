@@ -195,3 +195,27 @@ def test_an_answer_whose_text_becomes_a_control_token_is_refused(answer: str) ->
     (turn,) = encode(tokenizer, [QUESTION, assistant(answer)])
     assert isinstance(turn, RefusedTurn)
     assert turn.reason is Unusable.CONTROL_TOKEN
+
+
+def test_a_row_may_be_as_long_as_the_limit_and_not_a_token_longer(tokenizer: Tokenizer) -> None:
+    whole = only(encode(tokenizer, [QUESTION, PLAIN]))
+    longest = len(whole.input_ids)
+    assert encode(tokenizer, [QUESTION, PLAIN], max_sequence_length=longest) == [whole]
+    (turn,) = encode(tokenizer, [QUESTION, PLAIN], max_sequence_length=longest - 1)
+    assert turn != whole
+    assert isinstance(turn, RefusedTurn) or len(turn.input_ids) < longest
+
+
+def test_an_answer_is_cut_no_further_than_it_has_to_be(tokenizer: Tokenizer) -> None:
+    short, long = user("1"), assistant("a b c d e f g " * 9)
+    needed = len(only(encode(tokenizer, [short, long])).input_ids)
+    for limit in range(needed - 20, needed):
+        row = only(encode(tokenizer, [short, long], max_sequence_length=limit, answer_overflow="cut"))
+        assert row.answer_cut
+        assert limit - 1 <= len(row.input_ids) <= limit
+
+
+def test_a_system_message_alone_asks_no_question(tokenizer: Tokenizer) -> None:
+    (turn,) = encode(tokenizer, [{"role": "system", "content": "Be brief."}, PLAIN])
+    assert isinstance(turn, RefusedTurn)
+    assert turn.reason is Unusable.NO_TRAINED_TOKEN

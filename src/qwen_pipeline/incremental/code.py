@@ -147,7 +147,7 @@ def parse(source: str, name: str, is_package: bool = False, function: str | None
         elif isinstance(node, ast.ImportFrom):
             origin = _origin(node, name, is_package)
             imported += [origin, *(f"{origin}.{alias.name}" for alias in node.names)]
-    written = [name for node in ast.walk(tree) if (name := _written_out(node))]
+    written = [found for node in ast.walk(tree) if (found := _written_out(node))]
     imported += written
     searches = sum(_last_name(node) in SEARCHING for node in ast.walk(tree)) > len(written)
     digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()

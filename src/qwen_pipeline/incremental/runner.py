@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import sys
 import time
 from collections import Counter
 from itertools import chain
@@ -14,7 +13,7 @@ from kedro.pipeline.node import Node
 from kedro.runner import SequentialRunner, Task
 from pluggy import PluginManager
 
-from qwen_pipeline.errors import LongRunRefusedError, ParameterError, VersionError
+from qwen_pipeline.errors import ParameterError, VersionError
 from qwen_pipeline.incremental.attempts import Attempts
 from qwen_pipeline.incremental.code import CodeReader
 from qwen_pipeline.incremental.commit import Made, commit_outputs, take_back, versions_read
@@ -22,14 +21,13 @@ from qwen_pipeline.incremental.content import file_digests
 from qwen_pipeline.incremental.depends import DependencyReader, require_inputs, require_versions
 from qwen_pipeline.incremental.ledger import Ledger
 from qwen_pipeline.incremental.lock import project_lock
+from qwen_pipeline.incremental.long_runs import confirm_long_run
 from qwen_pipeline.incremental.plan import Decision, Planner, stage_of
 from qwen_pipeline.incremental.publication import held_outputs
 from qwen_pipeline.incremental.viz_events import note_skipped
 from qwen_pipeline.incremental.workspace import WORK, entered, ledger_folder
 
 logger = logging.getLogger(__name__)
-
-LONG_SECONDS = 600.0
 
 
 class IncrementalRunner(SequentialRunner):
@@ -109,7 +107,8 @@ class IncrementalRunner(SequentialRunner):
         if decision.action == "take back":  # it turned out to be damaged
             decision = run.planner.decide(node)
         self._make_inputs_whole(node, run)
-        self._confirm(decision)
+        if not self._yes:
+            confirm_long_run(decision, self._attempts)
         logger.info("%s: running, because %s", node.name, decision.reason)
         self._execute(node, decision, run)
 
@@ -172,28 +171,6 @@ class IncrementalRunner(SequentialRunner):
             logger.warning("%s %s: %s makes it again", name, words, producer.name)
             run.planner.mark_damaged(name, str(dataset.load_version()), words)
             self._bring_up_to_date(producer, run)
-
-    def _confirm(self, decision: Decision) -> None:
-        """Ask before a node whose last run was long runs again; one that was begun was confirmed then.
-
-        Raises:
-            LongRunRefusedError: The user declined, or there is nobody to ask and ``--yes`` is missing.
-        """
-        record = decision.record
-        if self._yes or record is None or record.seconds < LONG_SECONDS:
-            return
-        if self._attempts.was_begun(decision.node, decision.depends.fingerprint):
-            return
-        told = (
-            f"{decision.node} took {record.seconds / 60:.0f} minutes last time and would run again, "
-            f"because {decision.reason}."
-        )
-        if sys.stdin.isatty() and input(f"{told} Run it? [y/N] ").strip().lower() in ("y", "yes"):
-            return
-        raise LongRunRefusedError(
-            f"{told} Add --yes to run it, repeat the --params it was made with, "
-            f"or keep it after a refactoring with kedro accept {decision.node.partition('.')[0]}."
-        )
 
     def _tell_stale_inputs(self, run: "_Run") -> None:
         """A slice (``--from-nodes``, ``--tags``) reads what is there: say so where that is stale."""

@@ -24,7 +24,8 @@ from qwen_pipeline.text.formats.row import Found, Refused, Row, refuse
 from qwen_pipeline.text.parts import read_stream
 from qwen_pipeline.text.raw_file import RawFile
 from qwen_pipeline.text.schema import EXAMPLE_SCHEMA, REJECT_SCHEMA, RejectReason
-from qwen_pipeline.text.table_writer import ROWS_PER_BATCH, TableWriter
+from qwen_pipeline.text.stream_writer import StreamWriter
+from qwen_pipeline.text.table_writer import TableWriter
 from qwen_pipeline.text.unreadable import (
     ZIP_FAULTS,
     binary_kind,
@@ -37,7 +38,6 @@ from qwen_pipeline.text.worker_pool import map_in_processes
 
 STAGE = "ingest"
 BYTES_WORTH_A_POOL = 32 * 2**20  # starting processes takes a second
-CHARACTERS_PER_BATCH = 4 * 2**20  # so that a batch of long texts takes no more memory than one of short ones
 # What broken data makes a reader raise; the last four only where a reader has not thought of such a row.
 _DATA_FAULTS = (
     OSError, EOFError, ValueError, zlib.error, RecursionError, pa.ArrowException, csv.Error, LookupError, TypeError, AttributeError,
@@ -129,8 +129,8 @@ def read_file(file: RawFile, options: ReadOptions, part: Path) -> FileAccount:
     name = _storable(file.name)
     account = FileAccount(name, file.size)
     with (
-        _Part(part.with_suffix(".examples"), EXAMPLE_SCHEMA) as examples,
-        _Part(part.with_suffix(".rejects"), REJECT_SCHEMA) as rejects,
+        StreamWriter(part.with_suffix(".examples"), EXAMPLE_SCHEMA) as examples,
+        StreamWriter(part.with_suffix(".rejects"), REJECT_SCHEMA) as rejects,
     ):
         for index, row in enumerate(read_rows(content)):
             if isinstance(row, Refused):
@@ -181,34 +181,6 @@ def _storable(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text
-
-
-class _Part:
-    """Rows on their way to the joining process, as an Arrow stream."""
-
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._schema, self._held, self._characters = schema, list[dict[str, Any]](), 0
-        self._file = pa.OSFile(str(path), "wb")
-        self._stream = pa.ipc.new_stream(self._file, schema)
-
-    def write(self, row: dict[str, Any], characters: int = 0) -> None:
-        self._held.append(row)
-        self._characters += characters
-        if len(self._held) >= ROWS_PER_BATCH or self._characters >= CHARACTERS_PER_BATCH:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._held:
-            self._stream.write_batch(pa.RecordBatch.from_pylist(self._held, schema=self._schema))
-            self._held, self._characters = [], 0
-
-    def __enter__(self) -> "_Part":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._flush()
-        self._stream.close()
-        self._file.close()
 
 
 def read_files(
