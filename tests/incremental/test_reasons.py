@@ -82,3 +82,15 @@ def test_the_time_of_an_attempt_that_was_killed_counts_up_to_now(tmp_path: Path)
     attempts.stopped("train", 50.0)
     attempts.begin("train", "f")
     assert 950 < attempts.seconds("train", 1.0) < 1000
+
+
+def test_a_limit_or_a_description_of_a_parameter_is_no_code_and_elsewhere_a_field_is() -> None:
+    one, other = (f"class Group:\n    rank: int = Field(1, ge={least})\n" for least in (1, 2))
+    assert parse(one, "package.params.train").digest == parse(other, "package.params.train").digest
+    assert parse(one, "package.text.row").digest != parse(other, "package.text.row").digest
+
+
+def test_what_is_imported_for_type_checkers_alone_counts_for_nothing_and_what_is_instead_counts() -> None:
+    source = "if TYPE_CHECKING:\n    import heavy\n"
+    assert parse(source, "package.module").imported == ()
+    assert "light" in parse(f"{source}else:\n    import light\n", "package.module").imported
