@@ -6,6 +6,7 @@ from typing import Any, get_args
 import pytest
 import torch
 from pydantic import ValidationError
+from transformers import TrainingArguments, get_scheduler
 from transformers.trainer_utils import SchedulerType
 
 from qwen_pipeline.errors import NoExamplesError
@@ -52,6 +53,34 @@ def test_every_scheduler_drives_the_rate_and_goes_on_from_its_state(name: str) -
     resumed[0].load_state_dict(begun[0].state_dict())
     resumed[0].apply(0.5)
     assert run(*resumed, range(11, 21)) == expected[10:]
+
+
+@pytest.mark.parametrize(
+    "warmup", [{"warmup_ratio": 0.03}, {"warmup_ratio": 0.33}, {"warmup_steps": 3}, {"warmup_ratio": 0.0}]
+)
+def test_as_many_steps_warm_up_as_in_transformers(tmp_path: Path, warmup: dict[str, Any]) -> None:
+    theirs = TrainingArguments(str(tmp_path), use_cpu=True, warmup_steps=next(iter(warmup.values())))
+    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1e-2)
+    plain = get_scheduler("linear", optimiser, theirs.get_warmup_steps(20), 20)
+    ours, ours_optimiser = schedule(lr_scheduler_type="linear", **warmup)
+    for _ in range(20):
+        assert ours_optimiser.param_groups[0]["lr"] == pytest.approx(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        ours_optimiser.step()
+        plain.step()
+        ours.after_step(1.0)
+
+
+def test_a_share_that_is_a_whole_number_of_steps_takes_no_more() -> None:
+    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1e-2)
+    parameters = TrainParameters(
+        learning_rate=1e-2, lr_scheduler_type="constant_with_warmup", warmup_ratio=0.07
+    )
+    rates = RateSchedule(parameters, optimiser, 100)
+    for _ in range(7):
+        optimiser.step()
+        rates.after_step(1.0)
+    assert optimiser.param_groups[0]["lr"] == 1e-2
 
 
 def test_a_plateau_lowers_the_rate_and_steps_do_not() -> None:

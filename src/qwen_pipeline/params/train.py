@@ -38,7 +38,7 @@ class TrainParameters(StageParameters):
     learning_rate: float = Field(2e-4, gt=0, le=1, description="Peak learning rate.")
     lr_scheduler_type: SchedulerName = Field("cosine", description="Any scheduler of transformers.")
     lr_scheduler_kwargs: dict[str, Any] = Field(default_factory=dict, description="Options of the scheduler.")
-    warmup_ratio: float = Field(0.03, ge=0, le=1, description="Share of the steps that warms up.")
+    warmup_ratio: float = Field(0.03, ge=0, le=1, description="Share of the steps that warms up, rounded up.")
     warmup_steps: int = Field(0, ge=0, description="Steps that warm up; above 0 it replaces warmup_ratio.")
     optim: OptimiserName = Field("adamw_torch", description="Optimiser, by its name in transformers.")
     adam_beta1: float = Field(0.9, ge=0, lt=1, description="First decay rate of Adam.")

@@ -1,5 +1,6 @@
 """The learning rate over a training: a scheduler of transformers, times what rollbacks have taken off."""
 
+import math
 from typing import Any
 
 import torch
@@ -58,7 +59,8 @@ class RateSchedule:
 
 
 def _build(parameters: TrainParameters, optimiser: torch.optim.Optimizer, steps: int) -> Any:
-    warmup = parameters.warmup_steps or int(steps * parameters.warmup_ratio)
+    # Up, as in transformers; rounded first, because 100 steps times 0.07 are 7.000000000000001 in floating point.
+    warmup = parameters.warmup_steps or math.ceil(round(steps * parameters.warmup_ratio, 6))
     try:
         return get_scheduler(
             parameters.lr_scheduler_type,
