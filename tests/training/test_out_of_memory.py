@@ -125,6 +125,26 @@ def test_a_higher_cap_forgets_what_the_lower_one_taught(
     assert again.stepper.max_tokens == tokens  # 4 GiB did not run out; the 6 before it did
 
 
+def test_a_validation_row_that_fits_at_the_second_attempt_ends_nothing(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = trainer_of(tiny, tmp_path, batch_size=1)
+    expected = trainer.stepper.validate(trainer.validation_rows)
+    real, seen = trainer.stepper._score, list[str]()
+
+    def tight(rows: list[Any]) -> tuple[float, int]:
+        seen.append(rows[0]["example_id"])
+        if len(seen) == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1.00 GiB")
+        return real(rows)
+
+    monkeypatch.setattr(trainer.stepper, "_score", tight)
+    assert trainer.stepper.validate(trainer.validation_rows) == expected
+    assert seen == ["row-0", "row-1", "row-1", "row-2", "row-3"]
+    assert [event["action"] for event in trainer.history.events] == ["retry"]
+    assert trainer.stepper.max_tokens is None
+
+
 @pytest.mark.parametrize("place", ["micro-batch", "optimiser", "validation"])
 def test_steps_taken_before_memory_runs_out_for_good_are_saved_and_gone_on_from(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str

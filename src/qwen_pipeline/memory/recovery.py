@@ -79,7 +79,7 @@ def run_or_split(
         split: Cuts a batch into smaller ones, in order; a single row gives fewer than two.
         transaction: Undoes what a failed attempt has left behind; `GradientTransaction` in training.
         frugal: Makes a context in which an attempt takes less memory (all layers recomputed, offloading);
-            entered for a batch that cannot be split.
+            entered for a batch that cannot be split. Without it such a batch is tried once more as it is.
         release: Gives memory back; by default `release_memory`.
         size_of: Measures a batch for the event.
         on_event: Told of every recovery.
@@ -89,14 +89,14 @@ def run_or_split(
         The results of the parts that ran, in the batch's order: one if nothing went wrong.
 
     Raises:
-        OutOfMemoryError: A single row does not fit, not even in the most frugal way.
+        OutOfMemoryError: A single row does not fit, not even at a second attempt in the most frugal way.
     """
     transaction = transaction or NoTransaction()
-    waiting = [(batch, False)]
+    waiting = [(batch, False)]  # and whether it is the second attempt
     results: list[Result] = []
     while waiting:
-        part, is_frugal = waiting.pop()
-        with frugal() if frugal and is_frugal else nullcontext():
+        part, is_second = waiting.pop()
+        with frugal() if frugal and is_second else nullcontext():
             result, failure = _attempt(part, run, transaction)
         if failure is None:
             results.extend(result)
@@ -106,9 +106,9 @@ def run_or_split(
         smaller = list(split(part))
         if len(smaller) > 1:
             on_event(OutOfMemoryEvent(failure, "split", size, first=part is batch))
-            waiting.extend((piece, is_frugal) for piece in reversed(smaller))
-        elif frugal and not is_frugal:
-            on_event(OutOfMemoryEvent(failure, "frugal", size, first=part is batch))
+            waiting.extend((piece, is_second) for piece in reversed(smaller))
+        elif not is_second:
+            on_event(OutOfMemoryEvent(failure, "frugal" if frugal else "retry", size, first=part is batch))
             waiting.append((part, True))
         else:
             raise OutOfMemoryError(_explain(failure, size, remedy))
