@@ -204,6 +204,17 @@ def test_early_stopping_and_the_best_adapter(tiny: Path, tmp_path: Path) -> None
     assert trainer.stepper.validate(trainer.validation_rows) == pytest.approx(best, rel=1e-5)
 
 
+def test_patience_that_ends_with_the_last_step_is_no_early_stop(tiny: Path, tmp_path: Path) -> None:
+    settings = {"lr_scheduler_type": "constant", "learning_rate": 5e-2, "early_stopping_patience": 1}
+    validation = make_rows(6, seed=5)
+    stopped = make_trainer(tiny, tmp_path / "a", validation=validation, num_epochs=40, **settings).run()
+    assert "early_stop" in [event["kind"] for event in stopped["events"]]
+    settings["max_steps"] = stopped["steps"]
+    ended = make_trainer(tiny, tmp_path / "b", validation=validation, num_epochs=40, **settings).run()
+    assert ended["losses"] == stopped["losses"]
+    assert ended["events"] == []
+
+
 def test_no_rows_and_foreign_scheduler_options_are_one_sentence(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(NoExamplesError):
         make_trainer(tiny, tmp_path, rows=[])

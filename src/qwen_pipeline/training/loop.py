@@ -251,7 +251,7 @@ class Trainer:
     def _finish(self) -> dict[str, Any]:
         if self.parameters.load_best_model_at_end and self.checkpoints.load_best(self.model):
             self.history.event("best_model_loaded", best_step=self.history.best_step)
-        if self._is_patient_out():
+        if self._is_patient_out() and self.history.step < self.order.steps:
             self.history.event("early_stop")
         self.recorder.finished()
         return build_report(
