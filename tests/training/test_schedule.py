@@ -71,6 +71,19 @@ def test_as_many_steps_warm_up_as_in_transformers(tmp_path: Path, warmup: dict[s
         ours.after_step(1.0)
 
 
+@pytest.mark.parametrize(
+    "name", ["linear", "cosine", "polynomial", "constant_with_warmup", "cosine_with_min_lr"]
+)
+def test_a_training_that_only_warms_up_comes_to_its_end(name: str) -> None:
+    rates, optimiser = schedule(
+        lr_scheduler_type=name, lr_scheduler_kwargs=NEEDED.get(name, {}), warmup_steps=20
+    )
+    for step in range(20):
+        assert optimiser.param_groups[0]["lr"] == pytest.approx(1e-2 * step / 20)
+        optimiser.step()
+        rates.after_step(1.0)
+
+
 def test_a_share_that_is_a_whole_number_of_steps_takes_no_more() -> None:
     optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1e-2)
     parameters = TrainParameters(

@@ -66,7 +66,7 @@ def _build(parameters: TrainParameters, optimiser: torch.optim.Optimizer, steps:
             parameters.lr_scheduler_type,
             optimiser,
             num_warmup_steps=warmup,
-            num_training_steps=steps,
+            num_training_steps=max(steps, warmup + 1),  # a polynomial with no step to fall in divides by zero
             scheduler_specific_kwargs=parameters.lr_scheduler_kwargs or None,
         )
     except (TypeError, ValueError) as failure:
