@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from yaml import YAMLError
 
 from qwen_pipeline.errors import ParameterError
-from qwen_pipeline.params.broken_files import explain_broken_file
+from qwen_pipeline.params.broken_files import explain_broken_file, explain_interpolation
 from qwen_pipeline.params.merge import build_groups, flatten_layer, merge_layers
 
 
@@ -62,12 +62,19 @@ class ProjectConfigLoader(OmegaConfigLoader):
             default_run_env=environment,
             config_patterns=self.config_patterns,
         )
+        # Resolvers belong to the process, and the loader made last answers them: with the values of all layers.
+        loader["globals"] = self._globals
+        loader._runtime_params_oc = OmegaConf.create(self.runtime_params or {})
         try:
             return dict(loader["parameters"])
         except MissingConfigException:
             return {}
-        except (YAMLError, ValueError) as failure:
-            told = explain_broken_file(Path(self.conf_source, environment)) or str(failure)
+        except (YAMLError, ValueError, AttributeError) as failure:
+            told = explain_broken_file(Path(self.conf_source, environment)) or explain_interpolation(
+                failure, f"conf/{environment}"
+            )
+            if told is None:
+                raise
             root = Path(self.conf_source).parent.as_posix()
             raise ParameterError(told.replace(f"{root}/", "")) from failure
 

@@ -30,6 +30,7 @@ def conf(tmp_path: Path) -> Path:
             b"batch_size: 2\nbatch_size: 3\n",
             "conf/local/parameters.yml, line 2: found duplicate key batch_size",
         ),
+        (b"- batch_size: 1\n", "conf/local/parameters.yml: it holds a list, not names with values. "),
     ],
 )
 def test_the_file_and_the_line_are_named(conf: Path, content: bytes, told: str) -> None:
@@ -38,6 +39,14 @@ def test_the_file_and_the_line_are_named(conf: Path, content: bytes, told: str) 
         load(conf)
     assert str(caught.value).startswith(told)
     assert "conf/local/parameters.yml > new.yml" in str(caught.value) or "NAME: VALUE" in str(caught.value)
+
+
+def test_a_file_with_bytes_that_are_no_text_is_named(conf: Path) -> None:
+    (conf / "local/parameters.yml").write_bytes(b"batch_size: 1\x00\n")
+    with pytest.raises(
+        ParameterError, match=r"^conf/local/parameters.yml: unacceptable character.*in UTF-8\.$"
+    ):
+        load(conf)
 
 
 def test_one_key_in_two_files_of_an_environment_names_both(conf: Path) -> None:

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
-from omegaconf import OmegaConf
-from yaml import MarkedYAMLError
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import MarkedYAMLError, YAMLError
+
+SHAPE = "Each line is NAME: VALUE, indented alike; see conf/base/parameters.yml."
 
 
 def explain_broken_file(folder: Path) -> str | None:
@@ -24,9 +27,27 @@ def explain_broken_file(folder: Path) -> str | None:
                 f"iconv -f gb18030 -t utf-8 {shown} > new.yml && mv new.yml {shown}"
             )
         try:
-            OmegaConf.load(path)
+            if not isinstance(OmegaConf.load(path), DictConfig):
+                return f"{shown}: it holds a list, not names with values. {SHAPE}"
         except MarkedYAMLError as failure:
             mark = failure.problem_mark
             line = mark.line + 1 if mark else 1
-            return f"{shown}, line {line}: {failure.problem}. Each line is NAME: VALUE, indented alike; see conf/base/parameters.yml."
+            return f"{shown}, line {line}: {failure.problem}. {SHAPE}"
+        except YAMLError as failure:
+            return f"{shown}: {str(failure).splitlines()[0]}. Write it anew as text, in UTF-8."
     return None
+
+
+def explain_interpolation(failure: Exception, origin: str) -> str | None:
+    """A sentence about a ``${…}`` that cannot be filled in; for other failures their own words.
+
+    Args:
+        failure: What Kedro's loader raised.
+        origin: The environment, such as ``conf/local``.
+    """
+    if not isinstance(failure, OmegaConfBaseException):
+        return str(failure) if isinstance(failure, YAMLError | ValueError) else None
+    return (
+        f"{failure.full_key or 'A value'} in {origin}: {str(failure.msg).splitlines()[0].rstrip('.')}. Write the value itself, or "
+        "${globals:NAME} with NAME in globals.yml; ${NAME} reads its own environment only, and oc.env is for credentials."
+    )
