@@ -120,7 +120,8 @@ def parameters() -> str:
         NOTICE,
         "",
         "Set them in `conf/local/parameters.yml`, or for one run with `--params name=value,name=value` (a list is written `a+b`). A name alone",
-        "and the name with its stage (`train.batch_size`) mean the same; a name that does not exist is refused with the nearest that does.",
+        "and the name with its stage (`train.batch_size`) mean the same; a name that does not exist is refused with the nearest that does, another",
+        "trainer's name (`lora_rank`, `cutoff_len`) with the name here. A value in the table that may be None is written `null`.",
         "*Run-time* parameters change no result: changing one makes nothing stale. Memory in `_gb` means GiB. A default holds where no file sets the",
         "parameter: `conf/base/parameters.yml` sets some for the demo (`num_epochs`, `learning_rate`, `batch_size` and others).",
     ]

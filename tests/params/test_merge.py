@@ -131,6 +131,57 @@ def test_true_is_no_number_and_no_text(layer: dict[str, object], told: str) -> N
     assert str(caught.value).startswith(told)
 
 
+@pytest.mark.parametrize(
+    ("layer", "told"),
+    [
+        ({"batch_size": 1.5}, "batch_size=1.5: it must be a valid integer or 'auto'."),
+        ({"batch_size": None}, "batch_size has no value: it must be a valid integer or 'auto'."),
+        (
+            {"save_total_limit": "None"},
+            "save_total_limit='None': it must be a valid integer, or null.",
+        ),
+        ({"max_steps": -1}, "max_steps=-1: it must be greater than or equal to 1, or null."),
+        ({"max_memory_gb": float("inf")}, "max_memory_gb=inf: it must be a finite number."),
+        (
+            {"generation_config": 5},
+            "generation_config=5: it must hold names and values; write generation_config.NAME=VALUE or, in a file, "
+            "generation_config: {NAME: VALUE}.",
+        ),
+        (
+            {"batch_size": "1，num_epochs=2"},
+            "batch_size='1，num_epochs=2': it must be a valid integer or 'auto'. Parameters are joined by a plain comma.",
+        ),
+        (
+            {"generation_config": {"num_beams": 2}},
+            "Unknown parameter generation_config.num_beams. generation_config takes max_new_tokens, do_sample, "
+            "temperature, top_p, top_k, repetition_penalty.",
+        ),
+    ],
+)
+def test_a_mistake_is_told_in_the_words_of_who_wrote_it(layer: dict[str, object], told: str) -> None:
+    with pytest.raises(ParameterError) as caught:
+        build(layer)
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize("line", ["batch_size：1", "batch_size:1", "batch_size=1", "batch_size 1"])
+def test_a_line_without_a_plain_colon_and_a_space_is_told_how_it_is_written(line: str) -> None:
+    with pytest.raises(ParameterError, match="Write batch_size: VALUE, with a plain colon and a space"):
+        build({line: None})
+
+
+def test_a_name_unlike_any_gets_no_random_proposal() -> None:
+    with pytest.raises(ParameterError, match=r"docs/parameters\.md has all names\.$"):
+        build({"parameters": {"batch_size": 1}})
+
+
+def test_exports_are_a_list_in_yaml_and_joined_by_a_plus_on_the_command_line() -> None:
+    listed = build({"export_formats": ["adapter", "gguf"], "gguf_types": ["q8_0"]})
+    assert listed == build({"export_formats": "adapter+gguf", "gguf_types": "q8_0"})
+    with pytest.raises(ParameterError, match="'safetensors' is no export format"):
+        build({"export_formats": ["safetensors"]})
+
+
 def test_languages_are_joined_by_a_plus_on_the_command_line() -> None:
     assert build({"languages": "zh+en"})["clean"]["languages"] == ["zh", "en"]
 

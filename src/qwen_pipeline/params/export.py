@@ -42,6 +42,13 @@ class ExportParameters(StageParameters):
         """The GGUF files that are written, the largest first."""
         return tuple(name for name in GGUF_TYPES if name in self.gguf_types.split("+"))
 
+    @field_validator("export_formats", "gguf_types", mode="before")
+    @classmethod
+    def _join_list(cls, value: object) -> object:
+        """A list of YAML means what ``adapter+gguf`` means; anything else is told by the field's type."""
+        is_list = isinstance(value, list) and all(isinstance(part, str) for part in value)
+        return "+".join(value) if is_list else value  # type: ignore[arg-type]
+
     @field_validator("export_formats")
     @classmethod
     def _known_formats(cls, value: str) -> str:

@@ -10,7 +10,7 @@ class StageParameters(BaseModel):
 
     # A folder may be called 2024, which YAML reads as a number.
     model_config = ConfigDict(
-        frozen=True, extra="forbid", protected_namespaces=(), coerce_numbers_to_str=True
+        frozen=True, extra="forbid", protected_namespaces=(), coerce_numbers_to_str=True, allow_inf_nan=False
     )
 
     @field_validator("*", mode="before")
@@ -20,7 +20,7 @@ class StageParameters(BaseModel):
         if not isinstance(value, bool):
             return value
         field = cls.model_fields[str(info.field_name)]
-        accepted = _members(field.annotation)
+        accepted = members(field.annotation)
         if bool in accepted or Any in accepted:
             return value
         if value is False and "no" in accepted:
@@ -36,10 +36,10 @@ def _told(accepted: set[Any]) -> str:
     return f"{', '.join(first)} or {last}" if first else last
 
 
-def _members(annotation: Any) -> set[Any]:
+def members(annotation: Any) -> set[Any]:
     """Types and literal values that an annotation accepts."""
     arguments = get_args(annotation)
-    return {annotation} if not arguments else set().union(*(_members(each) for each in arguments))
+    return {annotation} if not arguments else set().union(*(members(each) for each in arguments))
 
 
 def run_time(default: Any, **constraints: Any) -> Any:

@@ -6,13 +6,16 @@ afterwards, so that a flat key in one environment and a grouped key in another s
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from qwen_pipeline.errors import ParameterError
+from qwen_pipeline.params.fields import members
+from qwen_pipeline.params.foreign_names import remedy_for_foreign
 from qwen_pipeline.params.groups import GROUPS, groups_with, parameter_names
 
 _TYPES = frozenset({"int", "float", "bool", "str", "none"})  # pydantic's names for the members of a union
@@ -98,13 +101,25 @@ def _require_known(name: str, origin: str, within: str | None = None) -> None:
         return
     if within and (homes := groups_with(name)):
         raise ParameterError(f"Unknown parameter {shown} in {origin}; {name} belongs to {homes[0]}.")
-    raise ParameterError(f"Unknown parameter {shown} in {origin}.{_suggest(name, (*fields, *GROUPS))}")
+    raise ParameterError(f"Unknown parameter {shown} in {origin}. {_remedy(name, (*fields, *GROUPS))}")
 
 
-def _suggest(name: str, known: Iterable[str]) -> str:
-    lowered = name.lower().lstrip("-").replace("-", "_")
-    close = difflib.get_close_matches(lowered, list(known), n=1, cutoff=0.5)
-    return f" Did you mean {close[0]}?" if close else " See conf/base/parameters.yml for the names."
+def _remedy(name: str, known: tuple[str, ...]) -> str:
+    """What to write instead of an unknown name: a mark of YAML put right, or the name that is meant."""
+    written = re.match(r"(\w+)\s*[:=\s：＝]", name)
+    if written and written[1] in known:
+        return f"Write {written[1]}: VALUE, with a plain colon and a space behind it."
+    return remedy_for_foreign(_plain(name)) or _suggest(name, known)
+
+
+def _suggest(name: str, known: Sequence[str], above: str | None = None) -> str:
+    if close := difflib.get_close_matches(_plain(name), known, n=1):
+        return f"Did you mean {close[0]}?"
+    return f"{above} takes {', '.join(known)}." if above else "docs/parameters.md has all names."
+
+
+def _plain(name: str) -> str:
+    return name.lower().lstrip("-").replace("-", "_")
 
 
 def _explain(error: ValidationError) -> str:
@@ -119,19 +134,41 @@ def _explain(error: ValidationError) -> str:
 
 
 def _explain_key(key: str, found: list[ErrorDetails]) -> str:
-    location = _location(found[0])
+    location, value = _location(found[0]), found[0]["input"]
     if found[0]["type"] == "extra_forbidden":
-        return f"Unknown parameter {key}.{_suggest(location[-1], _siblings(location))}"
+        return f"Unknown parameter {key}. {_suggest(location[-1], _siblings(location), location[0])}"
     first, *others = dict.fromkeys(_limit(details) for details in found)
     told = " or ".join([first, *(other.removeprefix("it must be ") for other in others)])
-    return f"{key}={found[0]['input']!r}: {told}." if key else f"{told}."
+    if not key:
+        return f"{told}."
+    if _may_be_null(location[0]) and len(location) == 1 and first.startswith("it must be"):
+        told += ", or null"
+    shown = f"{key} has no value" if value is None else f"{key}={value!r}"
+    return f"{shown}: {told}.{_joined_wrongly(value)}"
+
+
+def _joined_wrongly(value: Any) -> str:
+    """Where a value holds the next parameter too, how the two are parted."""
+    names = re.findall(r"[\s,，;；]+(\w+)\s*=", value) if isinstance(value, str) else []
+    return " Parameters are joined by a plain comma." if any(map(groups_with, names)) else ""
+
+
+def _may_be_null(name: str) -> bool:
+    annotations = (cls.model_fields[name].annotation for cls in GROUPS.values() if name in cls.model_fields)
+    return any(type(None) in members(annotation) for annotation in annotations)
 
 
 def _limit(details: ErrorDetails) -> str:
     if details["type"] == "string_pattern_mismatch":
         choices = details["ctx"]["pattern"].strip("^($)").replace(r"\d+", "NUMBER")
         return f"it must be {choices.replace('|', ', ')}"
+    if details["type"] in ("model_type", "dict_type"):
+        name = _location(details)[0]
+        return (
+            f"it must hold names and values; write {name}.NAME=VALUE or, in a file, {name}: {{NAME: VALUE}}"
+        )
     message = details["msg"].removeprefix("Value error, ").rstrip(".").partition(", unable to ")[0]
+    message = message.partition(", got a number with")[0]
     for prefix in ("Input should be ", "String should be "):
         message = message.replace(prefix, "it must be ")
     return f"{message[0].lower()}{message[1:]}"
