@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, NoReturn, get_args, get_origin
 
 import yaml
 
@@ -22,13 +22,24 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "src"))
 
 from qwen_pipeline.commands.terminal import prepare_terminal  # noqa: E402
+from qwen_pipeline.params.foreign_names import name_here, remedy_for_foreign  # noqa: E402
 from qwen_pipeline.params.groups import GROUPS, groups_with, parameter_names  # noqa: E402
 from qwen_pipeline.params.ingest import guide_data_dir  # noqa: E402
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """A mistake is one line; argparse prints all hundred flags above it."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with the message and where to see the flags."""
+        self.exit(2, f"{message}. python main.py --help shows all flags.\n")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """One flag a parameter, with its description, and the few of `kedro run` that people need here."""
-    parser = argparse.ArgumentParser("main.py", description="Fine-tune Qwen3 on question-and-answer files.")
+    parser = OneLineParser(
+        "main.py", description="Fine-tune Qwen3 on question-and-answer files.", allow_abbrev=False
+    )
     parser.add_argument("--pipeline", default=None, help="a stage and all before it (default: all six)")
     parser.add_argument("--env", default=None, help="configuration folder, as in --env qwen3_4b")
     parser.add_argument("--config", type=Path, default=None, help="JSON file of parameters, names as below")
@@ -103,8 +114,24 @@ def read_parameters(arguments: argparse.Namespace) -> dict[str, Any]:
 def refuse_unknown(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> None:
     """Name the first flag that does not exist and the nearest that does."""
     flags = [flag for action in parser._actions for flag in action.option_strings]
-    close = difflib.get_close_matches(unknown[0].partition("=")[0], flags, n=1)
-    parser.exit(2, f"Unknown flag {unknown[0]}.{f' Did you mean {close[0]}?' if close else ''}\n")
+    flag = unknown[0].partition("=")[0]
+    parser.exit(2, f"Unknown flag {unknown[0]}.{_meant(flag, flags)}\n")
+
+
+def _meant(flag: str, flags: Sequence[str]) -> str:
+    name = flag.lstrip("-").replace("-", "_").lower()
+    if flag in GROUPS:
+        return f" Did you mean --pipeline {flag}?"
+    if name == "params":
+        return " Here each parameter is a flag, as in --batch-size 1."
+    if (ours := name_here(name)) is not None:
+        above, _, nested = ours.partition(".")
+        shown = f"--{above.replace('_', '-')}" + (f' "{{{nested}: VALUE}}"' if nested else "")
+        return f" It is {shown} here."
+    if (remedy := remedy_for_foreign(name)) is not None:
+        return f" {remedy}"
+    close = difflib.get_close_matches(flag, flags, n=1)
+    return f" Did you mean {close[0]}?" if close else " python main.py --help shows all flags."
 
 
 def main(argv: Sequence[str] | None = None) -> None:

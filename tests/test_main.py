@@ -91,6 +91,29 @@ def test_a_misspelt_flag_names_the_nearest(main: ModuleType, capsys: pytest.Capt
     assert "--batch-size" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--lora-rank", "8"], "It is --lora-r here."),
+        (["--per_device_train_batch_size=1"], "It is --batch-size here."),
+        (["--lr", "1e-4"], "It is --learning-rate here."),
+        (["--temperature", "1"], 'It is --generation-config "{temperature: VALUE}" here.'),
+        (["--report-to", "none"], "Leave report_to out."),
+        (["--params", "batch_size=1"], "as in --batch-size 1."),
+        (["train"], "Did you mean --pipeline train?"),
+        (["--batch-size"], "expected one argument. python main.py --help shows all flags."),
+    ],
+)
+def test_a_wrong_flag_is_one_line_with_the_right_one(
+    main: ModuleType, capsys: pytest.CaptureFixture[str], flags: list[str], told: str
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main.main(flags)
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert stop.value.code == 2
+    assert line.endswith(told)
+
+
 def test_a_value_that_is_no_yaml_is_one_sentence(
     main: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:

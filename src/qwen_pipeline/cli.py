@@ -1,6 +1,8 @@
 """This project's commands beside Kedro's own; each imports what it needs when it is called."""
 
+import copy
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -13,7 +15,7 @@ from qwen_pipeline.commands.compare import compare
 from qwen_pipeline.commands.doctor import doctor
 from qwen_pipeline.commands.memory_plan import memory_plan
 from qwen_pipeline.commands.preview import preview
-from qwen_pipeline.commands.project import one_sentence
+from qwen_pipeline.commands.project import one_sentence, split_load_versions, split_params
 from qwen_pipeline.commands.prune import prune
 from qwen_pipeline.commands.status import status
 
@@ -51,8 +53,17 @@ def run(**options: Any) -> Any:
     return kedro_run.callback(**options)  # type: ignore[misc]
 
 
+def _run_options() -> Iterator[click.Parameter]:
+    """Kedro's own options of `run`; those it splits itself tell a mistake with its remedy."""
+    told = {"params": split_params, "load_versions": split_load_versions}
+    for option in kedro_run.params:
+        mine = copy.copy(option)
+        mine.callback = told.get(str(option.name), option.callback)
+        yield mine
+
+
 cli.add_command(
-    click.Command("run", params=[*kedro_run.params, FORCE, DRY_RUN, YES], callback=run, help=run.__doc__)
+    click.Command("run", params=[*_run_options(), FORCE, DRY_RUN, YES], callback=run, help=run.__doc__)
 )
 for command in (accept, chat, compare, doctor, memory_plan, preview, prune, status):
     cli.add_command(command)

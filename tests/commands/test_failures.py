@@ -86,6 +86,15 @@ QUOTED: list[tuple[BaseException, type[PipelineError], str]] = [
     (ValueError("Failed to find the pipeline named 'trian'. It needs to be"), ParameterError, "Did you mean train?"),
     (ValueError("Pipeline does not contain nodes named ['foo']."), ParameterError, "no node foo"),
     (ValueError("Pipeline contains no nodes after applying all provided filters. Please"), ParameterError, "--tags"),
+    (
+        ValueError("Pipeline does not contain nodes with the following namespaces: ['trian']"),
+        ParameterError, "namespace trian in this pipeline. Did you mean train?",
+    ),
+    (
+        ValueError("'load_versions' keys [nope] are not found in the catalog."),
+        ParameterError, "--load-versions nope: the catalog has no such dataset",
+    ),
+    (AttributeError("module 'kedro.runner' has no attribute 'Foo'"), ParameterError, "--runner Foo"),
 ]  # fmt: skip
 
 

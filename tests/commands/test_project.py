@@ -4,7 +4,9 @@ import logging
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from qwen_pipeline.cli import cli
 from qwen_pipeline.commands.project import one_sentence, read_groups
 from qwen_pipeline.errors import DataError
 
@@ -51,6 +53,24 @@ def test_at_debug_the_original_comes_before_the_sentence(capsys: pytest.CaptureF
     assert "Traceback" in told
     assert "as the library said it" in told
     assert told.strip().splitlines()[-1] == "one sentence"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--params", "batch_size:1", "write NAME=VALUE, joined by commas"),
+        ("--params", "gguf_types=[f16,q8_0]", "A list is written a+b"),
+        ("--params", "data_dir=@home", "in quotes"),
+        ("--load-versions", "clean_examples", "Expected the form of 'load_versions'"),
+    ],
+)
+def test_an_option_that_cannot_be_read_is_told_with_how_it_is_written(
+    option: str, value: str, told: str
+) -> None:
+    shown = CliRunner().invoke(cli, ["run", option, value])
+    assert shown.exit_code == 2
+    assert told in shown.output
+    assert "NoneType" not in shown.output
 
 
 def test_parameters_are_the_projects_in_any_of_its_folders(

@@ -129,6 +129,24 @@ def _unknown_pipeline(line: str, found: tuple[str, ...]) -> str:
     return f"--pipeline {found[0]}: there is no such pipeline.{_nearest(found[0], names)} There are: {', '.join(names)}."
 
 
+def _unknown_namespace(line: str, found: tuple[str, ...]) -> str:
+    return f"There is no namespace {found[0]} in this pipeline.{_nearest(found[0], GROUPS)} Namespaces are the stages: {', '.join(GROUPS)}."
+
+
+def _unknown_version(line: str, found: tuple[str, ...]) -> str:
+    return (
+        f"--load-versions {found[0]}: the catalog has no such dataset; kedro catalog describe-datasets lists them. "
+        "Write it as --load-versions DATASET:VERSION."
+    )
+
+
+def _unknown_runner(line: str, found: tuple[str, ...]) -> str:
+    return (
+        f"--runner {found[0]}: Kedro has no such runner. Leave it out for runs that skip what is current, or take "
+        "SequentialRunner, ThreadRunner or ParallelRunner."
+    )
+
+
 def _unknown_part(line: str, found: tuple[str, ...]) -> str:
     return (
         f"There is no {found[0]} {found[1]} in this pipeline; kedro registry describe __default__ lists the nodes, "
@@ -222,7 +240,10 @@ def _installed(package: str) -> str:
 # 2.4, bitsandbytes 0.50, safetensors, SQLite and Kedro 1.7, and those that the guide quotes.
 CURES = (
     Cure(r"failed to find the pipeline named '([^']*)'", ParameterError, _unknown_pipeline),
-    Cure(r"pipeline does not contain (node|dataset)s (?:named|with the following namespaces:) [\[{]'([^']*)",
+    Cure(r"does not contain nodes with the following namespaces: \['([^']*)", ParameterError, _unknown_namespace),
+    Cure(r"'load_versions' keys \[([^\],]*)", ParameterError, _unknown_version),
+    Cure(r"module 'kedro\.runner' has no attribute '(\w+)'", ParameterError, _unknown_runner),
+    Cure(r"pipeline does not contain (node|dataset)s named [\[{]'([^']*)",
          ParameterError, _unknown_part),
     Cure(r"pipeline contains no nodes after applying all provided filters", ParameterError, _nothing_left),
     Cure(r"no space left on device|database or disk is full|disk quota exceeded", DiskSpaceError, _no_room),

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from kedro.framework.cli.utils import _split_params, env_option
+from kedro.framework.cli.utils import KedroCliError, _split_load_versions, _split_params, env_option
 from kedro.framework.startup import bootstrap_project
+from yaml import YAMLError
 
 from qwen_pipeline.commands.failures import explained_by
 from qwen_pipeline.commands.terminal import prepare_terminal
@@ -19,13 +20,44 @@ from qwen_pipeline.incremental.workspace import project_root
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+def split_params(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """The values of ``--params``, by Kedro's own reading of them.
+
+    Raises:
+        click.UsageError: It cannot be read; with how names, lists and commas are written.
+    """
+    try:
+        return _split_params(ctx, param, value)
+    except (click.UsageError, YAMLError) as failure:
+        raise click.UsageError(
+            f"--params {value}: write NAME=VALUE, joined by commas. A list is written a+b; a value with a comma or a mark "
+            "of YAML goes into conf/local/parameters.yml, in quotes.",
+            ctx,
+        ) from failure
+
+
+def split_load_versions(ctx: click.Context, param: click.Parameter, value: str) -> dict[str, str]:
+    """The versions of ``--load-versions``.
+
+    Source: the ``KedroCliError`` of Kedro 1.7 shows ``NoneType: None`` instead of its message where an option is
+    read. Can go when it shows it.
+
+    Raises:
+        click.UsageError: A part is not ``DATASET:VERSION``.
+    """
+    try:
+        return _split_load_versions(ctx, param, value)
+    except KedroCliError as failure:
+        raise click.UsageError(f"{failure.message}.", ctx) from None
+
+
 def with_parameters(function: Function) -> Function:
     """Add ``--env`` and ``--params``, as Kedro's own commands have them."""
     params = click.option(
         "--params",
         type=click.UNPROCESSED,
         default="",
-        callback=_split_params,
+        callback=split_params,
         help="NAME=VALUE, joined by commas.",
     )
     decorated: Function = env_option(params(function))
