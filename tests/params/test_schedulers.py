@@ -41,6 +41,14 @@ def test_the_options_are_those_of_transformers() -> None:
             {"min_lr": 1e-5, "min_lr_rate": 0.1},
             "needs exactly one of min_lr and min_lr_rate",
         ),
+        ("cosine_with_min_lr", {"min_lr": "low"}, "lr_scheduler_kwargs.min_lr='low': it must be a number"),
+        ("cosine_with_restarts", {"num_cycles": True}, "num_cycles=True: it must be a number"),
+        ("greedy", {"smooth": "much"}, "smooth='much': it must be one of true, false"),
+        (
+            "warmup_stable_decay",
+            {"num_decay_steps": 5, "decay_type": "sine"},
+            "decay_type='sine': it must be one of linear, cosine, 1-sqrt",
+        ),
     ],
 )
 def test_a_wrong_or_missing_option_is_told_before_any_work(

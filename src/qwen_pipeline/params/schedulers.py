@@ -35,6 +35,18 @@ SCHEDULER_OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "greedy": (*_PLATEAU, "warmup", "max_lr", "verbose", "smooth", "window_size", "reset_start"),
     }
 )  # fmt: skip
+_SHAPES = ("linear", "cosine", "1-sqrt")
+# Options that take a word or a switch; all others take a number.
+_CHOICES: Mapping[str, tuple[str | bool, ...]] = MappingProxyType(
+    {
+        "warmup_type": _SHAPES,
+        "decay_type": _SHAPES,
+        "mode": ("min", "max"),
+        "threshold_mode": ("rel", "abs"),
+        "verbose": (True, False),
+        "smooth": (True, False),
+    }
+)
 # Exactly one of these has to be given.
 _NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -46,7 +58,7 @@ _NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 def require_scheduler_options(name: str, options: Mapping[str, Any]) -> None:
-    """Refuse options that a scheduler does not take, and the lack of one that it needs.
+    """Refuse options that a scheduler does not take, values of another kind, and the lack of one that it needs.
 
     Args:
         name: ``lr_scheduler_type``.
@@ -63,7 +75,17 @@ def require_scheduler_options(name: str, options: Mapping[str, Any]) -> None:
             raise ValueError(
                 f"lr_scheduler_kwargs: lr_scheduler_type={name} knows no option {option}; {taken}"
             )
+        _require_value(option, options[option])
     needed = _NEEDED.get(name, ())
     if needed and sum(option in options for option in needed) != 1:
         one = f"exactly one of {' and '.join(needed)}" if len(needed) > 1 else needed[0]
         raise ValueError(f"lr_scheduler_type={name} needs {one}; set lr_scheduler_kwargs.{needed[0]}=VALUE")
+
+
+def _require_value(option: str, value: Any) -> None:
+    if (choices := _CHOICES.get(option)) is not None:
+        if value not in choices:
+            told = ", ".join(str(one).lower() for one in choices)
+            raise ValueError(f"lr_scheduler_kwargs.{option}={value!r}: it must be one of {told}")
+    elif isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"lr_scheduler_kwargs.{option}={value!r}: it must be a number")
