@@ -15,8 +15,9 @@ from qwen_pipeline.memory.measure import MemoryMeter, MemoryReading
 MIB_PER_GIB = 1024.0
 STEADY = 0.6  # the slower half of a leak grows at least so fast as a share of the faster one
 SERIES = {"gpu_allocated_gib": "GPU memory", "host_resident_gib": "host memory"}
-# What host memory may grow by before it is called a leak: caches of libraries fill up for thousands of steps.
-HOST_CACHES_MIB = 64.0
+# What host memory may grow by before it is called a leak: caches of libraries fill up for thousands of steps. Measured
+# in a training of 800 steps on a CPU: 182 MiB in steps 26 to 130, 143 in steps 111 to 555, ever slower.
+HOST_CACHES_MIB = 256.0
 
 
 @dataclass(frozen=True)
