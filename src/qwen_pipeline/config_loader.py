@@ -15,6 +15,8 @@ from qwen_pipeline.errors import ParameterError
 from qwen_pipeline.params.broken_files import explain_broken_file, explain_interpolation
 from qwen_pipeline.params.merge import build_groups, flatten_layer, merge_layers
 
+BROKEN = (YAMLError, ValueError, AttributeError, OSError)  # the last two where a file holds no names
+
 
 class ProjectConfigLoader(OmegaConfigLoader):
     """Kedro's loader, with parameters flattened by layer and validated into stage groups.
@@ -27,13 +29,18 @@ class ProjectConfigLoader(OmegaConfigLoader):
         """The configuration called ``key``; parameters come validated.
 
         Raises:
-            ParameterError: A parameter is unknown, of the wrong type or out of its range.
+            ParameterError: A parameter is unknown, of the wrong type or out of its range, or a file is no YAML.
         """
         if key == "parameters":
             return self._groups()
         if key == "catalog":
             OmegaConf.register_new_resolver("param", self._parameter, replace=True)
-        return super().__getitem__(key)
+        try:
+            return super().__getitem__(key)
+        except BROKEN as failure:
+            for environment in self._environments_in_force():
+                self._tell_broken_file(environment, failure)
+            raise
 
     def _groups(self) -> dict[str, Any]:
         """The validated groups, built once for each set of run-time values."""
@@ -44,16 +51,14 @@ class ProjectConfigLoader(OmegaConfigLoader):
         return dict(built[asked])
 
     def _flat_parameters(self) -> dict[str, Any]:
-        run_env = self.env or self.default_run_env
-        environments = dict.fromkeys([self.base_env, run_env])
-        layers = [flatten_layer(self._layer(name), f"conf/{name}") for name in environments]
+        layers = [flatten_layer(self._layer(name), f"conf/{name}") for name in self._environments_in_force()]
         layers.append(flatten_layer(self.runtime_params or {}, "--params"))
         return merge_layers(layers)
 
     def _layer(self, environment: str) -> dict[str, Any]:
         if not Path(self.conf_source, environment).is_dir():
             raise ParameterError(
-                f"There is no configuration folder conf/{environment}; "
+                f"There is no configuration folder conf/{environment}; make it, or name another: "
                 f"--env takes one of: {', '.join(self._environments())}."
             )
         loader = OmegaConfigLoader(
@@ -69,14 +74,20 @@ class ProjectConfigLoader(OmegaConfigLoader):
             return dict(loader["parameters"])
         except MissingConfigException:
             return {}
-        except (YAMLError, ValueError, AttributeError) as failure:
-            told = explain_broken_file(Path(self.conf_source, environment)) or explain_interpolation(
-                failure, f"conf/{environment}"
-            )
+        except BROKEN as failure:
+            self._tell_broken_file(environment, failure)
+            told = explain_interpolation(failure, f"conf/{environment}")
             if told is None:
                 raise
             root = Path(self.conf_source).parent.as_posix()
             raise ParameterError(told.replace(f"{root}/", "")) from failure
+
+    def _tell_broken_file(self, environment: str, failure: Exception) -> None:
+        if told := explain_broken_file(Path(self.conf_source, environment)):
+            raise ParameterError(told) from failure
+
+    def _environments_in_force(self) -> list[str]:
+        return list(dict.fromkeys([self.base_env, self.env or self.default_run_env]))
 
     def _environments(self) -> list[str]:
         folders = (path for path in Path(self.conf_source).iterdir() if path.is_dir())

@@ -66,7 +66,21 @@ QUOTED: list[tuple[BaseException, type[PipelineError], str]] = [
         FileNotFoundError(errno.ENOENT, "No such file or directory", "data/raw/qa_data.md"),
         DataError, "data/raw/qa_data.md is not there",
     ),
-    (OSError(errno.ELOOP, "Too many levels of symbolic links", "data/a"), DataError, "data/a cannot be opened"),
+    (OSError(errno.ELOOP, "Too many levels of symbolic links", "data/a"), DataError, "data/a cannot be used"),
+    (
+        ValueError("Catalog entry 'foo' is not a valid dataset configuration. \nHint: If this"),
+        ParameterError, "take foo out",
+    ),
+    (
+        ValueError("An exception occurred when parsing config for dataset 'foo':\n'type' is missing from it"),
+        ParameterError, "'type' is missing from it. Write it as",
+    ),
+    (
+        ValueError("\nX.__init__() got an unexpected keyword argument 'y'.\nDataset 'foo' must only contain arguments valid for X."),
+        ParameterError, "argument 'y'. Write it as",
+    ),
+    (FileExistsError(errno.EEXIST, "File exists", "data/.ledger"), DataError, "A file stands where a folder is needed"),
+    (NotADirectoryError(errno.ENOTDIR, "Not a directory", "data/a/b"), DataError, "A file stands where a folder is"),
     (OSError(errno.ENAMETOOLONG, "File name too long", "data/" + "a" * 300), DataError, "Shorten the name"),
     (OSError(errno.EMFILE, "Too many open files"), EnvironmentProblemError, "ulimit -n"),
     (OSError(errno.EMFILE, "Too many open files", "data/a"), EnvironmentProblemError, "ingest_workers=1"),

@@ -1,6 +1,8 @@
 """What a command prints reaches any terminal and any file."""
 
+import errno
 import io
+import logging
 import sys
 
 import pytest
@@ -26,3 +28,23 @@ def test_a_stream_that_is_no_file_is_left_alone(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(sys, "stdout", written)
     one_sentence(lambda: print("→"))()
     assert written.getvalue() == "→\n"
+
+
+def test_a_log_that_cannot_be_written_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(logging, "raiseExceptions", True)
+    full = logging.StreamHandler(io.TextIOWrapper(io.BufferedWriter(_Full())))
+    record = logging.LogRecord("run", logging.INFO, __file__, 1, "done", None, None)
+    one_sentence(lambda: full.handle(record))()
+    assert capsys.readouterr().err == ""
+
+
+class _Full(io.RawIOBase):
+    """A file on a disk that is full."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")

@@ -1,5 +1,8 @@
 """The user's files, or the samples."""
 
+import json
+import os
+
 import pytest
 from kedro.io import DatasetError
 
@@ -50,6 +53,19 @@ def test_names_are_relative_sorted_and_files_read_lazily(folders):
     after = dataset.fingerprint()
     assert before["a.md"] != after["a.md"]
     assert before["test/b.md"] == after["test/b.md"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere every name is text")
+def test_a_name_that_is_no_utf_8_is_text_and_its_file_is_read(folders):
+    default, samples = folders
+    (default / os.fsdecode("中.md".encode("gbk"))).write_bytes(b"one")
+    (default / "文.md").write_bytes(b"two")
+    dataset = RawFilesDataset(path=str(default), sample_path=str(samples))
+    assert {name: file() for name, file in dataset.load().items()} == {
+        r"\xd6\xd0.md": b"one",
+        "文.md": b"two",
+    }
+    assert json.dumps(dataset.fingerprint(), ensure_ascii=False).encode()
 
 
 def test_a_file_instead_of_a_folder_is_read_alone(folders, tmp_path):

@@ -130,6 +130,13 @@ def test_a_damaged_record_counts_as_none(toy: Toy) -> None:
     assert toy.run() == ["refine"]
 
 
+@pytest.mark.parametrize("content", ["", "[1]", "7", '"text"'])
+def test_damaged_memories_count_as_none(toy: Toy, content: str) -> None:
+    for path in (toy.root / "data/.ledger").glob("*.json"):
+        path.write_text(content)
+    assert toy.run() == []
+
+
 def test_a_version_saved_by_something_else_is_noticed(toy: Toy) -> None:
     toy.catalog().save("refined", ["by hand"])
     assert "has a newer version" in toy.status()["refine"].reason

@@ -37,3 +37,9 @@ def test_a_file_that_may_only_be_read_is_flushed(tmp_path: Path) -> None:
     path.write_text("{}")
     path.chmod(0o400)
     durable.flush_tree(path)
+
+
+def test_a_path_of_any_bytes_is_kept(tmp_path: Path) -> None:
+    content = {os.fsdecode(b"\xd6\xd0.md"): 1, "中.md": 2}
+    durable.write_json(tmp_path / "digests.json", content)
+    assert durable.read_json(tmp_path / "digests.json") == content

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from incremental import toy as toy_project
 from incremental.toy import Toy
 from qwen_pipeline.errors import ParameterError
 
@@ -253,3 +254,20 @@ def test_a_pinned_input_version_is_read_and_makes_its_reader_stale(toy: Toy) -> 
     assert toy.load("refined") == ["alpha.", "beta."]
     assert toy.run() == []
     assert toy.load("refined") == ["gamma.", "beta."]
+
+
+def test_what_is_made_after_the_clock_was_set_back_is_in_force(
+    fresh: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = ["2026-03-01T12.00.00.000Z", "2026-01-01T12.00.00.000Z", "2026-01-01T13.00.00.000Z"]
+    for number, moment in enumerate(times):
+        monkeypatch.setattr(toy_project, "_version", lambda moment=moment: moment)
+        fresh.values["refine"]["ending"] = f"{number}"
+        fresh.run()
+        assert fresh.load("refined") == [f"alpha{number}", f"beta{number}"]
+        assert fresh.load("summary")["total"] == 2
+        assert set(fresh.states().values()) == {"current"}
+    fresh.values["refine"]["ending"] = "0"
+    assert fresh.run() == []  # taken back
+    assert fresh.load("refined") == ["alpha0", "beta0"]
+    assert fresh.versions("refined") == [f"2026-03-01T12.00.00.00{place}Z" for place in range(4)]

@@ -30,7 +30,8 @@ def conf(tmp_path: Path) -> Path:
             b"batch_size: 2\nbatch_size: 3\n",
             "conf/local/parameters.yml, line 2: found duplicate key batch_size",
         ),
-        (b"- batch_size: 1\n", "conf/local/parameters.yml: it holds a list, not names with values. "),
+        (b"- batch_size: 2\n- num_epochs: 1\n", "conf/local/parameters.yml: a list, "),
+        (b"5\n", "conf/local/parameters.yml: no names"),
     ],
 )
 def test_the_file_and_the_line_are_named(conf: Path, content: bytes, told: str) -> None:
@@ -47,6 +48,14 @@ def test_a_file_with_bytes_that_are_no_text_is_named(conf: Path) -> None:
         ParameterError, match=r"^conf/local/parameters.yml: unacceptable character.*in UTF-8\.$"
     ):
         load(conf)
+
+
+@pytest.mark.parametrize("content", ["- adapter\n", "adapter: [1\n"])
+def test_a_broken_catalog_is_named_too(conf: Path, content: str) -> None:
+    (conf / "base/catalog.yml").write_text("adapter: {type: json.JSONDataset, filepath: a.json}\n")
+    (conf / "local/catalog.yml").write_text(content)
+    with pytest.raises(ParameterError, match=r"^conf/local/catalog\.yml"):
+        ProjectConfigLoader(str(conf), base_env="base", default_run_env="local")["catalog"]
 
 
 def test_one_key_in_two_files_of_an_environment_names_both(conf: Path) -> None:

@@ -28,9 +28,12 @@ from qwen_pipeline.errors import (
 from qwen_pipeline.params.groups import GROUPS
 
 FULL = {errno.EDQUOT, errno.EFBIG, errno.ENOSPC, errno.EROFS}
-CLOSED = {errno.EACCES, errno.EIO, errno.ENOTDIR, errno.EPERM}
+CLOSED = {errno.EACCES, errno.EIO, errno.EPERM}
+IN_THE_WAY = "A file stands where a folder is needed: move it away, and run again."
 TANGLED = {
     errno.ELOOP: "A link leads back to itself: remove it, and run again.",
+    errno.EEXIST: IN_THE_WAY,
+    errno.ENOTDIR: IN_THE_WAY,
     errno.ENAMETOOLONG: "Shorten the name of the file or of a folder above it, and run again.",
 }
 ROOM = "kedro prune --keep 1 removes old versions; save_total_limit=1 and export_formats=adapter write less"
@@ -103,9 +106,7 @@ def _of_file(failure: OSError) -> PipelineError | None:
             "kedro doctor checks folders, data and model."
         )
     if failure.errno in TANGLED:
-        return DataError(
-            f"{_first_line(place)} cannot be opened: {failure.strerror}. {TANGLED[failure.errno]}"
-        )
+        return DataError(f"{_first_line(place)} cannot be used: {failure.strerror}. {TANGLED[failure.errno]}")
     if failure.errno in FULL | CLOSED:
         verb = "written" if failure.errno in FULL else "opened or written"
         return DiskSpaceError(
@@ -152,6 +153,11 @@ def _unknown_part(line: str, found: tuple[str, ...]) -> str:
         f"There is no {found[0]} {found[1]} in this pipeline; kedro registry describe __default__ lists the nodes, "
         "kedro catalog describe-datasets the datasets."
     )
+
+
+def _catalog_entry(line: str, found: tuple[str, ...]) -> str:
+    told = line if line.endswith(".") else f"{line} {found[1].strip().splitlines()[0]}"
+    return f"{told.rstrip('.')}. Write it as conf/base/catalog.yml does, or take {found[0]} out of your own catalog."
 
 
 def _nothing_left(line: str, found: tuple[str, ...]) -> str:
@@ -245,6 +251,9 @@ CURES = (
     Cure(r"module 'kedro\.runner' has no attribute '(\w+)'", ParameterError, _unknown_runner),
     Cure(r"pipeline does not contain (node|dataset)s named [\[{]'([^']*)",
          ParameterError, _unknown_part),
+    Cure(r"catalog entry '([^']*)' is not a valid dataset configuration(.*)", ParameterError, _catalog_entry),
+    Cure(r"dataset '([^']*)' must only contain arguments valid for()", ParameterError, _catalog_entry),
+    Cure(r"parsing config for dataset '([^']*)':\n(.*)", ParameterError, _catalog_entry),
     Cure(r"pipeline contains no nodes after applying all provided filters", ParameterError, _nothing_left),
     Cure(r"no space left on device|database or disk is full|disk quota exceeded", DiskSpaceError, _no_room),
     Cure(r"cuda out of memory|cuda error: out of memory|cublas_status_alloc_failed|cudnn_status_alloc_failed",

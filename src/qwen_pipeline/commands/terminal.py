@@ -1,6 +1,7 @@
 """What every command sets right before it says its first word: what it may print, and where its log goes."""
 
 import io
+import logging
 import os
 import sys
 from pathlib import Path
@@ -15,6 +16,9 @@ def prepare_terminal() -> None:
             stream.reconfigure(errors="replace")
     if isinstance(sys.stdin, io.TextIOWrapper):  # whoever reads it can then say what was wrong with a line
         sys.stdin.reconfigure(errors="surrogateescape")
+    logging.raiseExceptions = (
+        False  # a log on a full disk loses its lines; sixty of traceback for each help nobody
+    )
     _use_project_logging()
 
 

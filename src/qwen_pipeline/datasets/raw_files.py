@@ -49,7 +49,7 @@ class RawFilesDataset(AbstractDataset[None, dict[str, RawFile]]):
             DataError: The directory was named by the user and is missing or holds no file.
         """
         place, digests = _place(self._path, self._samples), file_digests()
-        return {name: digests.of(_folder(place) / name, stat) for name, stat in _visible(place)}
+        return {_as_text(name): digests.of(_folder(place) / name, stat) for name, stat in _visible(place)}
 
     def part_label(self, part: str) -> str:
         """A file as people know it: with its directory, from the project's root if that holds it."""
@@ -72,7 +72,8 @@ def find_raw_files(path: Path, samples: Path) -> dict[str, RawFile]:
     place = _place(path, samples)
     if place != path:
         logger.warning("%s is empty: using the bundled samples in %s.", DEFAULT, _as_written(samples))
-    return {name: RawFile(name, _folder(place) / name, stat.st_size) for name, stat in _visible(place)}
+    files = (RawFile(_as_text(name), _folder(place) / name, stat.st_size) for name, stat in _visible(place))
+    return {file.name: file for file in files}
 
 
 def _place(path: Path, samples: Path) -> Path:
@@ -92,6 +93,11 @@ def _as_written(path: Path) -> str:
     """A path as people wrote it: Kedro makes those of the catalog absolute."""
     root = project_root()
     return (path.relative_to(root) if root in path.parents else path).as_posix()
+
+
+def _as_text(name: str) -> str:
+    r"""A file's name as tables and reports can hold it: bytes that are no UTF-8, as in old archives, become ``\xd6``."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _folder(place: Path) -> Path:

@@ -9,10 +9,12 @@ import json
 import shutil
 from abc import abstractmethod
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from kedro.io import AbstractDataset, AbstractVersionedDataset, Version
+from kedro.io.core import VERSION_FORMAT
 from kedro_datasets._typing import HTMLPreview, JSONPreview
 
 from qwen_pipeline.errors import VersionError
@@ -109,6 +111,11 @@ class AtomicDataset(AbstractVersionedDataset[In, Out]):
                 "Run kedro run: it is made again, or an equal version is taken back."
             )
         return self.read(Path(self._get_load_path()))
+
+    def resolve_save_version(self) -> str | None:
+        """The version to save: the time, or just after the newest where the clock was set back behind that."""
+        asked, newest = super().resolve_save_version(), self.newest_version()
+        return _just_after(newest, asked) if asked and newest and newest > asked else asked
 
     @property
     def versions_folder(self) -> Path:
@@ -246,3 +253,12 @@ class AtomicFileDataset(AtomicDataset[Any, Any]):
         if config.get("type") in TEXTUAL:
             config["fs_args"] = {**UTF_8, **config.get("fs_args", {})}
         return AbstractDataset.from_config(path.name, config)
+
+
+def _just_after(newest: str, asked: str) -> str:
+    """A name that sorts after ``newest``, which the latest would otherwise hide behind; ``asked`` where it is no time."""
+    try:
+        later = datetime.strptime(newest, VERSION_FORMAT) + timedelta(milliseconds=1)
+    except (ValueError, OverflowError):
+        return asked
+    return f"{later.strftime(VERSION_FORMAT)[:-4]}Z"

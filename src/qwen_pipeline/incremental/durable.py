@@ -19,7 +19,7 @@ def write_json(path: Path, content: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
-        with partial.open("w", encoding="utf-8") as stream:
+        with partial.open("w", encoding="utf-8", errors="surrogatepass") as stream:  # a path may be any bytes
             stream.write(json.dumps(content, ensure_ascii=False))
             stream.flush()
             os.fsync(stream.fileno())
@@ -32,11 +32,12 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """A JSON file's content; ``None`` where it is missing or damaged."""
+    """The object in a JSON file; ``None`` where the file is missing or damaged, or holds something else."""
     try:
-        return json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
+    return content if isinstance(content, dict) else None
 
 
 def flush_tree(path: Path) -> None:

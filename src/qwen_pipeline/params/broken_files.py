@@ -6,7 +6,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
-SHAPE = "Each line is NAME: VALUE, indented alike; see conf/base/parameters.yml."
+FORM = "Each line is NAME: VALUE, indented alike; see conf/base/parameters.yml."
 
 
 def explain_broken_file(folder: Path) -> str | None:
@@ -28,11 +28,13 @@ def explain_broken_file(folder: Path) -> str | None:
             )
         try:
             if not isinstance(OmegaConf.load(path), DictConfig):
-                return f"{shown}: it holds a list, not names with values. {SHAPE}"
+                return f"{shown}: a list, where names with values belong. {FORM}"
+        except OSError:  # OmegaConf's word for a file that is a number, or true
+            return f"{shown}: no names with values. {FORM}"
         except MarkedYAMLError as failure:
             mark = failure.problem_mark
             line = mark.line + 1 if mark else 1
-            return f"{shown}, line {line}: {failure.problem}. {SHAPE}"
+            return f"{shown}, line {line}: {failure.problem}. {FORM}"
         except YAMLError as failure:
             return f"{shown}: {str(failure).splitlines()[0]}. Write it anew as text, in UTF-8."
     return None
