@@ -1,7 +1,9 @@
 """One run a training, resumed without repeating a step, and harmless when the store is out of reach."""
 
+import contextlib
 import json
 import logging
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -254,3 +256,16 @@ def test_an_adapter_is_listed_among_the_models_of_its_run(client: MlflowClient, 
         "adapter_config.json"
     ]
     assert client.get_run(reporter.run_id).data.tags["fingerprint"] == "abc"
+
+
+def test_a_store_that_fails_is_told_in_one_line_without_a_traceback(
+    client: MlflowClient, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    experiment_id(client)
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        database.execute("DROP TABLE runs")
+        database.commit()
+    capfd.readouterr()
+    with open_training_run(parameters={"lora_r": 16}) as reporter:
+        reporter.log_metrics({"loss": 2.0}, 1)
+    assert "Traceback" not in capfd.readouterr().err

@@ -1,5 +1,6 @@
 """Where MLflow keeps its runs: a SQLite file in the project, unless MLFLOW_TRACKING_URI says otherwise."""
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,8 +32,11 @@ def experiment_name() -> str:
 def open_client() -> "MlflowClient":
     """A client for the store in force that gives up early on a server that does not answer.
 
-    MLflow by default waits 120 s and tries seven times, which would hold up a training for minutes.
+    MLflow by default waits 120 s and tries seven times, which would hold up a training for minutes. On a full disk it
+    prints a traceback for every call; who calls tells the failure in a line.
     """
+    if not logging.getLogger("qwen_pipeline").isEnabledFor(logging.DEBUG):
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     from mlflow import MlflowClient
