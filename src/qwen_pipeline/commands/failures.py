@@ -29,7 +29,9 @@ from qwen_pipeline.params.groups import GROUPS
 
 FULL = {errno.EDQUOT, errno.EFBIG, errno.ENOSPC, errno.EROFS}
 CLOSED = {errno.EACCES, errno.EIO, errno.EPERM}
-IN_THE_WAY = "A file, or a link that leads nowhere, stands where a folder is needed: put it right, and run again."
+IN_THE_WAY = (
+    "A file, or a link that leads nowhere, stands where a folder is needed: put it right, and run again."
+)
 TANGLED = {
     errno.ELOOP: "A link leads back to itself: remove it, and run again.",
     errno.EEXIST: IN_THE_WAY,
