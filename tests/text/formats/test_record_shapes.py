@@ -241,3 +241,41 @@ def test_pairs_under_such_a_name_stay_the_turns_of_one_conversation(tmp_path: Pa
     value = {"conversations": [{"question": "q1", "answer": "a1"}, {"question": "q2", "answer": "a2"}]}
     (row,) = read(tmp_path, "a.json", value)
     assert isinstance(row, Found) and len(row.messages) == 4
+
+
+def test_the_first_of_a_questions_wordings_is_read_and_the_others_noted(tmp_path: Path) -> None:
+    record = {"questions": [[ASKED, "LoRA?"]], "answers": [ANSWERED]}
+    (row,) = read(tmp_path, "huatuo.jsonl", record)
+    assert isinstance(row, Found)
+    assert row.messages == (("user", ASKED), ("assistant", ANSWERED))
+    assert row.notes == ("other_wordings_left_out",)
+
+
+def moss(turn: dict[str, str]) -> dict[str, Any]:
+    chat = {
+        "turn_1": {"Human": f"<|Human|>: {ASKED}<eoh>\n", **turn, "MOSS": f"<|MOSS|>: {ANSWERED}<eom>\n"},
+        "turn_2": {"Human": "<|Human|>: Thanks.<eoh>", "MOSS": "<|MOSS|>: You are welcome.<eom>"},
+    }
+    return {"conversation_id": 1, "meta_instruction": "Be brief.", "chat": chat}
+
+
+def test_the_turns_of_moss_lose_their_marks(tmp_path: Path) -> None:
+    (row,) = read(tmp_path, "moss.json", [moss({"Commands": "<|Commands|>: None<eoc>\n"})])
+    assert isinstance(row, Found)
+    assert row.messages == (
+        ("system", "Be brief."),
+        ("user", ASKED),
+        ("assistant", ANSWERED),
+        ("user", "Thanks."),
+        ("assistant", "You are welcome."),
+    )
+
+
+def test_the_tools_of_moss_are_tools(tmp_path: Path) -> None:
+    command = {
+        "Commands": '<|Commands|>: Search("LoRA")<eoc>\n',
+        "Tool Responses": "<|Results|>: A paper.<eor>",
+    }
+    (row,) = read(tmp_path, "moss.json", [moss(command)])
+    assert isinstance(row, Refused)
+    assert row.reason.value == "tool_turns"

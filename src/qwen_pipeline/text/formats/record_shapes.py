@@ -15,7 +15,7 @@ _TURNS = ("messages", "conversations", "conversation")
 _PROMPTS = ("prompt", "instruction")
 _ANSWERS_OF_PROMPT = ("chosen", "completion", "response", "output", "answer")
 _TELLING = frozenset(
-    ("mapping", "A", *_PROMPTS, *_TRANSCRIPTS, *OPTIONS)
+    ("mapping", "A", "chat", *_PROMPTS, *_TRANSCRIPTS, *OPTIONS)
 )  # without any of these it is plain already
 # Beside one of these a field ``text`` is the same pair once more, in a prompt's wording.
 _PAIR_FIELDS = frozenset(
@@ -26,14 +26,22 @@ _OPEN_END = re.compile(
     r"(?:^|\n)[ \t]*(?:Assistant|助手)\s*[:：]\s*\Z|<\|im_start\|>assistant\s*\Z|\[/INST\]\s*\Z",
     re.IGNORECASE,
 )
+_MOSS_ROLES = {
+    "Human": "user",
+    "Commands": "function_call",
+    "Tool Responses": "observation",
+    "MOSS": "assistant",
+}
+_MOSS_MARKS = re.compile(r"\A<\|[^|>]*\|>:\s*|\s*<eo\w>\s*\Z")
 _LEAST_QUESTIONS = 0.8  # of an object's keys, for it to be a list of questions and answers
 
 
 def plain_record(record: Record) -> Record:
     """The record with its conversation under ``messages``, or with its options in the question.
 
-    Knows the tree of a ChatGPT export, pairs of preference (what was chosen is trained) that hold whole conversations or
-    the answers to one, transcripts in one text field, and multiple choice. Any other record is returned as it is.
+    Knows the tree of a ChatGPT export, MOSS's turns, pairs of preference (what was chosen is trained) that hold whole
+    conversations or the answers to one, transcripts in one text field, and multiple choice. Any other record is returned
+    as it is.
     """
     if record.keys() == {"id", "data"} and are_texts(record["data"]):
         return {"messages": record["data"]}  # UltraChat
@@ -41,6 +49,8 @@ def plain_record(record: Record) -> Record:
         return record
     if isinstance(record.get("mapping"), Mapping):
         return {"messages": _path_to_last(record["mapping"], record.get("current_node"))}
+    if said := _turns_of_moss(record.get("chat")):
+        return {"messages": said, "system": record.get("meta_instruction", "")}
     opened = _with_chosen(record) or _opened_transcript(record)
     if opened:
         return {**record, "messages": opened}
@@ -73,6 +83,15 @@ def _opened_transcript(record: Record) -> list[dict[str, str]] | None:
     if not isinstance(prompt, str) or answer is None or record.get("input") or not _OPEN_END.search(prompt):
         return None
     return turns_of_transcript(prompt + answer)
+
+
+def _turns_of_moss(chat: Any) -> list[dict[str, str]]:
+    """The turns of an object of MOSS's ``turn_1``, ``turn_2`` and so on, without their marks; none where it is no such object."""
+    if not isinstance(chat, Mapping) or not all(isinstance(turn, Mapping) for turn in chat.values()):
+        return []
+    given = ((role, turn.get(name)) for turn in chat.values() for name, role in _MOSS_ROLES.items())
+    said = ((role, _MOSS_MARKS.sub("", text)) for role, text in given if isinstance(text, str))
+    return [{"role": role, "content": text} for role, text in said if text not in ("", "None")]
 
 
 def pairs_of_object(value: Record) -> list[dict[str, str]] | None:

@@ -199,6 +199,10 @@ def _turns(
     opening.extend(history or [])
     odd.extend(["history_left_out"] * (history is None))
     question, answer = record[roles["question"]], record[roles["answer"]]
+    if isinstance(question, list) and len(question) == 1 and are_texts(question[0]):
+        odd.extend(["other_wordings_left_out"] * (len(question[0]) > 1))
+        question = question[0][0]  # one question in several wordings, as in Huatuo-26M
+        record = {**record, roles["question"]: question}
     if are_texts(question) and are_texts(answer):
         pairs = [_pair(one, roles) for one in records_of_lists(record, roles)]
         return [*opening, *chain.from_iterable(pairs)]
