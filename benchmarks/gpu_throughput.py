@@ -243,7 +243,7 @@ def summarise_modes(modes: dict[str, Mode], tokens: int) -> dict[str, Any]:
         "median": median,
         "without_the_cap": [name for name, mode in modes.items() if not mode.capped],
         "did_not_fit": [name for name, rate in median.items() if rate is None],
-        "ratio": ratio(median["ours"], median["plain"]),
+        "ratio": ratio(median["ours"], median.get("plain")),
         "ratio_to_best": ratio(median["ours"], max(peers, default=None)),
     }
 
