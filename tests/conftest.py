@@ -5,6 +5,7 @@ The models of the tests are tiny: two threads that spin while they wait are up t
 
 import gc
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,27 @@ def shared_dir() -> Path:
     if not folder.is_dir():
         pytest.skip("the folder shared/ is not beside this checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of MLflow without a run: to make its tables takes seconds."""
+    from qwen_pipeline.tracking.store import default_tracking_uri, open_client
+
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", default_tracking_uri(folder))
+        open_client().search_experiments()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def tracking_store(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store of the test's own, in force."""
+    from qwen_pipeline.tracking.store import default_tracking_uri
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", default_tracking_uri(tmp_path))
+    return Path(shutil.copy(empty_store, tmp_path))
 
 
 def pytest_collection_finish() -> None:

@@ -8,15 +8,13 @@ from click.testing import CliRunner
 
 from qwen_pipeline.commands.compare import compare
 from qwen_pipeline.tracking.mlflow_run import open_training_run
-from qwen_pipeline.tracking.store import default_tracking_uri
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
-def in_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def in_the_project(tracking_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", default_tracking_uri(tmp_path))
 
 
 def test_a_comparison_takes_an_environment_and_parameters() -> None:

@@ -9,12 +9,10 @@ from qwen_pipeline.errors import TrackingError
 from qwen_pipeline.tracking.compare import compare_runs
 from qwen_pipeline.tracking.latest import latest_run_id
 from qwen_pipeline.tracking.mlflow_run import open_training_run
-from qwen_pipeline.tracking.store import default_tracking_uri
 
 
 @pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", default_tracking_uri(tmp_path))
+def runs(tracking_store: Path) -> list[str]:
     ids = []
     for rate, digest, loss in ((1e-4, "aaa", 2.0), (2e-4, "bbb", 1.0)):
         with open_training_run(
@@ -46,18 +44,14 @@ def test_an_unknown_run_is_one_sentence(runs: list[str], name: str) -> None:
         compare_runs(name, "latest")
 
 
-def test_a_project_without_trainings_says_how_to_make_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", default_tracking_uri(tmp_path))
+def test_a_project_without_trainings_says_how_to_make_one(tracking_store: Path) -> None:
     with pytest.raises(TrackingError, match="kedro run --pipeline train"):
         compare_runs("latest", "latest~1")
 
 
 def test_the_experiment_that_the_user_names_is_the_one_compared(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tracking_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", default_tracking_uri(tmp_path))
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "two cards")
     with open_training_run(parameters={"lora_r": 16}) as reporter:
         pass

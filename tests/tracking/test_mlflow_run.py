@@ -16,12 +16,11 @@ from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from qwen_pipeline.errors import TrainingInterruptedError
 from qwen_pipeline.tracking import delivery
 from qwen_pipeline.tracking.mlflow_run import flatten, open_training_run
-from qwen_pipeline.tracking.store import default_tracking_uri, experiment_id, open_client
+from qwen_pipeline.tracking.store import experiment_id, open_client
 
 
 @pytest.fixture
-def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", default_tracking_uri(tmp_path))
+def client(tracking_store: Path) -> MlflowClient:
     return open_client()
 
 

@@ -1,5 +1,6 @@
 """Running out of memory costs a halving at most, is remembered in checkpoints, and never costs trained steps."""
 
+import gc
 import os
 import signal
 from collections.abc import Callable
@@ -20,6 +21,12 @@ SETTINGS: dict[str, Any] = {
     "lora_dropout": 0.1,
     "neftune_noise_alpha": 1.0,
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def what_other_tests_left_is_not_searched_for_garbage() -> None:
+    gc.collect()
+    gc.freeze()
 
 
 def trainer_of(tiny: Path, folder: Path, **settings: Any) -> Trainer:

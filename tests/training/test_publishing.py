@@ -15,7 +15,7 @@ from qwen_pipeline.incremental.runner import IncrementalRunner
 from qwen_pipeline.model.source import ModelSource
 from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.pipelines.train.nodes import train_adapter
-from qwen_pipeline.tracking.store import default_tracking_uri, experiment_id, open_client
+from qwen_pipeline.tracking.store import experiment_id, open_client
 from qwen_pipeline.training import session
 from training.tiny_training import SETTINGS, make_rows
 
@@ -29,11 +29,10 @@ class Rows(list[dict[str, Any]]):
 
 
 @pytest.fixture
-def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tracking_store: Path) -> MlflowClient:
     """The store of a project at ``tmp_path``, which becomes the working directory."""
     (tmp_path / "pyproject.toml").write_text("[tool.kedro]\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", default_tracking_uri(tmp_path))
     return open_client()
 
 

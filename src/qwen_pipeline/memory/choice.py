@@ -5,10 +5,12 @@ from qwen_pipeline.memory.activations import ActivationPolicy
 from qwen_pipeline.memory.measure import GIB
 from qwen_pipeline.memory.plan import MemoryPlan, PlanRequest
 from qwen_pipeline.memory.planner import Planner, TracedSteps
+from qwen_pipeline.memory.trace import settled_heap
 
 LARGEST_MICRO_BATCH = 32_768  # Beyond, more tokens save less than 1 %.
 
 
+@settled_heap()
 def make_plan(request: PlanRequest, traced: TracedSteps | None = None) -> MemoryPlan:
     """Find the fastest settings under the cap, within what the user has fixed.
 

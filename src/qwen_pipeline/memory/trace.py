@@ -124,6 +124,19 @@ def follow_model(memory: LiveBytes, model: nn.Module) -> None:
 
 
 @contextmanager
+def settled_heap() -> Iterator[None]:
+    """Leave all objects that exist now out of the searches for garbage inside, of which every measurement begins with one."""
+    was_frozen = gc.get_freeze_count() > 0
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        if not was_frozen:
+            gc.unfreeze()
+
+
+@contextmanager
 def _without_collection() -> Iterator[None]:
     """Keep the collector from freeing something in the midst of a measurement."""
     was_enabled = gc.isenabled()
