@@ -32,3 +32,11 @@ def test_rows_behind_a_quote_that_is_left_open_are_read(tmp_path: Path) -> None:
 def test_a_cell_without_an_end_at_the_end_of_the_file_is_refused(tmp_path: Path) -> None:
     rows = read(tmp_path, 'q,a\nWhat?,"' + "line\n" * 6_000)
     assert [type(row) for row in rows] == [Found, Refused]
+
+
+def test_a_markdown_table_within_a_text_is_none_of_the_delimited_ones(tmp_path):
+    text = "Q: What is a?\nA: It is a.\n\nQ: Which data?\nA: These:\n\n| question | answer |\n|---|---|\n| one | 1 |\n"
+    path = tmp_path / "faq.txt"
+    path.write_text(text, encoding="utf-8")
+    rows = list(read_rows(Content(RawFile("faq.txt", path, len(text)))))
+    assert [row.messages[0][1] for row in rows] == ["What is a?", "Which data?"]

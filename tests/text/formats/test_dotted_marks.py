@@ -1,5 +1,6 @@
 """Marks with a stop, ``Q.1`` and ``A.``, are questions and answers where the document is written in them, and nowhere else."""
 
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,41 @@ def test_a_bold_line_with_the_next_number_asks_without_a_question_mark(tmp_path:
     ]
     text = "\n\n".join(form.format(at, *pair) for at, pair in enumerate(expected, 1))
     assert pairs(tmp_path, text + "\n") == expected
+
+
+_UNMARKED = ("## {1}\n\n{2}\n\n", "**{1}**\n\n{2}\n\n")
+_MARKED = ("Q{0}: {1}\nA{0}: {2}\n\n", "问：{1}\n答：{2}\n\n", "Frage: {1}\nAntwort: {2}\n\n")
+
+
+@pytest.mark.parametrize(
+    ("form", "answer"),
+    [
+        *product(
+            (*_MARKED, *_UNMARKED),
+            ("Sales:\nQ1 2024 was good.\nQ2 2024 was better.\nQ3 2024 fell.", "Ask Susan.\nQ. Miller knows all."),
+        ),
+        *product(
+            _UNMARKED,
+            ("Legend:\nF: forward\nA: align\nF: fast\nA: all", "Figures:\nP: 0.05\nR: 0.8\nP: 0.01\nR: 0.9"),
+        ),
+    ],
+)  # fmt: skip
+def test_quarters_initials_and_legends_in_an_answer_are_no_marks(
+    tmp_path: Path, form: str, answer: str
+) -> None:
+    expected = [("What is a?", "It is a."), ("What is b?", answer), ("What is c?", "It is c.")]
+    text = "".join(form.format(at, *pair) for at, pair in enumerate(expected, 1))
+    assert pairs(tmp_path, text) == expected
+
+
+@pytest.mark.parametrize("form", ["{}、{}\n答：{}\n\n", "F: {1}\nA: {2}\n\n"])
+def test_an_initial_makes_no_question_where_marks_are_others(tmp_path: Path, form: str) -> None:
+    expected = [("What is a?", "It is a."), ("Who is b?", "Ask.\nQ. Miller knows."), ("What is c?", "c.")]
+    text = "".join(form.format(at, *pair) for at, pair in enumerate(expected, 1))
+    assert pairs(tmp_path, text) == expected
+
+
+@pytest.mark.parametrize("options", ["A. Basic\nB. Pro", "\nA) Basic\nB) Pro"])
+def test_options_in_an_answer_leave_the_marks_of_the_document(tmp_path: Path, options: str) -> None:
+    text = f"Q. What is a?\nA. It is a.\n\nQ. Which plans?\nA. These:\n{options}\n"
+    assert pairs(tmp_path, text) == [("What is a?", "It is a."), ("Which plans?", f"These:\n{options}")]

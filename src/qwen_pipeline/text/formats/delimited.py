@@ -78,7 +78,7 @@ def read_delimited(content: Content) -> Iterator[Row] | None:
     )
     named = content.suffix in _SUFFIXES
     known = len(layout.header) > 1 and is_record(layout.header, content.column_map)
-    if named or (known and not has_pipe_table(head)):
+    if named or (known and not has_pipe_table(head, layout.above)):
         return _read(content, layout)
     if content.suffix == ".txt" and _is_pairs_by_tab(head):
         return _read(content, _Layout("\t", ["question", "answer"], 0, headed=False))

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
+from qwen_pipeline.text.formats.headings import looks_like_question
 from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine
 from qwen_pipeline.text.formats.markers import count_markers, find_mark
 
@@ -19,6 +20,7 @@ _MARK = re.compile(
     rf"{_BEFORE}(?P<letter>[QAＱＡ])(?:[.．][ \t]?(?P<number>[0-9]{{1,4}})[.:)]?(?=[\s*_])|\.(?=[\s*_])|．"
     r"|(?P<bare>[0-9]{1,9})(?:[ \t\u3000]+(?=[^\s:：.．、)）\-–—])|(?=[\u3040-\u30ff\u4e00-\u9fff])))"
 )
+_FIRST_OPTION = re.compile(rf"[{EDGES}]*A[.．)、:：]\s?")
 _OPTION = re.compile(rf"[{EDGES}]*B[.．)、:：]\s?")
 _LETTERS = (
     "QR",
@@ -34,6 +36,7 @@ _LETTER = re.compile(
 )
 _LEAST_ANSWERED = 0.5
 _LEAST_PAIRS, _LEAST_OF_LETTERS = 2, 0.8
+_LEAST_ASKING = 0.5
 
 
 def colon_marks(head: list[MarkedLine]) -> Rewrite | None:
@@ -42,31 +45,76 @@ def colon_marks(head: list[MarkedLine]) -> Rewrite | None:
     Args:
         head: The document's beginning.
     """
-    if any(_MARK.match(line.text) for line in head):
-        has_options = any(_OPTION.match(line.text) for line in head if not line.fenced)
-
-        def rewrite(lines: Iterable[MarkedLine]) -> Iterator[MarkedLine]:
-            return _with_colons(lines, plain_answers=not has_options)
-
-        rewritten = list(rewrite(head))
-        questions, answers = count_markers(rewritten)
-        if rewritten != head and questions and answers >= _LEAST_ANSWERED * questions:
-            return rewrite
+    found = [one for line in head if not (line.fenced or line.level) and (one := _MARK.match(line.text))]
+    if found:
+        plain = not _has_options(head)
+        present = {_kind(one) for one in found if one["letter"] in "QＱ"}
+        kinds = frozenset(kind for kind in present if _answers(head, plain, frozenset((kind,))))
+        if kinds or _answers(head, plain, frozenset()):
+            return partial(_with_colons, plain_answers=plain, kinds=kinds)
     return _letters(head)
 
 
-def _with_colons(lines: Iterable[MarkedLine], plain_answers: bool) -> Iterator[MarkedLine]:
+def _kind(found: re.Match[str]) -> str:
+    """Of a question's mark: ``Q1 …``, ``Q.1 …`` or ``Q. …``."""
+    return "bare" if found["bare"] else "number" if found["number"] else "dot"
+
+
+def _has_options(head: list[MarkedLine]) -> bool:
+    """Whether a question's first ``A.`` is an option: a ``B.`` follows before anything else."""
+    last = ""
+    for line in head:
+        if line.fenced:
+            continue
+        if found := _MARK.match(line.text):
+            is_first = last == "Q"
+            last = "Q" if found["letter"] in "QＱ" else "A" if is_first else ""
+        elif _FIRST_OPTION.match(line.text):
+            last = ""
+        elif last == "A" and _OPTION.match(line.text):
+            return True
+    return False
+
+
+def _answers(head: list[MarkedLine], plain: bool, kinds: frozenset[str]) -> bool:
+    """Whether most of the questions of these kinds have an answer, and more than there are answers without a question.
+
+    Else they are other things in the answers of a document that is marked otherwise: quarters (``Q3 2024``), initials.
+    Without a kind it is the questions with a colon, and answers' marks that are rewritten.
+    """
+    asked = answered = without = 0
+    is_open = is_new = False
+    for before, after in zip(head, _with_colons(head, plain, kinds), strict=True):
+        mark = find_mark(after)
+        if mark is None:
+            continue
+        if mark.is_question:
+            is_open, is_new = True, after is not before
+            asked += is_new or not kinds
+        if not mark.is_question or count_markers([after])[1]:
+            answered += is_open and (is_new if kinds else after is not before)
+            without += not is_open
+            is_open = False
+    return asked > 0 and answered >= _LEAST_ANSWERED * asked and answered > without
+
+
+def _with_colons(
+    lines: Iterable[MarkedLine], plain_answers: bool, kinds: frozenset[str]
+) -> Iterator[MarkedLine]:
     """The lines with ``Q1:`` for ``Q.1``, and ``A:`` for an ``A.`` that follows a question.
 
     Args:
         lines: All lines.
         plain_answers: Whether an ``A.`` without a number may be an answer, as where no ``B.`` follows it.
+        kinds: Which questions' marks the document has.
     """
     is_asked, last = False, ""
     for line in lines:
         found = None if line.fenced or line.level else _MARK.match(line.text)
+        letter = "Q" if found and found["letter"] in "QＱ" else "A"
+        if found and letter == "Q" and _kind(found) not in kinds:
+            found = None
         if found and _counts(found, is_asked, last, plain_answers):
-            letter = "Q" if found["letter"] in "QＱ" else "A"
             mark = f"{found['before']}{letter}{found['number'] or found['bare'] or ''}:"
             line = line._replace(text=mark + line.text[found.end() :])
         if (mark_found := find_mark(line)) is not None:
@@ -87,21 +135,33 @@ def _counts(found: re.Match[str], is_asked: bool, last: str, plain_answers: bool
 
 def _letters(head: list[MarkedLine]) -> Rewrite | None:
     """The same for pairs of letters of other languages, where both are about as many and neither is known as it stands."""
-    begun = [
-        found["letter"]
-        for line in head
+    marked = [
+        (at, found["letter"])
+        for at, line in enumerate(head)
         if (":" in line.text or "：" in line.text) and not line.fenced and (found := _LETTER.match(line.text))
     ]
+    begun = [letter for _, letter in marked]
     counts = Counter(begun)
     for first, second in (tuple(letters) for letters in _LETTERS):
         asked, answered = counts[first], counts[second]
         least = max(_LEAST_PAIRS, _LEAST_OF_LETTERS * asked)
         if asked < _LEAST_PAIRS or answered < least or begun.index(first) > begun.index(second):
             continue
+        if not _are_questions(head, [at for at, letter in marked if letter == first]):
+            continue
         questions, answers = count_markers(head)
         if not (questions and first != "Q") and not (answers and second != "A"):
             return partial(_with_known_letters, first, second)
     return None
+
+
+def _are_questions(head: list[MarkedLine], places: list[int]) -> bool:
+    """Whether marked lines open the document or mostly ask: else they are a legend, a recipe or figures in an answer."""
+    opening = head[: places[0]]
+    if all(line.blank or (line.level and not looks_like_question(line.title)) for line in opening):
+        return True
+    asking = sum("?" in head[at].text or "？" in head[at].text or "؟" in head[at].text for at in places)
+    return asking >= _LEAST_ASKING * len(places)
 
 
 def _with_known_letters(first: str, second: str, lines: Iterable[MarkedLine]) -> Iterator[MarkedLine]:

@@ -15,9 +15,9 @@ _BREAK = re.compile(r"[ \t]*<br\s*/?>[ \t]*", re.IGNORECASE)
 _RULE = re.compile(r"\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)*\|?")
 
 
-def has_pipe_table(text: str) -> bool:
-    """Whether a Markdown table's header with its rule under it begins a text."""
-    lines = text.lstrip("\ufeff \t\r\n").splitlines()[:2]
+def has_pipe_table(text: str, above: int = 0) -> bool:
+    """Whether a Markdown table's header with its rule under it begins a text, below so many lines."""
+    lines = text.lstrip("\ufeff \t\r\n").splitlines()[above : above + 2]
     return len(lines) > 1 and "|" in lines[0] and _RULE.fullmatch(lines[1].strip()) is not None
 
 
