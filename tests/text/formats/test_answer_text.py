@@ -30,3 +30,22 @@ def test_a_line_of_spaces_takes_time_in_proportion() -> None:
         return tidy_answer("", list(mark_lines([Line(1, 0, " " * many + "x")])))
 
     assert grows_in_proportion(tidy, 4000)
+
+
+@pytest.mark.parametrize(
+    ("start", "text"),
+    [
+        ("一、打开。", "\n二、关闭"),
+        ("", "（一）准备\n\n（二）提交"),
+        ("详见：", "\n第五章 保修条款"),
+        ("", "请参考以下章节：\n\n第五章 保修条款"),
+    ],
+)
+def test_items_and_what_a_colon_announces_are_no_title_of_a_section(start: str, text: str) -> None:
+    lines = list(mark_lines(Line(at, 0, line) for at, line in enumerate(text.split("\n"), 1)))
+    assert tidy_answer(start, lines) == "\n".join(part for part in (start, text) if part)
+
+
+def test_a_title_of_a_section_behind_an_answer_is_taken_off() -> None:
+    lines = list(mark_lines(Line(at, 0, line) for at, line in enumerate(["", "第二章 付款"], 1)))
+    assert tidy_answer("是部件。", lines) == "是部件。"

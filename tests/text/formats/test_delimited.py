@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from qwen_pipeline.text.formats.content import Content
 from qwen_pipeline.text.formats.row import Found, Refused, Row
 from qwen_pipeline.text.raw_file import RawFile
@@ -34,9 +36,29 @@ def test_a_cell_without_an_end_at_the_end_of_the_file_is_refused(tmp_path: Path)
     assert [type(row) for row in rows] == [Found, Refused]
 
 
-def test_a_markdown_table_within_a_text_is_none_of_the_delimited_ones(tmp_path):
+def test_a_markdown_table_within_a_text_is_none_of_the_delimited_ones(tmp_path: Path) -> None:
     text = "Q: What is a?\nA: It is a.\n\nQ: Which data?\nA: These:\n\n| question | answer |\n|---|---|\n| one | 1 |\n"
     path = tmp_path / "faq.txt"
     path.write_text(text, encoding="utf-8")
     rows = list(read_rows(Content(RawFile("faq.txt", path, len(text)))))
-    assert [row.messages[0][1] for row in rows] == ["What is a?", "Which data?"]
+    assert [row.messages[0][1] for row in rows if isinstance(row, Found)] == ["What is a?", "Which data?"]
+
+
+@pytest.mark.parametrize(
+    "shown", ["```\nquestion,answer\na,b\n```", "question,answer\na,b\nc,d", "question, answer"]
+)
+@pytest.mark.parametrize("place", [1, 2])
+def test_a_header_that_an_answer_shows_makes_no_table(tmp_path: Path, shown: str, place: int) -> None:
+    expected = [("What is a?", "It is a."), ("What is b?", "It is b."), ("What is c?", "It is c.")]
+    expected[place] = ("Which columns?", f"These:\n{shown}")
+    path = tmp_path / "faq.txt"
+    path.write_text("\n\n".join(f"Q: {question}\nA: {answer}" for question, answer in expected))
+    rows = list(read_rows(Content(RawFile("faq.txt", path, path.stat().st_size))))
+    assert [(row.messages[0][1], row.messages[1][1]) for row in rows if isinstance(row, Found)] == expected
+
+
+def test_a_table_under_a_few_lines_of_text_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "table.txt"
+    path.write_text("Export\nof May\n\nid,question,answer\n1,What?,That.\n")
+    (row,) = read_rows(Content(RawFile("table.txt", path, path.stat().st_size)))
+    assert isinstance(row, Found)

@@ -204,3 +204,15 @@ def test_an_answer_labelled_false_is_not_learned(tmp_path: Path) -> None:
     good, bad = read(tmp_path, "kto.jsonl", "\n".join(map(json.dumps, rows)))
     assert isinstance(good, Found)
     assert isinstance(bad, Refused) and bad.reason == RejectReason.UNDESIRED_ANSWER
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "See this.\n<details><summary>Log</summary>\nlines\n</details>",
+        "See this.\n<details>\nlines\n</details>\nDone.",
+    ],
+)
+def test_something_folded_within_an_answer_is_part_of_it(tmp_path: Path, answer: str) -> None:
+    text = f"# FAQ\n\n## What is a?\n\nIt is a.\n\n## What is b?\n\n{answer}\n"
+    assert [pair[1:] for pair in pairs(read(tmp_path, "faq.md", text))][1] == ("What is b?", answer)

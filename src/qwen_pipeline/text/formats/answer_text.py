@@ -12,9 +12,10 @@ _BACK_TO_TOP = re.compile(
     r"\s*(?:<[^>]+>\s*)*(?:\[\s*)?(?:[⬆↑]\s*)*(?:back to (?:the )?top|返回顶部|回到顶部|トップへ戻る)[^\n]*$",
     re.IGNORECASE,
 )
-_SECTION = re.compile(
-    rf"[{EDGES}]*(?:第[一二三四五六七八九十]{{1,3}}[章节部篇][分]?|[（(]?[一二三四五六七八九十]{{1,3}}(?:[)）]|、))[^。！？!?；;：:，,]{{1,20}}"
+_SECTION_START = re.compile(
+    rf"[{EDGES}]*(?:第[一二三四五六七八九十]{{1,3}}[章节部篇][分]?|[（(]?[一二三四五六七八九十]{{1,3}}(?:[)）]|、))"
 )
+_SECTION = re.compile(rf"{_SECTION_START.pattern}[^。！？!?；;：:，,]{{1,20}}")
 _WRAPPED = re.compile(r"(\*\*|__)(.+)\1", re.DOTALL)
 _ANCHOR = re.compile(r"<a\s+(?:id|name)=[^>]*>\s*</a>|\{#[^}]*\}", re.IGNORECASE)
 ANSWER_MARK = re.compile(
@@ -50,7 +51,7 @@ def tidy_answer(start: str, lines: list[MarkedLine]) -> str:
     kept = list(lines)
     while kept and (kept[-1].blank or _is_furniture(kept[-1])):
         kept.pop()
-    if _ends_with_section(kept):
+    if _ends_with_section(start, kept):
         kept.pop()
     text = body_text(kept)
     if start:
@@ -67,11 +68,17 @@ def _is_furniture(line: MarkedLine) -> bool:
     return not line.fenced and bool(line.level or _RULE.match(line.text) or _BACK_TO_TOP.fullmatch(line.text))
 
 
-def _ends_with_section(lines: list[MarkedLine]) -> bool:
-    """Whether the last line, by itself behind a blank one, is a section's title in plain text and no item of a list."""
+def _ends_with_section(start: str, lines: list[MarkedLine]) -> bool:
+    """Whether the last line, by itself behind a blank one, is a section's title in plain text.
+
+    It is none where other lines of the answer begin so too, or where the text before it ends with a colon.
+    """
     if len(lines) < 2 or not lines[-2].blank or not _SECTION.fullmatch(lines[-1].text.rstrip(EDGES)):
         return False
-    return not any(_SECTION.match(line.text) for line in lines[:-1]) and not lines[-1].fenced
+    before = [text for text in (start, *(line.text.rstrip(EDGES) for line in lines[:-1])) if text]
+    if not before or before[-1].endswith((":", "：")) or lines[-1].fenced:
+        return False
+    return not any(_SECTION_START.match(text) for text in before)
 
 
 def _unfold(text: str) -> str:

@@ -27,6 +27,8 @@ _SUFFIXES = (".csv", ".tsv", ".tab")
 _ESCAPED_QUOTE = re.compile(r'(?<!["\\])\\"(?=[^",;|\t\r\n])')
 _LARGEST_FIELD = 2**27
 _FEWEST_PAIRS = 2
+_ROWS_TO_JUDGE, _LEAST_FILLED = 30, 0.8
+_MOST_ABOVE_FEW = 3  # rows above a header with fewer rows below it
 _STRAY_QUOTE = "stray_quote"
 _ENDLESS = "endless"
 _SPACED = re.compile(r'"[,;|]\s+"')
@@ -78,11 +80,26 @@ def read_delimited(content: Content) -> Iterator[Row] | None:
     )
     named = content.suffix in _SUFFIXES
     known = len(layout.header) > 1 and is_record(layout.header, content.column_map)
-    if named or (known and not has_pipe_table(head, layout.above)):
+    if named or (known and not has_pipe_table(head, layout.above) and _is_filled(head, layout)):
         return _read(content, layout)
     if content.suffix == ".txt" and _is_pairs_by_tab(head):
         return _read(content, _Layout("\t", ["question", "answer"], 0, headed=False))
     return None
+
+
+def _is_filled(head: str, layout: _Layout) -> bool:
+    """Whether the rows below a header that is not the first line are its table's: an answer may show such a header too."""
+    if not layout.above:
+        return True
+    rows = _first_rows(
+        head.lstrip("\ufeff \t\r\n").splitlines(keepends=True), layout.delimiter, _ROWS_TO_JUDGE
+    )
+    above, below = (
+        [cells for cells in part if any(cells)] for part in (rows[: layout.above], rows[layout.above + 1 :])
+    )
+    if len(above) > max(_MOST_ABOVE_FEW, len(below)):
+        return False
+    return sum(len(cells) == len(layout.header) for cells in below) >= _LEAST_FILLED * len(below)
 
 
 def _escapes_quotes(head: str) -> bool:
@@ -119,13 +136,13 @@ def _layout(lines: list[str], delimiter: str, column_map: Mapping[str, str]) -> 
     return _Layout(delimiter, rows[at], at, headed=True)
 
 
-def _first_rows(lines: list[str], delimiter: str) -> list[list[str]]:
+def _first_rows(lines: list[str], delimiter: str, most: int = MOST_ROWS_ABOVE) -> list[list[str]]:
     rows: list[list[str]] = []
     reader = csv.reader(lines[:500], delimiter=delimiter)
     try:
         for cells in reader:
             rows.append([cell.strip().strip("\ufeff") for cell in cells])
-            if len(rows) == MOST_ROWS_ABOVE:
+            if len(rows) == most:
                 break
     except csv.Error:
         pass

@@ -21,6 +21,11 @@ _FAQ_NAME = re.compile(
     re.IGNORECASE,
 )
 _FOLDED = re.compile(r"\s*<details\b", re.IGNORECASE)
+_SUMMARY = re.compile(r"<summary[^>]*>(.*?)</summary>", re.IGNORECASE | re.DOTALL)
+_OF_ANSWER = re.compile(
+    r"answer|solution|explanation|show|view|click|reveal|答案|解答|解析|回答|答え|解説|查看|点击|展开",
+    re.IGNORECASE,
+)
 _CONTENTS_LINE = re.compile(r"\s*(?:[-*+]|[0-9]+[.)])\s+\[.*\]\(#[^)]*\)\s*$")
 _FURNITURE = re.compile(
     r"\s*(?:</?(?:details|br|p)\b[^>]*>|<summary>.*</summary>|[-*_]{3,}\s*$)", re.IGNORECASE
@@ -85,10 +90,20 @@ def _is_contents(lines: list[MarkedLine]) -> bool:
     return bool(texts) and all(_CONTENTS_LINE.match(text) for text in texts)
 
 
+def _folded_answer(lines: list[MarkedLine]) -> int:
+    """Where the answer begins if it is folded away and the question goes on above it; 0 where all lines are the answer."""
+    at = next((at for at, line in enumerate(lines) if not line.fenced and _FOLDED.match(line.text)), 0)
+    folded = "\n".join(line.text for line in lines[at:] if not line.blank)
+    summary = _SUMMARY.search(folded)
+    behind = folded.lower().rpartition("</details>")[2] if "</details" in folded.lower() else ""
+    is_last = all(_FURNITURE.match(line) for line in behind.split("\n") if line)
+    return at if is_last and (summary is None or _OF_ANSWER.search(summary[1])) else 0
+
+
 def _row(heading: MarkedLine, lines: list[MarkedLine]) -> Row:
     number = _NUMBERED.match(heading.title)
     title = heading.title[number.end() :] if number else heading.title
-    at = next((at for at, line in enumerate(lines) if not line.fenced and _FOLDED.match(line.text)), 0)
+    at = _folded_answer(lines)
     question = tidy_question("\n".join([title, *(line.text for line in lines[:at])]))
     answer = ANSWER_MARK.sub("", tidy_answer("", lines[at:]), count=1)
     if not question:
