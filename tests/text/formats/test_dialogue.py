@@ -60,3 +60,14 @@ def test_sections_about_customers_and_agents_are_no_dialogue(tmp_path):
 def test_a_talk_quoted_in_an_answer_is_no_dialogue(tmp_path):
     text = "**1. How to begin?**\n\nCustomer: Hello.\nAgent: Hi.\n\n**2. How to end?**\n\nSay goodbye.\n"
     assert [row.messages[0][1] for row in rows_of(tmp_path, text)] == ["How to begin?", "How to end?"]
+
+
+@pytest.mark.parametrize(
+    "quoted", ["Bot: 13:00\nAgent: 14:00", "用户：你好\n客服：您好", "客服 10:02\n您好\n用户 10:03\n你好"]
+)
+def test_other_speakers_within_an_answer_begin_no_turn(tmp_path, quoted):
+    said = ["What is a?", "It is a.", "What is b?", f"This:\n{quoted}", "What is c?", "It is c."]
+    names = ("User", "Assistant")
+    text = "".join(f"{names[at % 2]}: {words}\n" for at, words in enumerate(said))
+    (row,) = rows_of(tmp_path, text)
+    assert [content for _, content in row.messages] == said

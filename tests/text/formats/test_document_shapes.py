@@ -216,3 +216,11 @@ def test_an_answer_labelled_false_is_not_learned(tmp_path: Path) -> None:
 def test_something_folded_within_an_answer_is_part_of_it(tmp_path: Path, answer: str) -> None:
     text = f"# FAQ\n\n## What is a?\n\nIt is a.\n\n## What is b?\n\n{answer}\n"
     assert [pair[1:] for pair in pairs(read(tmp_path, "faq.md", text))][1] == ("What is b?", answer)
+
+
+@pytest.mark.parametrize("form", ["## {}\n\n{}\n\n", "**{}**\n\n{}\n\n", "{}\n答：{}\n\n"])
+def test_one_quoted_pair_is_part_of_an_answer(tmp_path: Path, form: str) -> None:
+    quoted = "As here:\n> Q: Your name?\n> A: Bob\n\nFill it in."
+    expected = [("What is a?", "It is a."), ("What is b?", quoted), ("What is c?", "It is c.")]
+    text = "".join(form.format(*pair) for pair in expected)
+    assert [pair[1:] for pair in pairs(read(tmp_path, "faq.md", text))] == expected

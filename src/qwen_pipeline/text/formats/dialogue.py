@@ -1,6 +1,7 @@
 """A dialogue whose lines begin with the speaker: ``User:`` / ``Assistant:``, or names that the user maps."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from qwen_pipeline.text.formats.conversation import conversation
@@ -23,6 +24,8 @@ _KNOWN = {
     "agent": "assistant", "doctor": "assistant",
     "system": "system",
 }  # fmt: skip
+_ROLES = ("user", "assistant")
+_LEAST_SHARE = 0.5
 # Titles of ordinary sections too: such a heading begins no turn.
 _SECTIONS = frozenset(
     (
@@ -47,16 +50,24 @@ _SECTIONS = frozenset(
 def dialogue_speakers(lines: Iterable[MarkedLine], named: Mapping[str, str]) -> dict[str, str]:
     """Names to roles, if both a user and an assistant speak in the document; else nothing.
 
+    A known name that speaks far less often than another of its role is one that an answer quotes (``Agent: stopped``).
+
     Args:
         lines: The document's beginning.
         named: Names that the user mapped to ``user`` or ``assistant``.
     """
-    speakers = {**_KNOWN, **{name.lower(): role for name, role in named.items()}}
-    roles = set()
-    for line in lines:
-        if (begun := _begin_turn(line, line.text[:200], speakers)) is not None:
-            roles.add(begun[0])
-    return speakers if {"user", "assistant"} <= roles else {}
+    mapped = {name.lower(): role for name, role in named.items()}
+    speakers = {**_KNOWN, **mapped}
+    begun = (_begin_turn(line, line.text[:200], speakers) for line in lines)
+    counts = Counter(turn[0] for turn in begun if turn is not None)
+    most = {role: max(counts[name] for name in speakers if speakers[name] == role) for role in _ROLES}
+    if not (most["user"] and most["assistant"]):
+        return {}
+    return {
+        name: role
+        for name, role in speakers.items()
+        if name in mapped or role not in most or counts[name] >= _LEAST_SHARE * most[role]
+    }
 
 
 def anyone_speaks(lines: Iterable[MarkedLine], speakers: Mapping[str, str]) -> bool:
@@ -72,7 +83,7 @@ def read_dialogue(lines: Iterable[MarkedLine], speakers: Mapping[str, str]) -> I
         begun = _begin_turn(line, line.text, speakers)
         if begun is not None:
             first = first or line
-            turns.append((begun[0], [begun[1]]))
+            turns.append((speakers[begun[0]], [begun[1]]))
         elif turns:
             turns[-1][1].append(line.text)
     if first is not None:
@@ -81,7 +92,7 @@ def read_dialogue(lines: Iterable[MarkedLine], speakers: Mapping[str, str]) -> I
 
 
 def _begin_turn(line: MarkedLine, text: str, speakers: Mapping[str, str]) -> tuple[str, str] | None:
-    """Role and first words of the turn that a line begins; None where it begins none.
+    """Name and first words of the turn that a line begins; None where it begins none.
 
     A name has a colon behind it, is a heading, or stands beside the time.
     """
@@ -90,12 +101,12 @@ def _begin_turn(line: MarkedLine, text: str, speakers: Mapping[str, str]) -> tup
     text = line.title or text
     stamp = _STAMP.match(text)
     rest = text[stamp.end() :] if stamp else text
-    if (found := _SPEAKER.match(rest)) and (role := speakers.get(found[1].strip().lower())):
-        return role, found[2]
+    if (found := _SPEAKER.match(rest)) and (said_by := found[1].strip().lower()) in speakers:
+        return said_by, found[2]
     if not (line.level or stamp or text[-1:].isdigit() or text[-1:] in "])）】"):
         return None
     alone = _STAMPED_NAME.fullmatch(rest) if line.level or stamp else _NAME_BEFORE_STAMP.fullmatch(text)
     name = alone[1].strip().lower() if alone else ""
     if line.level and name in _SECTIONS:
         return None
-    return (speakers[name], "") if name in speakers else None
+    return (name, "") if name in speakers else None

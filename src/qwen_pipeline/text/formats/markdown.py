@@ -75,12 +75,13 @@ def _choose_reader(
         return lambda lines: read_marked(lines, head, has_answer_marks=answers > 0)
     open_head = list(unquoted(head)) if not questions else []
     quoted_questions, quoted_answers = count_markers(open_head)
-    if quoted_questions and quoted_answers:
-        return lambda lines: read_marked(unquoted(lines), open_head, has_answer_marks=True)
     level = question_level(head, content.file.name)
+    style = question_style(head)
+    is_quoted_form = quoted_questions == 1 and bool(level or style or answers)
+    if quoted_questions and quoted_answers and not is_quoted_form:
+        return lambda lines: read_marked(unquoted(lines), open_head, has_answer_marks=True)
     named = bool(content.speakers)  # speakers that the user names come before headings, known ones after
     speakers = dialogue_speakers(head, content.speakers) if named or not level else {}
-    style = question_style(head)
     opens = named or not style or anyone_speaks(lines_before_questions(head, style), speakers)
     if speakers and opens:  # else a talk is quoted in an answer
         return lambda lines: read_dialogue(lines, speakers)

@@ -6,6 +6,7 @@ from typing import Any
 
 from qwen_pipeline.text.formats.answer_lists import are_texts
 from qwen_pipeline.text.formats.multiple_choice import OPTIONS, with_options
+from qwen_pipeline.text.formats.replies import path_of_best, with_chosen_first
 from qwen_pipeline.text.formats.transcript import turns_of_transcript
 from qwen_pipeline.text.formats.turns import role_of
 
@@ -15,7 +16,7 @@ _TURNS = ("messages", "conversations", "conversation")
 _PROMPTS = ("prompt", "instruction")
 _ANSWERS_OF_PROMPT = ("chosen", "completion", "response", "output", "answer")
 _TELLING = frozenset(
-    ("mapping", "A", "chat", *_PROMPTS, *_TRANSCRIPTS, *OPTIONS)
+    ("mapping", "A", "chat", "answers", "context", *_PROMPTS, *_TRANSCRIPTS, *OPTIONS)
 )  # without any of these it is plain already
 # Beside one of these a field ``text`` is the same pair once more, in a prompt's wording.
 _PAIR_FIELDS = frozenset(
@@ -39,7 +40,7 @@ _LEAST_QUESTIONS = 0.8  # of an object's keys, for it to be a list of questions 
 def plain_record(record: Record) -> Record:
     """The record with its conversation under ``messages``, or with its options in the question.
 
-    Knows the tree of a ChatGPT export, MOSS's turns, pairs of preference (what was chosen is trained) that hold whole
+    Knows the trees of ChatGPT and Open Assistant, judged replies, HotpotQA's passages, MOSS's turns, pairs of preference (what was chosen is trained) that hold whole
     conversations or the answers to one, transcripts in one text field, and multiple choice. Any other record is returned
     as it is.
     """
@@ -49,6 +50,12 @@ def plain_record(record: Record) -> Record:
         return record
     if isinstance(record.get("mapping"), Mapping):
         return {"messages": _path_to_last(record["mapping"], record.get("current_node"))}
+    if path := path_of_best(record.get("prompt")):
+        return {"messages": path}
+    if passages := _passages(record.get("context")):
+        record = {**record, "context": passages}
+    if (chosen := with_chosen_first(record)) is not record:
+        return chosen
     if said := _turns_of_moss(record.get("chat")):
         return {"messages": said, "system": record.get("meta_instruction", "")}
     opened = _with_chosen(record) or _opened_transcript(record)
@@ -83,6 +90,21 @@ def _opened_transcript(record: Record) -> list[dict[str, str]] | None:
     if not isinstance(prompt, str) or answer is None or record.get("input") or not _OPEN_END.search(prompt):
         return None
     return turns_of_transcript(prompt + answer)
+
+
+def _passages(context: Any) -> str:
+    """HotpotQA's titles with their sentences as one text; empty where a context is something else."""
+    if isinstance(context, Mapping):
+        titles, sentences = context.get("title"), context.get("sentences")
+        if not isinstance(titles, list) or not isinstance(sentences, list):
+            return ""
+        context = list(zip(titles, sentences, strict=False))
+    if not isinstance(context, list) or not all(
+        isinstance(one, list | tuple) and len(one) == 2 and isinstance(one[0], str) and are_texts(one[1])
+        for one in context
+    ):
+        return ""
+    return "\n\n".join(f"{title}\n{''.join(sentences).strip()}" for title, sentences in context)
 
 
 def _turns_of_moss(chat: Any) -> list[dict[str, str]]:

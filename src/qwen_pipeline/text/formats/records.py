@@ -190,7 +190,14 @@ def _turns(
     """The turns, None where no fields hold any; what has to be left out is added to ``odd``."""
     system = text_of(record[roles["system"]]) if "system" in roles else ""
     opening: list[Message] = [("system", system)] if system.strip() else []
-    if "messages" in roles and (given := record[roles["messages"]]) not in (None, "", []):
+    given = record[roles["messages"]] if "messages" in roles else None
+    if (
+        isinstance(given, str)
+        and {"question", "answer"} <= roles.keys()
+        and not given.lstrip().startswith("[")
+    ):
+        given = None  # a name or number of the conversation
+    if given not in (None, "", []):
         turns = turns_of(given, tool_turns)
         return turns if turns and turns[0][0] == "system" else [*opening, *turns]
     if "question" not in roles or "answer" not in roles:
