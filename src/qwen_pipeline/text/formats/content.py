@@ -23,7 +23,7 @@ WHOLE_FILE_BYTES = 8 * 2**20
 HEAD_BYTES = 64 * 2**10
 LONGEST_LINE = 64 * 2**20  # characters; a longer one comes in parts of one number
 _GZIP_MAGIC = b"\x1f\x8b"
-_LINE_END = re.compile("\r\n?|\n")
+_LINE_END = re.compile("\r{1,2}\n|\r|\n")  # CRCRLF is a CRLF that was written as text on Windows once more
 _WIDE_MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -93,7 +93,7 @@ class Content:
         return next(self._pieces(), "").lstrip("\ufeff")
 
     def lines(self) -> Iterator[Line]:
-        """The decoded lines; CR, LF and CRLF end a line."""
+        """The decoded lines; CR, LF, CRLF and CRCRLF end a line."""
         number, offset, rest = 1, 0, ""
         for piece in self._pieces():
             text, start = rest + piece, offset
@@ -159,7 +159,7 @@ def _forced_wide(name: str, marked: str | None) -> str | None:
 
 
 def _cut_lines(text: str) -> Iterator[tuple[str, int]]:
-    """Each line that has an end, without it, and the size with it; only CR, LF and CRLF count, unlike ``str.splitlines``."""
+    """Each line that has an end, without it, and the size with it; only CR, LF, CRLF and CRCRLF count, unlike ``str.splitlines``."""
     if "\r" not in text:
         for line in text.split("\n")[:-1]:
             yield line, len(line) + 1

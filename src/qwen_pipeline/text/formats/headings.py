@@ -38,6 +38,11 @@ def looks_like_question(title: str) -> bool:
     return bool(_ASKS.search(title))
 
 
+def names_questions(title: str) -> bool:
+    """Whether a document's title says that it holds questions (FAQ, 常见问题)."""
+    return bool(_FAQ_NAME.search(title))
+
+
 def question_level(lines: list[MarkedLine], file_name: str) -> int:
     """The heading level that holds the questions; 0 where the document is no list of questions."""
     with_body = _headings_with_body(lines)

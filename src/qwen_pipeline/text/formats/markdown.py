@@ -1,4 +1,4 @@
-"""Markdown and plain text: marked questions, a dialogue, question headings, folded answers, lines, paragraphs, tables.
+"""Markdown and plain text: marked questions, a dialogue, question headings, folded answers, lines, paragraphs, tables, sections.
 
 Which of these a document uses is decided on its first piece (8 MiB at most) and there on 50,000 lines at most; the lines then stream.
 """
@@ -7,15 +7,25 @@ from collections.abc import Callable, Iterator
 from itertools import chain, islice
 
 from qwen_pipeline.text.formats.answer_marks import ask_above_answers
+from qwen_pipeline.text.formats.bracket_marks import bracket_marks
 from qwen_pipeline.text.formats.content import Content
 from qwen_pipeline.text.formats.dialogue import anyone_speaks, dialogue_speakers, read_dialogue
 from qwen_pipeline.text.formats.dotted_marks import colon_marks
 from qwen_pipeline.text.formats.folded import are_folded_answers, read_folded
 from qwen_pipeline.text.formats.headings import question_level, read_headings
+from qwen_pipeline.text.formats.instruction_sections import (
+    are_instruction_sections,
+    read_instruction_sections,
+)
 from qwen_pipeline.text.formats.json_lines import begins_like_json
 from qwen_pipeline.text.formats.marked_lines import MarkedLine, mark_lines, split_separators, unquoted
 from qwen_pipeline.text.formats.markers import count_markers, read_marked
-from qwen_pipeline.text.formats.paragraph_pairs import are_paragraph_pairs, read_paragraph_pairs
+from qwen_pipeline.text.formats.paragraph_pairs import (
+    are_paragraph_pairs,
+    are_paragraphs_in_turn,
+    read_paragraph_pairs,
+    read_paragraphs_in_turn,
+)
 from qwen_pipeline.text.formats.pipe_table import table_reader
 from qwen_pipeline.text.formats.question_lines import (
     count_question_lines,
@@ -42,7 +52,7 @@ def read_markdown(content: Content) -> Iterator[Row] | None:
 def _read(content: Content) -> Iterator[Row]:
     lines = mark_lines(split_separators(content.lines()))
     head = _head(lines, content)
-    rewrite = colon_marks(head)
+    rewrite = bracket_marks(head) or colon_marks(head)
     if rewrite is not None:
         lines = rewrite(chain(head, lines))
         head = list(islice(lines, len(head)))
@@ -70,6 +80,8 @@ def _choose_reader(
     head: list[MarkedLine], content: Content
 ) -> Callable[[Iterator[MarkedLine]], Iterator[Row]] | None:
     """The reader of the style that the document's beginning shows, or None."""
+    if are_instruction_sections(head):
+        return read_instruction_sections
     questions, answers = count_markers(head)
     if questions and (answers or questions >= 2):
         return lambda lines: read_marked(lines, head, has_answer_marks=answers > 0)
@@ -102,4 +114,4 @@ def _choose_reader(
         return tables
     if answers:
         return lambda lines: read_marked(lines, head, has_answer_marks=True)
-    return None
+    return read_paragraphs_in_turn if are_paragraphs_in_turn(head) else None

@@ -1,8 +1,11 @@
-"""Plain text in paragraphs, each a question on its first line and the answer on the others."""
+"""Plain text in paragraphs, each a question on its first line and the answer on the others, or questions and answers in turn."""
 
+import re
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from qwen_pipeline.text.formats.answer_text import tidy_answer, tidy_question
+from qwen_pipeline.text.formats.headings import names_questions
 from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine
 from qwen_pipeline.text.formats.row import Found, Row, refuse
 from qwen_pipeline.text.schema import RejectReason
@@ -10,6 +13,11 @@ from qwen_pipeline.text.schema import RejectReason
 _FEWEST_PAIRS = 2
 _LEAST_SHARE = 0.9
 _LONGEST_QUESTION = 300
+_FEWEST_IN_TURN, _LEAST_IN_TURN = (
+    3,
+    0.45,
+)  # of paragraphs that are questions: essays and letters ask more rarely
+_SPOKEN = re.compile(rf"[{EDGES}]*[\"'“”‘«»„「『—–>*•-]")
 
 
 def are_paragraph_pairs(lines: Iterable[MarkedLine]) -> bool:
@@ -35,6 +43,64 @@ def read_paragraph_pairs(lines: Iterable[MarkedLine]) -> Iterator[Row]:
             yield Found(messages, first.number, first.offset)
 
 
+def are_paragraphs_in_turn(lines: Iterable[MarkedLine]) -> bool:
+    """Whether paragraphs of one line that ask and paragraphs that answer follow each other from the first on.
+
+    A title that names questions may stand above. What somebody says in a story also asks and answers: such a text has quotes
+    or dashes.
+    """
+    paragraphs = list(_paragraphs(lines))
+    if paragraphs and names_questions(paragraphs[0][0].text):
+        paragraphs = paragraphs[1:]
+    asking = [_asks_alone(paragraph) for paragraph in paragraphs]
+    if sum(asking) < max(_FEWEST_IN_TURN, _LEAST_IN_TURN * len(asking)) or not asking[0] or asking[-1]:
+        return False
+    in_turn = not any(one and other for one, other in pairwise(asking))
+    return in_turn and not any(line.level for paragraph in paragraphs for line in paragraph)
+
+
+def read_paragraphs_in_turn(lines: Iterable[MarkedLine]) -> Iterator[Row]:
+    """A row for every paragraph that asks; the answer goes up to the next one."""
+    question: MarkedLine | None = None
+    answer: list[MarkedLine] = []
+    for paragraph, between in _spaced(lines):
+        if not _asks_alone(paragraph):
+            answer += [*between, *paragraph]
+            continue
+        if question is not None:
+            yield _row(question, answer)
+        question, answer = paragraph[0], []
+    if question is not None:
+        yield _row(question, answer)
+
+
+def _spaced(lines: Iterable[MarkedLine]) -> Iterator[tuple[list[MarkedLine], list[MarkedLine]]]:
+    """Each paragraph, and the blank lines above it."""
+    held: list[MarkedLine] = []
+    blanks: list[MarkedLine] = []
+    for line in lines:
+        if not line.blank or line.fenced:
+            held.append(line)
+            continue
+        if held:
+            yield held, blanks
+            held, blanks = [], []
+        blanks.append(line)
+    if held:
+        yield held, blanks
+
+
+def _asks_alone(paragraph: list[MarkedLine]) -> bool:
+    return len(paragraph) == 1 and _asks(paragraph[0]) and not _SPOKEN.match(paragraph[0].text)
+
+
+def _row(question: MarkedLine, answer: list[MarkedLine]) -> Row:
+    asked, said = tidy_question(question.text), tidy_answer("", answer)
+    if not said:
+        return refuse(question.number, RejectReason.MISSING_ANSWER, "a question without an answer", asked)
+    return Found((("user", asked), ("assistant", said)), question.number, question.offset)
+
+
 def _asks(line: MarkedLine) -> bool:
     text = line.text.rstrip(EDGES)
     return (
@@ -43,12 +109,4 @@ def _asks(line: MarkedLine) -> bool:
 
 
 def _paragraphs(lines: Iterable[MarkedLine]) -> Iterator[list[MarkedLine]]:
-    held: list[MarkedLine] = []
-    for line in lines:
-        if not line.blank or line.fenced:
-            held.append(line)
-        elif held:
-            yield held
-            held = []
-    if held:
-        yield held
+    return (paragraph for paragraph, _ in _spaced(lines))

@@ -40,9 +40,9 @@ _LEAST_QUESTIONS = 0.8  # of an object's keys, for it to be a list of questions 
 def plain_record(record: Record) -> Record:
     """The record with its conversation under ``messages``, or with its options in the question.
 
-    Knows the trees of ChatGPT and Open Assistant, judged replies, HotpotQA's passages, MOSS's turns, pairs of preference (what was chosen is trained) that hold whole
-    conversations or the answers to one, transcripts in one text field, and multiple choice. Any other record is returned
-    as it is.
+    Knows the trees of ChatGPT and Open Assistant, judged replies, HotpotQA's passages, MOSS's turns, pairs of preference
+    (what was chosen is trained) that hold whole conversations or the answers to one, transcripts in one text field, and
+    multiple choice. Any other record is returned as it is.
     """
     if record.keys() == {"id", "data"} and are_texts(record["data"]):
         return {"messages": record["data"]}  # UltraChat
