@@ -63,3 +63,27 @@ def test_a_text_about_lost_characters_is_not_lost(answer):
 def test_a_text_with_lost_characters_is_refused(answer):
     row = clean_row([("user", "How?"), ("assistant", answer)], "rows.jsonl", CleanRules())
     assert not isinstance(row, CleanRow)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "If you see 鐢ㄦ埛 in the console, the charset is wrong.",
+        "鐢ㄦ埛 is mojibake.",
+        "Why do I get Ã¤Ã¶Ã¼ in my page? Set the charset.",
+        "Set `charset=utf-8`; else you get ä½ å¥½.",
+    ],
+)
+def test_strange_characters_that_a_text_about_encodings_shows_stay(answer):
+    assert cleaned(answer) == (answer, [])
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"),
+    [
+        ("ä½¿ç”¨ utf-8 ç¼–ç\xa0\x81å’Œè§£ç\xa0\x81", "使用 utf-8 编码和解码"),
+        ("鐢ㄦ埛 utf-8 鐢ㄦ埛", "用户 utf-8 用户"),
+    ],
+)
+def test_a_text_about_encodings_that_is_itself_misread_is_repaired(answer, wanted):
+    assert cleaned(answer)[0] == wanted

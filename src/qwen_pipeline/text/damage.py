@@ -2,6 +2,8 @@
 
 import re
 
+from qwen_pipeline.text.about_encodings import mentions_characters
+
 # Somebody writes about the character: it stands by itself between spaces, quotes or brackets.
 _MENTIONED = re.compile(
     "(?:^|(?<=[\\s\"'`“”‘’「」『』《》()（）【】:：，,、]))\ufffd{1,3}(?=$|[\\s\"'`“”‘’「」『』《》()（）【】:：，,、。.?？!！])"
@@ -64,7 +66,7 @@ def find_damage(text: str, is_suspect: bool = True) -> str | None:
         return "UTF-8 read as GBK with characters lost"
     if _is_utf8_in_disguise(sample):
         return "UTF-8 read as GBK"
-    if _LATIN_TRAILS.search(sample):
+    if _LATIN_TRAILS.search(sample) and not mentions_characters(text):
         return "UTF-8 read as a Western encoding, not repairable"
     return None
 
@@ -81,7 +83,7 @@ def _is_utf8_in_disguise(text: str) -> bool:
     if first is None or first[0].encode("gb18030", "replace")[0] < _FIRST_UTF8_LEAD:
         return False
     letters = _ASCII.sub("", text)
-    if len(letters) < 3:
+    if len(letters) < 3 or mentions_characters(text):
         return False
     try:
         hidden = letters.encode("gb18030").decode("utf-8")

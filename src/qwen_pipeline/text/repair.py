@@ -13,6 +13,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from qwen_pipeline.text.about_encodings import ABOUT_ENCODINGS, mentions_characters
 from qwen_pipeline.text.cyrillic import is_cyrillic_prose
 from qwen_pipeline.text.encoding_clean import reading_of, unusual_texts
 from qwen_pipeline.text.language_costs import CHINESE_JAPANESE_KOREAN, bits_of, units_of
@@ -39,10 +40,6 @@ _SEQUENCE = rf"(?:[\xc2-\xdf]{_TRAIL}|\xe2{_TRAIL}{{2}})"
 _IN_WORD = re.compile(
     rf"(?<=[A-Za-z]){_SEQUENCE}|{_SEQUENCE}(?=[A-Za-z])|(?:{_SEQUENCE}[^\xc2-\xf4]{{0,200}}){{3}}"
 )
-_ABOUT_ENCODING = re.compile(
-    r"encod|decod|charset|utf-?8|unicode|mojibake|garbled|latin-?1|iso-?8859|cp-?125|windows-125|kodier|umlaut|乱码|编码|亂碼|編碼|文字化け",
-    re.IGNORECASE,
-)
 
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")  # two code units each
 _WESTERN, _GBK = 1, 2
@@ -67,7 +64,7 @@ def repair_mojibake(text: str) -> Repaired:
     Returns:
         The repaired text, or the same where no reading makes it clearly better.
     """
-    if text.isascii() or not _is_suspect(text):
+    if text.isascii() or not _is_suspect(text) or mentions_characters(text):
         return Repaired(text, ())
     whole, steps = _repair(text)
     if steps or "\n" not in text:
@@ -138,7 +135,7 @@ def _take_back(text: str) -> tuple[str, tuple[str, ...]] | None:
     once: list[_Try] = [(found, (reading,)) for reading in possible for found in reading.take_back(text)]
     twice = list(_taken_further(text, once, WRONG_READINGS))
     western = [(found, taken) for found, taken in twice if set(taken) <= set(WESTERN_READINGS)]
-    in_word = _IN_WORD.search(text) is not None and not _ABOUT_ENCODING.search(text)
+    in_word = _IN_WORD.search(text) is not None and not ABOUT_ENCODINGS.search(text)
     for found, readings in (*once, *twice, *_taken_further(text, western, WESTERN_READINGS)):
         if not _is_credible(found, readings[-1]):
             continue
