@@ -238,3 +238,15 @@ def test_the_optimisers_step_is_planned_where_it_takes_most(config, recipe):
     assert model.parts.workspace == adapters + state + adapters  # copies of both, and AdamW's square roots
     paged = Planner(request(config, recipe, 1, rows=(4,) * 4, optim="paged_adamw_8bit", on_gpu=True))
     assert paged.plan(4, ActivationPolicy(0), 1).parts.workspace < model.parts.workspace
+
+
+def test_the_copy_of_paged_state_is_planned_as_it_lies_in_the_allocator(config, recipe, monkeypatch):
+    monkeypatch.setattr("qwen_pipeline.memory.parts.PAGED_ELEMENTS", 1)
+
+    def parts(optim):
+        planner = Planner(request(config, recipe, 1, rows=(4,) * 4, optim=optim, on_gpu=True))
+        return planner.plan(4, ActivationPolicy(0), 1).parts
+
+    paged, plain = parts("paged_adamw_8bit"), parts("adamw_8bit")
+    assert paged.optimiser == 0 and paged.optimiser_paged == plain.optimiser
+    assert paged.workspace == plain.workspace == paged.adapters + paged.optimiser_paged

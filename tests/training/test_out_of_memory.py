@@ -201,3 +201,45 @@ def test_nothing_is_saved_where_nothing_was_trained_or_asked_for(
         trainer.run()
     assert "saved" not in str(told.value)
     assert not list(tmp_path.glob("checkpoint-*"))
+
+
+def test_memory_that_runs_out_behind_the_last_micro_batch_changes_nothing(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    undisturbed = trainer_of(tiny, tmp_path / "a", loraplus_lr_ratio=4.0)  # two groups
+    undisturbed.run()
+    disturbed = trainer_of(tiny, tmp_path / "b", loraplus_lr_ratio=4.0)
+    second = disturbed.stepper._flat[1]
+    real, calls = second.gather_gradients, [0]
+
+    def fails_once_a_run() -> torch.Tensor:
+        calls[0] += 1
+        if calls[0] == 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 126.00 MiB")
+        return real()
+
+    monkeypatch.setattr(second, "gather_gradients", fails_once_a_run)
+    report = disturbed.run()
+    assert [(event["kind"], event["action"]) for event in report["events"]] == [("out_of_memory", "retry")]
+    assert "Out of memory in the optimiser's step: retry" in caplog.text
+    assert disturbed.stepper.max_tokens is None
+    assert adapter_bytes(disturbed) == adapter_bytes(undisturbed)
+
+
+def test_gradients_that_never_fit_together_end_the_run_with_a_checkpoint(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = trainer_of(tiny, tmp_path, save_strategy="epoch")
+    real, calls = trainer.stepper._flat[0].gather_gradients, [0]
+
+    def fails_from_the_second_step_on() -> torch.Tensor:
+        calls[0] += 1
+        if calls[0] > 3:  # two are the timed micro-batch's
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 126.00 MiB")
+        return real()
+
+    monkeypatch.setattr(trainer.stepper._flat[0], "gather_gradients", fails_from_the_second_step_on)
+    with pytest.raises(OutOfMemoryError, match="checkpoint"):
+        trainer.run()
+    assert trainer.history.step == 1
+    assert all(weight.grad is None for weight in trainer.stepper.trained)

@@ -3,8 +3,9 @@
 import math
 
 import pytest
+import torch
 
-from qwen_pipeline.training.state import TrainingHistory
+from qwen_pipeline.training.state import TrainingHistory, random_states, restore_random_states
 
 
 @pytest.mark.parametrize(
@@ -56,3 +57,16 @@ def test_every_rollback_slows_down_further() -> None:
     restored = TrainingHistory(step=20)
     restored.follow_rollback(TrainingHistory(step=45, rollbacks=1, rate_factor=0.5), rate=0.5)
     assert (restored.rollbacks, restored.rate_factor) == (2, 0.25)
+
+
+def test_a_training_of_two_cards_goes_on_where_one_is_to_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after CUDA_VISIBLE_DEVICES=1, which is what to do where another program takes the first card."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda.random, "_lazy_call", lambda callback: callback())
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    (card,) = cards = (torch.Generator().manual_seed(5),)
+    monkeypatch.setattr(torch.cuda, "default_generators", cards)
+    first, second = (torch.Generator().manual_seed(seed).get_state() for seed in (1, 2))
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: [first, second])
+    restore_random_states(random_states())
+    assert torch.equal(card.get_state(), first)

@@ -88,7 +88,7 @@ def split_peak(
     held = trace.start - model.total
     gradients = model.adapters if held >= model.adapters else 0
     rounding = held - gradients
-    update = update_bytes(optim, model.adapters, optimiser[0], on_gpu=on_gpu)
+    update = update_bytes(optim, model.adapters, sum(optimiser), on_gpu=on_gpu)
     if model.total + rounding + update > peak:
         peak, where = model.total + rounding + update, "update"
         gradients = model.adapters
@@ -121,7 +121,7 @@ def update_bytes(optim: str, adapters: int, state: int, *, on_gpu: bool) -> int:
     Args:
         optim: transformers' name.
         adapters: Bytes of the trained parameters.
-        state: Bytes of their state in the allocator.
+        state: Bytes of their state, paged or not: the copy of a paged one lies in the allocator too.
         on_gpu: Whether a card takes the step.
     """
     roots = adapters if on_gpu and optim == "adamw_torch" else 0

@@ -82,8 +82,8 @@ def random_states() -> dict[str, Any]:
 
 
 def restore_random_states(states: dict[str, Any]) -> None:
-    """Put the generators back."""
+    """Put the generators back: of a machine with more cards than this one those of its first, where the training runs."""
     torch.set_rng_state(states["torch"])
-    if states["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(states["cuda"])
+    cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    torch.cuda.set_rng_state_all(states["cuda"][:cards])
     random.setstate(states["python"])
