@@ -88,3 +88,19 @@ def test_host_memory_follows_what_is_held():
     after, peak = host_memory_bytes()
     assert 60 * 2**20 < after - before < 80 * 2**20 and peak >= after
     assert held.sum() == 64 * 2**20
+
+
+@pytest.mark.parametrize("kind", ["GPU", "MIG"])
+def test_a_card_and_a_slice_of_one_are_found_by_their_identity(monkeypatch, kind):
+    class ByIdentity(StandInNvml):
+        def nvmlDeviceGetHandleByUUID(self, uuid):
+            if uuid != f"{kind}-1b2c":
+                raise RuntimeError("NVML: Not Found")
+            return ("slice", uuid)
+
+    for name in ("allocated", "reserved"):
+        monkeypatch.setattr(torch.cuda, f"memory_{name}", lambda device: 0)
+        monkeypatch.setattr(torch.cuda, f"max_memory_{name}", lambda device: 0)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(uuid="1b2c"))
+    assert MemoryMeter("cuda:0", nvml=ByIdentity()).read().gpu_process_gib == 3

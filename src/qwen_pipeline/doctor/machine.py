@@ -6,6 +6,7 @@ import runpy
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class TorchBuild:
 
 @dataclass(frozen=True)
 class NvidiaDriver:
-    """What NVML says of the first card; memory in bytes."""
+    """What NVML says of the card that trains; memory in bytes."""
 
     version: str
     card: str
@@ -47,7 +48,7 @@ def read_torch_build() -> TorchBuild | None:
 
 
 def read_driver() -> NvidiaDriver | None:
-    """Ask NVML for driver and first card, or ``None`` without either."""
+    """Ask NVML for driver and the card that trains, or ``None`` without either."""
     try:
         import pynvml
 
@@ -55,7 +56,9 @@ def read_driver() -> NvidiaDriver | None:
     except Exception:  # no package, no driver library, no permission: no driver as far as we go
         return None
     try:
-        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+        handle = find_first_card(pynvml)
+        if handle is None:
+            return None
         memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
         return NvidiaDriver(
             version=_text(pynvml.nvmlSystemGetDriverVersion()),
@@ -68,6 +71,24 @@ def read_driver() -> NvidiaDriver | None:
         return None
     finally:
         pynvml.nvmlShutdown()
+
+
+def find_first_card(nvml: Any) -> Any:
+    """The handle of the card that CUDA counts as its first, where training runs; ``None`` where it is to see none.
+
+    The driver counts by slot, CUDA from the fastest card down. Source: CUDA C++ Programming Guide, "CUDA Environment Variables".
+
+    Args:
+        nvml: A module with NVML's functions.
+    """
+    count = nvml.nvmlDeviceGetCount()
+    handles = [nvml.nvmlDeviceGetHandleByIndex(number) for number in range(count)]
+    if os.environ.get("CUDA_DEVICE_ORDER", "").upper() != "PCI_BUS_ID" and count > 1:
+        handles.sort(key=nvml.nvmlDeviceGetCudaComputeCapability, reverse=True)  # about the fastest first
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0].strip()
+    if chosen.startswith(("GPU-", "MIG-")):
+        return nvml.nvmlDeviceGetHandleByUUID(chosen)
+    return handles[int(chosen)] if chosen.isdigit() and int(chosen) < count else None
 
 
 def free_disk_bytes(path: Path) -> int:

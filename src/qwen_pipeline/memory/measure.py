@@ -104,8 +104,15 @@ class MemoryMeter:
         if self.device.type == "cuda" and torch.cuda.is_available():
             uuid = getattr(torch.cuda.get_device_properties(self.device), "uuid", None)
             if uuid is not None:
-                return self._nvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
+                return self._handle_of(str(uuid))
         return self._nvml.nvmlDeviceGetHandleByIndex(self.device.index or 0)
+
+    def _handle_of(self, uuid: str) -> Any:
+        """A card, or a slice of one: CUDA gives the slice's own identity, which the driver knows under another name."""
+        try:
+            return self._nvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
+        except Exception:  # NVML raises its own type
+            return self._nvml.nvmlDeviceGetHandleByUUID(f"MIG-{uuid}")
 
     def _read_allocator(self) -> dict[str, float]:
         if self.device.type != "cuda" or not torch.cuda.is_available():
