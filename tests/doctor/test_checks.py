@@ -235,12 +235,24 @@ def test_scarce_host_memory_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert finding.state is State.WARNING
 
 
+@pytest.mark.parametrize(("grows", "told"), [(True, "expandable segments"), (False, "as Windows wants them")])
+def test_the_segments_that_training_takes_are_told(
+    grows: bool, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in allocator.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(allocator, "has_expandable_segments", lambda: grows)
+    assert told in one(allocator.check(Inspection(tmp_path))).fact
+
+
 def test_what_the_kernels_of_a_card_lack_is_told_with_how_to_get_it() -> None:
     assert kernels.judge([], "Linux").state is State.OK
     finding = kernels.judge(["compiler", "headers"], "Linux")
     assert finding.state is State.WARNING
     assert finding.remedy == "sudo apt install gcc && sudo apt install python3-dev"
     assert "triton-windows" in kernels.judge(["triton"], "Windows").remedy
+    assert kernels.judge(["compiler", "headers"], "Windows").state is State.OK
+    assert kernels.judge(["triton", "compiler"], "Windows").fact.startswith("no triton for")
 
 
 def test_without_a_card_nothing_is_said_of_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

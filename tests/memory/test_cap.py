@@ -133,6 +133,16 @@ def test_the_users_own_allocator_settings_stand(card, monkeypatch, name):
     assert not [value for what, value in card.asked if what == "settings"]
 
 
+@pytest.mark.parametrize(
+    ("system", "release"), [("win32", "11"), ("linux", "5.15.167.4-microsoft-standard-WSL2")]
+)
+def test_windows_driver_is_not_asked_for_segments_that_grow(card, monkeypatch, system, release):
+    monkeypatch.setattr("sys.platform", system)
+    monkeypatch.setattr("platform.release", lambda: release)
+    assert not allocator.use_expandable_segments({})
+    assert not card.asked
+
+
 def test_an_older_torch_is_asked_by_the_older_name(card, monkeypatch):
     monkeypatch.delattr(torch._C, "_accelerator_setAllocatorSettings")
     monkeypatch.setattr(

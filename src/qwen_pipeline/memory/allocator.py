@@ -2,6 +2,7 @@
 
 import logging
 import os
+import platform
 import sys
 from collections.abc import Mapping
 
@@ -11,6 +12,14 @@ VARIABLES = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
 # Segments that grow, mapped page by page: what a step has freed in one size serves the next in another, which `parts.FRAGMENTATION`
 # assumes. Source: PyTorch's notes on CUDA, "Optimizing memory usage with PYTORCH_ALLOC_CONF".
 EXPANDABLE_SEGMENTS = "expandable_segments:True"
+
+
+def has_expandable_segments() -> bool:
+    """Whether segments can grow here. Windows has none, and under WSL its driver refuses them on some cards.
+
+    There the first allocation fails with an unknown error. Source: https://github.com/pytorch/pytorch/issues/192330
+    """
+    return sys.platform != "win32" and "microsoft" not in platform.release().lower()
 
 
 def use_expandable_segments(environment: Mapping[str, str] = os.environ) -> bool:
@@ -23,9 +32,9 @@ def use_expandable_segments(environment: Mapping[str, str] = os.environ) -> bool
         environment: Where the user's own settings are looked for.
 
     Returns:
-        Whether the setting was made. Windows has no such segments.
+        Whether the setting was made.
     """
-    if sys.platform == "win32" or any(environment.get(name) for name in VARIABLES):
+    if not has_expandable_segments() or any(environment.get(name) for name in VARIABLES):
         return False
     import torch  # here, so that the doctor knows the variables without it
 

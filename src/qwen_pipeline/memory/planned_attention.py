@@ -34,7 +34,8 @@ def _planned_repeated(
     module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Any, **kwargs: Any
 ) -> tuple[Tensor, None]:
     key, value = (t.repeat_interleave(query.shape[1] // t.shape[1], dim=1) for t in (key, value))
-    return planned_attention(module, query, key, value, attention_mask, **kwargs)
+    out, weights = planned_attention(module, query, key, value, attention_mask, **kwargs)
+    return out.clone(), weights  # the rows joined; the kernel keeps its own output of each for backward
 
 
 def planned_attention(

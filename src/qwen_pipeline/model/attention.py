@@ -70,7 +70,7 @@ def packed_attention(
     if has_varlen_kernel(query.device, query.dtype):
         out_THD = _varlen(query, key, value, cu_seqlens, max(row_lengths), scaling)
         return out_THD.unsqueeze(0), None
-    return _row_by_row(query, key, value, row_lengths, scaling).transpose(1, 2), None
+    return _row_by_row(query, key, value, row_lengths, scaling), None
 
 
 def _row_by_row(
@@ -79,7 +79,8 @@ def _row_by_row(
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     queries, keys, values = (torch.split(t, list(row_lengths), dim=2) for t in (query, key, value))
     rows = zip(queries, keys, values, strict=True)
-    return torch.cat([_one_row(q, k, v, scaling) for q, k, v in rows], dim=2)
+    # Kernels lay their output out as [1, T, H, D]: joined in that order it is copied once, and not again for the output projection.
+    return torch.cat([_one_row(q, k, v, scaling).transpose(1, 2) for q, k, v in rows], dim=1)
 
 
 def _one_row(query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 
 from qwen_pipeline.doctor.finding import Finding, Inspection, ok, warning
-from qwen_pipeline.memory.allocator import VARIABLES
+from qwen_pipeline.memory.allocator import VARIABLES, has_expandable_segments
 
 ORDER = 90
 KNOWN = frozenset(
@@ -20,7 +20,8 @@ def check(inspection: Inspection) -> Iterator[Finding]:
     """Tell what the allocator was asked for, and options that torch would refuse."""
     given = {name: os.environ[name] for name in VARIABLES if os.environ.get(name)}
     if not given:
-        yield ok("allocator", "no allocator settings of yours; training takes expandable segments")
+        kind = "expandable segments" if has_expandable_segments() else "PyTorch's own, as Windows wants them"
+        yield ok("allocator", f"no allocator settings of yours; training takes {kind}")
     for name, value in given.items():
         unknown = [part for part in _options(value) if part not in KNOWN]
         if unknown:
