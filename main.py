@@ -38,11 +38,19 @@ class OneLineParser(argparse.ArgumentParser):
 def build_parser() -> argparse.ArgumentParser:
     """One flag a parameter, with its description, and the few of `kedro run` that people need here."""
     parser = OneLineParser(
-        "main.py", description="Fine-tune Qwen3 on question-and-answer files.", allow_abbrev=False
+        "main.py",
+        usage="main.py [--pipeline STAGE] [--env ENV] [--config FILE] [--yes] [--NAME VALUE ...]",
+        description="Fine-tune Qwen3 on question-and-answer files.",
+        epilog="Example: python main.py --batch-size 1 --max-sequence-length 128. Defaults and allowed values: docs/parameters.md.",
+        allow_abbrev=False,
     )
-    parser.add_argument("--pipeline", default=None, help="a stage and all before it (default: all six)")
+    parser.add_argument(
+        "--pipeline", metavar="STAGE", default=None, help="a stage and all before it (default: all six)"
+    )
     parser.add_argument("--env", default=None, help="configuration folder, as in --env qwen3_4b")
-    parser.add_argument("--config", type=Path, default=None, help="JSON file of parameters, names as below")
+    parser.add_argument(
+        "--config", metavar="FILE", type=Path, default=None, help="JSON file of parameters, names as below"
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask before a long stage runs again")
     for name in parameter_names():
         field = GROUPS[groups_with(name)[0]].model_fields[name]

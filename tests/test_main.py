@@ -114,6 +114,16 @@ def test_a_wrong_flag_is_one_line_with_the_right_one(
     assert line.endswith(told)
 
 
+def test_the_help_begins_in_one_screen_and_ends_with_an_example(
+    main: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main.main(["--help"])
+    told = capsys.readouterr().out
+    assert "--data-dir VALUE" in told[:1500]
+    assert "Example: python main.py" in told[-300:]
+
+
 def test_a_value_that_is_no_yaml_is_one_sentence(
     main: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:

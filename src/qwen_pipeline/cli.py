@@ -15,7 +15,7 @@ from qwen_pipeline.commands.compare import compare
 from qwen_pipeline.commands.doctor import doctor
 from qwen_pipeline.commands.memory_plan import memory_plan
 from qwen_pipeline.commands.preview import preview
-from qwen_pipeline.commands.project import one_sentence, split_load_versions, split_params
+from qwen_pipeline.commands.project import PARAMS_HELP, one_sentence, split_load_versions, split_params
 from qwen_pipeline.commands.prune import prune
 from qwen_pipeline.commands.status import status
 
@@ -32,9 +32,14 @@ DRY_RUN = click.Option(["--dry-run"], is_flag=True, help="Only say what would ru
 YES = click.Option(["--yes"], is_flag=True, help="Do not ask before a long stage runs again.")
 
 
-@click.group(name="qwen-pipeline")
+HELP = """Fine-tune Qwen3 on question-and-answer files.
+
+Begin with `kedro run`; `kedro status` says what is current, `kedro doctor` what is missing."""
+
+
+@click.group(name="qwen-pipeline", help=HELP)
 def cli() -> None:
-    """Fine-tune Qwen3 on question-and-answer files."""
+    """This project's commands."""
 
 
 @one_sentence
@@ -59,6 +64,8 @@ def _run_options() -> Iterator[click.Parameter]:
     for option in kedro_run.params:
         mine = copy.copy(option)
         mine.callback = told.get(str(option.name), option.callback)
+        if option.name == "params":
+            mine.help = PARAMS_HELP  # Kedro's also names a colon, which it no longer takes
         yield mine
 
 

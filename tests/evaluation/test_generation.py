@@ -27,6 +27,13 @@ def test_a_batch_answers_as_one_by_one_and_in_the_order_of_the_questions(tiny_pa
     assert ask(tiny_pair, QUESTIONS, batch_size=4) == ask(tiny_pair, QUESTIONS, batch_size=1)
 
 
+def test_nothing_is_written_where_no_terminal_shows_it(
+    tiny_pair: tuple[Any, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    ask(tiny_pair, QUESTIONS[:2], 1)
+    assert capfd.readouterr().out == ""
+
+
 def test_sampling_depends_on_the_seed_alone(tiny_pair: tuple[Any, Any]) -> None:
     settings = {"do_sample": True, "temperature": 2.0}
     once, again = (ask(tiny_pair, QUESTIONS, 4, **settings) for _ in range(2))

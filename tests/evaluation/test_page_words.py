@@ -26,7 +26,7 @@ def test_every_compared_figure_has_a_name_in_both_languages() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "shown"),
     [
-        ("exact_match", 0.5, "50.0 %"),
+        ("exact_match", 0.5, "50.0%"),
         ("answer_characters", 32.08, "32"),
         ("loss", 0.17543, "0.175"),
         ("chrf", 0.5, "0.5"),

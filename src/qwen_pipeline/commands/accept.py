@@ -12,9 +12,9 @@ from qwen_pipeline.commands.project import one_sentence, with_parameters
 @with_parameters
 @one_sentence
 def accept(stage: str, env: str | None, params: dict[str, Any]) -> None:
-    """Keep the outputs of STAGE after a refactoring that changes no result.
+    """Keep a stage's outputs after a refactoring.
 
-    Changes of code and of library versions are accepted, and recorded. A changed value, input or output
+    For a change that changes no result. Changes of code and of library versions are accepted, and recorded. A changed value, input or output
     is not: run the stage.
 
     Example: kedro accept train

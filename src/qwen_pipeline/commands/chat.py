@@ -26,7 +26,9 @@ def chat(
     env: str | None, params: dict[str, Any], side: str, ask: str | None, compare: bool,
     system: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Talk to a model; /new forgets the conversation, Ctrl-C stops an answer, /quit ends it.
+    """Talk to a model.
+
+    /new forgets the conversation, Ctrl-C stops an answer, /quit ends it.
 
     Example: kedro chat --ask "What is LoRA?" --compare
     """

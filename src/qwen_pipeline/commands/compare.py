@@ -15,9 +15,9 @@ from qwen_pipeline.commands.project import one_sentence, read_groups, with_param
 @click.option("--json", "as_json", is_flag=True, help="The comparison as JSON.")
 @one_sentence
 def compare(env: str | None, params: dict[str, Any], first: str, second: str, as_json: bool) -> None:
-    """Show what differs in parameters, data and results of two trainings.
+    """Show what differs between two trainings.
 
-    A run is its MLflow id (four characters are enough), its name, latest, or latest~1 for the one before.
+    Parameters, data and results are compared. A run is its MLflow id (four characters are enough), its name, latest, or latest~1 for the one before.
 
     Example: kedro compare latest~1 latest
     """

@@ -17,11 +17,16 @@ COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 @with_parameters
 @click.option("--json", "as_json", is_flag=True, help="Findings as JSON.")
 @click.option(
-    "--report", type=click.Path(path_type=Path), help="Write a support report without secrets to FILE."
+    "--report",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a support report without secrets to FILE.",
 )
 @one_sentence
 def doctor(env: str | None, params: dict[str, Any], as_json: bool, report: Path | None) -> None:
-    """Check machine and project, one line a check, with the command that helps.
+    """Check machine and project.
+
+    One line a check, with the command that helps.
 
     Example: kedro doctor --env qwen3_4b --report support.json
     """

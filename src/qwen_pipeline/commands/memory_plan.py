@@ -26,7 +26,7 @@ CARDS_GIB = (6.0, 8.0, 12.0, 16.0, 24.0)
 def memory_plan(
     env: str | None, params: dict[str, Any], device: str, use_data: bool, cards: bool, as_json: bool
 ) -> None:
-    """Plan the memory of a training without a GPU and without weights.
+    """Plan the memory of a training; needs no GPU, no weights.
 
     Example: kedro memory-plan --env qwen3_4b --params max_memory_gb=6
     """

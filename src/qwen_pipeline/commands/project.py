@@ -17,6 +17,7 @@ from qwen_pipeline.commands.failures import explained_by
 from qwen_pipeline.commands.terminal import prepare_terminal
 from qwen_pipeline.incremental.workspace import project_root
 
+PARAMS_HELP = "NAME=VALUE, joined by commas."
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -58,7 +59,7 @@ def with_parameters(function: Function) -> Function:
         type=click.UNPROCESSED,
         default="",
         callback=split_params,
-        help="NAME=VALUE, joined by commas.",
+        help=PARAMS_HELP,
     )
     decorated: Function = env_option(params(function))
     return decorated

@@ -24,9 +24,10 @@ UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 def prune(
     keep: int, dry_run: bool, yes: bool, as_json: bool, env: str | None, params: dict[str, Any]
 ) -> None:
-    """Remove old versions; never one that a kept version was made from or the latest MLflow run refers to.
+    """Remove old versions.
 
-    Shows first what goes. In a terminal it asks before it removes.
+    Never one that a kept version was made from or the latest MLflow run refers to. Shows first what goes; in a
+    terminal it asks before it removes.
 
     Example: kedro prune --keep 2 --dry-run
     """

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from rich import get_console
 from rich.progress import track
 
 from qwen_pipeline.chat.messages import Message
@@ -72,7 +73,7 @@ def answer_questions(
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     answers: dict[int, Answer] = {}
     with ordinary_attention(model), without_dropout(model):
-        for batch in track(batches, "generate", transient=True):
+        for batch in track(batches, "generate", transient=True, disable=not get_console().is_terminal):
             for part in run_or_split(
                 batch,
                 run=lambda numbers: _generate(model, tokenizer, prompts, numbers, arguments, stop),

@@ -52,7 +52,7 @@ _SHARES = frozenset(
 def figure(name: str, value: float) -> str:
     """A figure as people read it: shares in per cent, lengths whole, the rest with three digits."""
     if name in _SHARES:
-        return f"{100 * value:.1f} %"
+        return f"{100 * value:.1f}%"
     return f"{value:.0f}" if name.endswith("_characters") else f"{value:.3g}"
 
 

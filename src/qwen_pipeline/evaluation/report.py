@@ -107,7 +107,7 @@ def verdict_of(
     figures = f"{base['loss']:.3f} to {tuned['loss']:.3f}"
     interval = f"{figures}; too few answers to tell"
     if loss["low"] is not None:
-        interval = f"{figures}, 95 % interval of the difference {loss['low']:.3f} to {loss['high']:.3f}"
+        interval = f"{figures}, 95% interval of the difference {loss['low']:.3f} to {loss['high']:.3f}"
     change = (
         f"{abs(1 - tuned['loss'] / base['loss']):.0%} {'lower' if tuned['loss'] < base['loss'] else 'higher'}"
     )

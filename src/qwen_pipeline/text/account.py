@@ -57,12 +57,17 @@ def is_conserved(entry: Mapping[str, Any]) -> bool:
     return bool(entry["found"] == entry["kept"] + gone)
 
 
+def size_words(size: int) -> str:
+    """Bytes as people read them: ``32.5 KiB`` or ``1,024.0 MiB``."""
+    return f"{size / 2**20:,.1f} MiB" if size >= 2**20 else f"{size / 2**10:.1f} KiB"
+
+
 def summary_lines(report: Mapping[str, Any]) -> list[str]:
     """The report in at most ten lines that fit a terminal of 80 columns beside the log's own."""
     total = report["total"]
     rejected, repaired = sum(total["rejected"].values()), sum(total["repairs"].values())
     lines = [
-        f"files       {len(report['files'])}, {total['bytes'] / 2**20:.1f} MiB",
+        f"files       {len(report['files'])}, {size_words(total['bytes'])}",
         f"found       {total['found']} rows",
         _fitted("kept", f"{total['kept']}:", total["splits"]),
         _fitted("rejected", f"{rejected}:" if rejected else "0", total["rejected"]),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from qwen_pipeline.text.account import size_words
 from qwen_pipeline.text.page import Bars, Rows, length_bins, render_page
 from qwen_pipeline.text.quality import main_language
 
@@ -65,8 +66,9 @@ def render_data_page(batches: Iterable[pa.RecordBatch], report: Mapping[str, Any
         Bars("Length of the answer (characters)", length_bins(figures.answer_lengths), ranked=False),
         _file_table(report["files"]),
     ]
-    size = total["bytes"] / 2**20
-    title = f"{total['kept']:,} of {total['found']:,} rows kept, from {len(report['files']):,} files ({size:,.1f} MiB)"
+    size = size_words(total["bytes"])
+    files = f"{len(report['files']):,} file{'s' * (len(report['files']) != 1)}"
+    title = f"{total['kept']:,} of {total['found']:,} rows kept, from {files} ({size})"
     remarks = ["Lengths in tokens are on the page token_page, which is drawn when the rows are tokenized."]
     return render_page(title, remarks, sections)
 

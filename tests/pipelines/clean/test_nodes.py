@@ -38,13 +38,14 @@ def test_every_file_is_accounted_for(tmp_path):
     lines = summary_lines(report)
     assert len(lines) <= 10
     assert max(map(len, lines)) <= 62
+    assert lines[0] == "files       4, 0.4 KiB"
 
 
 def test_the_page_shows_counts_and_escapes_names(tmp_path):
     (tmp_path / "<b>.md").write_text("Q1: 甲？\nA1: 一。\n\nQ2: 乙？\n", "utf-8")
     tables = run(tmp_path)
     page = draw_data_page(ds.dataset(tables[0]), tables[3])
-    assert "1 of 2 rows kept" in page
+    assert "1 of 2 rows kept, from 1 file (0.0 KiB)" in page
     assert "missing_answer" in page
     assert "&lt;b&gt;.md" in page
     assert "<b>.md" not in page
