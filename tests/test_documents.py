@@ -15,6 +15,7 @@ DOCUMENTS = sorted(
     path.relative_to(PROJECT).as_posix()
     for path in [*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md"), *PROJECT.glob("benchmarks/**/*.md")]
 )
+LONGEST_LINE = 400  # characters; a row of a table cannot be wrapped, so it is to be shortened
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\(([^)\s]+)\)|!\[[^\]\n]*\]\(([^)\s]+)\)")
 _INLINE = re.compile(r"`((?:kedro|make|python main\.py) [^`\n]+)`")
@@ -72,6 +73,11 @@ def test_links_lead_somewhere(document: str) -> None:
         if not known:
             wrong.append(text or picture)
     assert wrong == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_no_line_is_a_wall_of_text(document: str) -> None:
+    assert max(map(len, text_of(document).splitlines())) <= LONGEST_LINE
 
 
 def commands_in(document: str) -> list[str]:
