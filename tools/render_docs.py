@@ -105,7 +105,7 @@ def _symptom(number: str, row: dict[str, Any], language: str) -> Iterator[str]:
 
 def _unfold(text: str) -> str:
     """One line; YAML folds a line break into a space, which does not belong between Chinese characters."""
-    return re.sub(f"(?<={_IDEOGRAPH}) (?={_IDEOGRAPH})", "", " ".join(text.split()))
+    return re.sub(f"(?<={_IDEOGRAPH}) (?={_IDEOGRAPH})|(?<=[。；，：）]) ", "", " ".join(text.split()))
 
 
 def _link(path: str, text: str) -> str:

@@ -44,12 +44,13 @@ def test_the_time_that_is_told_is_not_that_of_a_first_time(
 def test_steps_tokens_time_and_disk_are_told_before_the_first_step(
     tiny: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rows = make_rows(8)
+    rows = make_rows(96)
     with caplog.at_level(logging.INFO):
         make_trainer(tiny, tmp_path, rows, save_strategy="epoch", num_epochs=1).run()
     tokens = sum(len(row["input_ids"]) for row in rows)
+    assert tokens > 1_000
     told = next(message for message in caplog.messages if "optimiser steps" in message)
-    assert told.startswith(f"2 optimiser steps over {tokens} tokens, about ")
+    assert told.startswith(f"24 optimiser steps over {tokens:,} tokens, about ")
     assert "checkpoints take up to" in told
 
 

@@ -28,4 +28,4 @@ def announce(steps: int, tokens: int, seconds_per_token: float, disk_bytes: int)
     """
     disk = f"; checkpoints take up to {disk_bytes / MIB:.0f} MiB" if disk_bytes else ""
     time = duration(seconds_per_token * tokens)
-    logger.info("%d optimiser steps over %d tokens, about %s%s.", steps, tokens, time, disk)
+    logger.info("%s optimiser steps over %s tokens, about %s%s.", f"{steps:,}", f"{tokens:,}", time, disk)
