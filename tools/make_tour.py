@@ -2,7 +2,8 @@
 
     .venv/bin/python tools/make_tour.py PROJECT [NAME ...]
 
-PROJECT is a clone in which `kedro run` has ended twice with different parameters, so that MLflow has two runs to compare. Names are
+PROJECT is a clone in which `kedro run` has ended twice, with other data or parameters, so that MLflow has two runs to compare; the
+output of the last is in its file `run.txt`. A Chinese font is needed for the page's button. Names are
 those of the pictures (default: all). Chromium and the development requirements are needed.
 """
 

@@ -30,7 +30,7 @@ def chat(
 
     /new forgets the conversation, Ctrl-C stops an answer, /quit ends it.
 
-    Example: kedro chat --ask "What is LoRA?" --compare
+    Example: kedro chat --ask "Should I use bf16 or fp16?" --compare
     """
     if as_json and ask is None:
         raise ParameterError("--json is for one question: add --ask TEXT.")
