@@ -144,7 +144,10 @@ def _rows(group: type[BaseModel], prefix: str) -> Iterator[str]:
 
 
 def _value(value: Any) -> str:
-    return "none" if value is None else f"`{value}`"
+    """A default as one writes it in YAML."""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return "none" if value is None else "`[]`" if value == () else f"`{value}`"
 
 
 def _values(field: FieldInfo) -> str:

@@ -120,6 +120,12 @@ def test_bitsandbytes_that_returns_garbage_is_an_error(monkeypatch: pytest.Monke
     assert "bitsandbytes" in finding.remedy
 
 
+def test_bitsandbytes_that_works_says_how_much_four_bits_round() -> None:
+    finding = quantization.judge({"version": "0.50.2", "device": "cpu", "relative_error": 0.092}, "")
+    assert finding.state is State.OK
+    assert "rounding error 9.2%" in finding.fact
+
+
 def test_bitsandbytes_that_raises_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     import bitsandbytes
 

@@ -31,4 +31,7 @@ def judge(found: dict[str, Any], install: str) -> Finding:
     if not relative <= LARGEST_ERROR:
         fact = f"NF4 on {device} comes back {relative:.0%} off; bitsandbytes is broken here"
         return error("4-bit", fact, install)
-    return ok("4-bit", f"bitsandbytes {version} quantises on {device} ({relative:.1%} off)")
+    return ok(
+        "4-bit",
+        f"bitsandbytes {version} quantises on {device} (rounding error {relative:.1%}, as 4 bits have)",
+    )
