@@ -18,7 +18,7 @@ from qwen_pipeline.memory.live_bytes import LiveBytes
 from qwen_pipeline.memory.measure import GIB
 from qwen_pipeline.memory.parts import optimiser_bytes
 from qwen_pipeline.memory.plan import PlanRequest
-from qwen_pipeline.memory.plan_table import compare_with_measured, plan_report, plan_table
+from qwen_pipeline.memory.plan_table import compare_with_measured, describe_settings, plan_report, plan_table
 from qwen_pipeline.memory.planned_attention import planned_attention
 from qwen_pipeline.memory.planner import Planner
 from qwen_pipeline.memory.trace import trace_step
@@ -186,6 +186,12 @@ def test_the_report_is_plain_data_and_the_table_shows_every_part(config, recipe)
     console.print(plan_table(plan))
     shown = console.file.getvalue()
     assert "Adapters" in shown and "Optimiser state" in shown and "648 tokens" in shown
+
+
+def test_one_row_is_told_in_the_singular(config, recipe):
+    plan = make_plan(request(config, recipe, 10_000))
+    told = describe_settings(replace(plan, max_rows=1))
+    assert " tokens and 1 row; " in told
 
 
 def test_planned_and_measured_are_put_side_by_side(config, recipe):

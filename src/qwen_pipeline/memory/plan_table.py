@@ -97,4 +97,5 @@ def describe_settings(plan: MemoryPlan) -> str:
         if plan.policy.offload
         else f"the last {plan.policy.kept_layers} layers keep their activations"
     )
-    return f"Micro-batches of up to {plan.max_tokens:,} tokens and {plan.max_rows} rows; {words}."
+    rows = f"{plan.max_rows} row{'s' * (plan.max_rows != 1)}"
+    return f"Micro-batches of up to {plan.max_tokens:,} tokens and {rows}; {words}."
