@@ -3,7 +3,10 @@
 import errno
 import io
 import logging
+import signal
 import sys
+import time
+import weakref
 
 import pytest
 
@@ -38,6 +41,36 @@ def test_a_log_that_cannot_be_written_says_nothing(
     record = logging.LogRecord("run", logging.INFO, __file__, 1, "done", None, None)
     one_sentence(lambda: full.handle(record))()
     assert capsys.readouterr().err == ""
+
+
+def test_ctrl_c_within_a_finaliser_is_not_lost() -> None:
+    """Python drops what is raised there: the run would go on."""
+
+    @one_sentence
+    def work() -> None:
+        freed = _Freed()
+        weakref.finalize(freed, signal.raise_signal, signal.SIGINT)
+        del freed
+        time.sleep(5)
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+
+
+def test_what_else_a_finaliser_drops_is_told_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[type[BaseException]] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda lost: told.append(lost.exc_type))
+
+    @one_sentence
+    def work() -> None:
+        weakref.finalize(_Freed(), int, "no number")
+
+    work()
+    assert told == [ValueError]
+
+
+class _Freed:
+    """Something with a finaliser."""
 
 
 class _Full(io.RawIOBase):

@@ -1,12 +1,19 @@
-"""What every command sets right before it says its first word: what it may print, and where its log goes."""
+"""What every command sets right before it says its first word: what it may print, where its log goes, and Ctrl-C."""
 
+import _thread
+import contextlib
 import io
 import logging
 import os
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from qwen_pipeline.incremental.workspace import project_root
+
+INTERRUPT_AGAIN_SECONDS = 0.05  # the finaliser has ended by then
 
 
 def prepare_terminal() -> None:
@@ -19,7 +26,29 @@ def prepare_terminal() -> None:
     logging.raiseExceptions = (
         False  # a log on a full disk loses its lines; sixty of traceback for each help nobody
     )
+    if not isinstance(sys.unraisablehook, _LostInterrupt):
+        sys.unraisablehook = _LostInterrupt(sys.unraisablehook)
     _use_project_logging()
+
+
+class _LostInterrupt:
+    """Asks again a moment later where Ctrl-C came within a finaliser, which drops whatever is raised in it.
+
+    torch and the memory plan run one for every tensor that is freed: the run would go on as if nobody had asked.
+    """
+
+    def __init__(self, before: Callable[[Any], Any]) -> None:
+        self._before = before
+
+    def __call__(self, lost: Any) -> None:
+        """What Python does with an error that nobody can catch."""
+        if not issubclass(lost.exc_type, KeyboardInterrupt):
+            self._before(lost)
+            return
+        again = threading.Timer(INTERRUPT_AGAIN_SECONDS, _thread.interrupt_main)
+        again.daemon = True  # at the interpreter's end nobody waits for it
+        with contextlib.suppress(RuntimeError):  # there no thread starts any more: the run ends in any case
+            again.start()
 
 
 def _use_project_logging() -> None:
