@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from kedro.io import Version
+from kedro.io import DatasetError, Version
 
+from qwen_pipeline.commands.failures import explained_by
 from qwen_pipeline.datasets.versioned import AtomicFileDataset
 from qwen_pipeline.incremental.ledger import Ledger
 from qwen_pipeline.incremental.record import Depends, Record
@@ -50,6 +51,16 @@ for name, (kind, content) in kinds.items():
     dataset.save(content)
     assert dataset.load() == content
 """
+
+
+def test_a_file_where_a_folder_is_needed_is_not_taken_for_a_full_disk(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/08").write_text("in the way")
+    with pytest.raises(DatasetError) as raised:
+        report(tmp_path, GOOD).save({})
+    told = str(explained_by(raised.value))
+    assert "stands where a folder is needed" in told
+    assert "room" not in told
 
 
 def test_pages_and_reports_are_utf_8_whatever_the_locale(tmp_path: Path) -> None:

@@ -182,6 +182,14 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: p
     assert "chown" in finding.remedy
 
 
+def test_a_file_where_a_folder_belongs_is_moved_away(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/02_intermediate").write_text("x")
+    finding = one(write_permission.check(Inspection(tmp_path, system="Linux")))
+    assert "is a file" in finding.fact
+    assert finding.remedy == "mv data/02_intermediate data/02_intermediate.old"
+
+
 def test_a_damaged_store_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     (tmp_path / "mlflow.db").write_bytes(b"not a database" * 100)

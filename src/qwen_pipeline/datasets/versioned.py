@@ -75,6 +75,7 @@ class AtomicDataset(AbstractVersionedDataset[In, Out]):
 
         Raises:
             VersionError: The folder cannot be written, or the disk is full.
+            FileExistsError, NotADirectoryError: A file stands where a folder is needed.
         """
         folder = self.version_folder(str(self.resolve_save_version()))
         self._get_save_path()  # Kedro's own check that the version is new
@@ -93,6 +94,8 @@ class AtomicDataset(AbstractVersionedDataset[In, Out]):
                 flush_folder(folder.parent)
         except OSError as failure:
             shutil.rmtree(staged, ignore_errors=True)
+            if isinstance(failure, FileExistsError | NotADirectoryError):
+                raise  # neither room nor rights help
             raise VersionError(
                 f"{self._filepath} cannot be written: {failure.strerror or failure}. "
                 "Make room or give this user the right to write there; the version before stays in force."

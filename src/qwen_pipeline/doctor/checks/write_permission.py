@@ -15,13 +15,18 @@ FOLDERS = (
 
 
 def check(inspection: Inspection) -> Iterator[Finding]:
-    """Name the folders that this user cannot write into."""
-    blocked = [name for name in FOLDERS if not is_writable(inspection.project_path / name)]
+    """Name the folders that this user cannot write into, and files that stand where a folder is needed."""
+    folders = {name: inspection.project_path / name for name in FOLDERS}
+    in_the_way = [name for name, path in folders.items() if path.exists() and not path.is_dir()]
+    blocked = [name for name, path in folders.items() if name not in in_the_way and not is_writable(path)]
     if blocked:
         unix = f"sudo chown -R $(id -u) {' '.join(blocked)}"
         remedy = f"icacls {blocked[0]} /grant %USERNAME%:F" if inspection.system == "Windows" else unix
         yield error("permissions", f"cannot write into {', '.join(blocked)}", remedy)
-    else:
+    for name in in_the_way:
+        move = "move" if inspection.system == "Windows" else "mv"
+        yield error("permissions", f"{name} is a file where a folder is needed", f"{move} {name} {name}.old")
+    if not blocked and not in_the_way:
         yield ok("permissions", "all output folders are writable")
     cache = cache_directory()
     if inspection.model().name == DEMO and not is_writable(cache):
