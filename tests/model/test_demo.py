@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 import threading
 from collections import Counter
 from dataclasses import replace
@@ -77,12 +78,14 @@ def test_the_demo_is_a_qwen3_with_control_tokens_and_its_own_template(samples: P
     assert load_quantized_model(source)(torch.arange(9)[None]).logits.isfinite().all()
 
 
-def test_it_is_built_once_even_when_two_ask_at_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_built_once_even_when_two_ask_at_once(
+    cache: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     built: list[Path] = []
 
     def build(target: Path, samples: Path) -> None:
         built.append(target)
-        (target / "config.json").write_text("{}")
+        shutil.copytree(tiny_model, target, dirs_exist_ok=True)
 
     monkeypatch.setattr(demo, "build_demo_model", build)
     threads = [threading.Thread(target=demo.demo_directory) for _ in range(3)]
@@ -93,6 +96,21 @@ def test_it_is_built_once_even_when_two_ask_at_once(cache: Path, monkeypatch: py
     assert len(built) == 1
     assert demo.demo_directory().parent == cache
     assert not built[0].exists()
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
+@pytest.mark.parametrize("emptied", [True, False])
+def test_a_demo_that_was_damaged_is_built_again(
+    cache: Path, tiny_model: Path, name: str, emptied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(target: Path, samples: Path) -> None:
+        shutil.copytree(tiny_model, target, dirs_exist_ok=True)
+
+    monkeypatch.setattr(demo, "build_demo_model", build)
+    damaged = demo.demo_directory() / name
+    whole = damaged.read_bytes()
+    damaged.write_bytes(b"") if emptied else damaged.unlink()
+    assert (demo.demo_directory() / name).read_bytes() == whole
 
 
 def test_a_build_that_fails_leaves_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

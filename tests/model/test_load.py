@@ -1,11 +1,12 @@
 import importlib
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from bitsandbytes.nn import Linear4bit
 
-from qwen_pipeline.errors import QuantizationError
+from qwen_pipeline.errors import ModelSourceError, QuantizationError
 from qwen_pipeline.model.load import load_plain_model, load_quantized_model
 from qwen_pipeline.model.source import ModelSource
 
@@ -53,3 +54,15 @@ def test_a_library_that_quantises_wrongly_is_found(tiny_model: Path, monkeypatch
     monkeypatch.setattr(bitsandbytes.functional, "dequantize_4bit", lambda packed, state: torch.zeros(64, 64))
     with pytest.raises(QuantizationError, match="quantises wrongly on cpu"):
         load_quantized_model(ModelSource(str(tiny_model)))
+
+
+def test_weights_that_cannot_be_read_are_told_with_their_folder(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a hub's cache, whose files nobody has checked."""
+    copy = tmp_path / "model"
+    shutil.copytree(tiny_model, copy)
+    (copy / "model.safetensors").write_bytes(b"")
+    monkeypatch.setattr(ModelSource, "directory", lambda self, weights=True: copy)
+    with pytest.raises(ModelSourceError, match=r"weights in .*model cannot be loaded"):
+        load_quantized_model(ModelSource(str(copy)))

@@ -35,6 +35,13 @@ def test_the_pad_token_is_never_the_one_that_ends_a_turn(copy: Path, pad: str | 
     assert len(tokenizer) <= 384
 
 
+@pytest.mark.parametrize("content", ["", "garbage", '{"version": "1.0"}'])
+def test_a_broken_file_is_told_with_its_folder(copy: Path, content: str) -> None:
+    (copy / "tokenizer.json").write_text(content)
+    with pytest.raises(ModelSourceError, match=r"tokenizer in .*model cannot be read"):
+        load_tokenizer(ModelSource(str(copy)))
+
+
 def test_a_model_without_a_template_is_refused(copy: Path) -> None:
     (copy / "chat_template.jinja").unlink()
     with pytest.raises(ModelSourceError, match="no chat template"):

@@ -4,6 +4,7 @@
 and set of samples. Nothing is downloaded. No torch here until a model has to be built.
 """
 
+import json
 import logging
 import os
 import shutil
@@ -16,22 +17,26 @@ from pathlib import Path
 from qwen_pipeline.errors import ModelSourceError
 from qwen_pipeline.model.demo_corpus import corpus_files, pretraining_texts, read_pairs
 from qwen_pipeline.model.demo_recipe import RECIPE, DemoRecipe, recipe_digest
+from qwen_pipeline.model.local_files import check_directory
 
 _LOGGER = logging.getLogger(__name__)
 _LOCK_SECONDS = 900.0
 
 
 def demo_directory() -> Path:
-    """The demo model's directory; builds it first if this machine does not have it.
+    """The demo model's directory; builds it first if this machine does not have it, or not whole.
 
     Raises:
         ModelSourceError: The samples are missing, or the cache cannot be written.
     """
     target = cache_directory() / f"demo-{demo_digest()[:16]}"
-    if target.is_dir():
+    if target.is_dir() and _damage(target) is None:
         return target
     try:
         with _locked(target):
+            if target.is_dir() and (damage := _damage(target)):
+                _LOGGER.warning("The demo model is damaged, and is built again: %s", damage)
+                shutil.rmtree(target)
             if not target.is_dir():
                 _build_in_cache(target)
     except OSError as error:
@@ -97,6 +102,16 @@ def build_demo_model(target: Path, samples: Path, recipe: DemoRecipe = RECIPE) -
     with _without_progress_bars():
         model.save_pretrained(target)
         tokenizer.save_pretrained(target)
+
+
+def _damage(target: Path) -> str | None:
+    """What somebody's hand, or a full disk, did to the files; ``None`` where they are whole."""
+    try:
+        check_directory(target)
+        json.loads((target / "tokenizer.json").read_bytes())
+    except (ModelSourceError, OSError, ValueError) as error:
+        return str(error)
+    return None
 
 
 def _build_in_cache(target: Path) -> None:

@@ -7,6 +7,7 @@ dtype. Nothing is cast to float32 as ``prepare_model_for_kbit_training`` would d
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 
 from qwen_pipeline.errors import ModelSourceError
@@ -78,9 +79,10 @@ def _from_pretrained(source: ModelSource, **options: Any) -> PreTrainedModel:
     directory = source.directory()
     try:
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(directory, **options)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ModelSourceError(
-            f"model_name={source.name}: the weights cannot be loaded ({error})."
+            f"model_name={source.name}: the weights in {directory} cannot be loaded ({error}). "
+            "If a file there was cut short or changed, remove it and download it again."
         ) from error
     model.requires_grad_(False)
     model.config.use_cache = False

@@ -48,10 +48,17 @@ def load_tokenizer(source: ModelSource, **tokenizer_kwargs: Any) -> Tokenizer:
             constructor takes; None means the model's own value.
 
     Raises:
-        ModelSourceError: It has no chat template, or no token that can serve as padding.
+        ModelSourceError: It cannot be read, has no chat template, or no token that can serve as padding.
     """
     given = {key: value for key, value in tokenizer_kwargs.items() if value is not None}
-    tokenizer: Tokenizer = AutoTokenizer.from_pretrained(source.directory(weights=False), **given)
+    directory = source.directory(weights=False)
+    try:
+        tokenizer: Tokenizer = AutoTokenizer.from_pretrained(directory, **given)
+    except Exception as error:  # a broken file makes tokenizers raise no other class
+        raise ModelSourceError(
+            f"model_name={source.name}: the tokenizer in {directory} cannot be read ({error}). "
+            "Remove its files and copy or download them again."
+        ) from error
     if not tokenizer.chat_template:
         raise ModelSourceError(
             f"model_name={source.name}: its tokenizer has no chat template, so prompts cannot be built; "
