@@ -62,6 +62,9 @@ def test_a_wrong_name_is_refused_with_the_nearest_right_one(layer: dict[str, obj
         ({"learning_rate": -1}, "learning_rate=-1"),
         ({"num_epochs": "many"}, "num_epochs='many'"),
         ({"lora_r": 0}, "lora_r=0"),
+        ({"adam_epsilon": 1e-300}, "adam_epsilon=1e-300"),  # nothing and infinity in float32: steps
+        ({"adam_epsilon": 1e300}, "adam_epsilon=1e+300"),  # that are left out, or that change no weight
+        ({"lora_alpha": 1e300}, "lora_alpha=1e+300"),
         ({"generation_config": {"top_p": 1.5}}, "generation_config.top_p=1.5"),
     ],
 )
