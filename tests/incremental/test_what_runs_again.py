@@ -45,6 +45,17 @@ def test_a_changed_raw_file_of_the_same_size_and_time_is_noticed(toy: Toy) -> No
     assert toy.run() == ["read", "refine", "report"]
 
 
+def test_a_raw_file_that_changed_while_it_was_read_is_read_again_even_if_the_change_is_undone(
+    toy: Toy,
+) -> None:
+    changing = f'(__import__("pathlib").Path({str(toy.root / "data/01_raw/a.txt")!r}).write_text("Gamma "), data.decode())[1]'
+    toy.edit("formats/text.py", "data.decode()", changing)
+    toy.write("raw a.txt", "Alpha, longer ")
+    toy.run()
+    toy.write("raw a.txt", "Alpha, longer ")
+    assert toy.status()["read"].reason == "`data/01_raw/a.txt` changed"
+
+
 def test_an_added_raw_file_runs_all_that_reads_it(toy: Toy) -> None:
     toy.write("raw c.txt", "Gamma")
     assert toy.status()["read"].reason == "`data/01_raw/c.txt` is new"

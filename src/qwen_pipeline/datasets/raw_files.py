@@ -28,6 +28,8 @@ class RawFilesDataset(AbstractDataset[None, dict[str, RawFile]]):
     user named must hold files.
     """
 
+    edited_by_hand = True  # at any moment, while a run reads them too
+
     def __init__(self, *, path: str, sample_path: str, metadata: dict[str, Any] | None = None) -> None:
         # From the root, wherever in the project a command is given: Kedro makes only `path` absolute.
         self._path = project_root() / Path(path).expanduser()

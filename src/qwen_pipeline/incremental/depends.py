@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from qwen_pipeline.incremental.record import Depends
 from qwen_pipeline.params.fields import run_time_fields
 
 MISSING = "missing"
+CHANGED = "changed while it was read"
 WIRING = "the node's place in the pipeline"
 
 
@@ -58,6 +60,23 @@ class DependencyReader:
                 inputs |= self._inputs(name)
         code, libraries = self.read_code(node)
         return Depends(parameters, inputs, code, libraries)
+
+    def read_again(self, node: Any, depends: Depends) -> Depends:
+        """What a node that has just run depends on: a file that changed meanwhile may have been read before or after.
+
+        Such a file answers to no content, so that the next run reads it again whatever it holds then.
+        """
+        files = [
+            name
+            for name in dict.fromkeys(node.inputs)
+            if getattr(self.catalog[name], "edited_by_hand", False)
+        ]
+        found: dict[str, str] = {}
+        for name in files:
+            found |= self._inputs(name)
+        before = {part: digest for part, digest in depends.inputs.items() if part.partition("/")[0] in files}
+        changed = {part for part in found.keys() | before.keys() if found.get(part) != before.get(part)}
+        return replace(depends, inputs={**depends.inputs, **dict.fromkeys(changed, CHANGED)})
 
     def _inputs(self, name: str) -> dict[str, str]:
         dataset = self.catalog[name]

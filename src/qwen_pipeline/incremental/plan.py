@@ -1,7 +1,7 @@
 """What to do with each node: nothing, take an equal version back, or run it, and why."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from qwen_pipeline.incremental.depends import MISSING, DependencyReader, digest_of_dataset
@@ -103,6 +103,10 @@ class Planner:
                 self._reader.assumed |= {n: o.digest for n, o in decision.record.outputs.items()}
             decisions.append(decision)
         return decisions
+
+    def after_run(self, node: Any, decision: Decision) -> Decision:
+        """The decision with what the node read, where a file changed meanwhile."""
+        return replace(decision, depends=self._reader.read_again(node, decision.depends))
 
     def read_code(self, node: Any) -> None:
         """Take a node's code as it is now."""

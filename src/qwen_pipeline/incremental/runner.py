@@ -124,7 +124,7 @@ class IncrementalRunner(SequentialRunner):
                     node, run.catalog, self._is_async, hook_manager=run.hook_manager, run_id=run.run_id
                 ).execute()
                 seconds = self._attempts.seconds(node.name, time.monotonic() - start)
-                made = Made(node, decision, read, seconds)
+                made = Made(node, run.planner.after_run(node, decision), read, seconds)
                 commit_outputs(made, self._ledger, run.catalog, held, run.run_id)
         except BaseException:
             self._attempts.stopped(node.name, time.monotonic() - start)
