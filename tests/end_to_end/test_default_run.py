@@ -206,11 +206,11 @@ def test_data_without_a_pair_is_one_sentence_and_overwrites_nothing(
     assert finished_project.newest("02_intermediate", "ingested_examples.parquet") == before
 
 
-def test_a_folder_that_cannot_be_written_is_one_sentence(fresh_project: Path) -> None:
+def test_a_file_where_a_folder_is_needed_is_one_sentence(fresh_project: Path) -> None:
     (fresh_project / "data/02_intermediate").write_text("in the way")
     done = run_kedro(fresh_project, "run", "--pipeline", "ingest", check=False)
     assert done.returncode != 0
     assert "02_intermediate" in done.stdout
-    assert "cannot be written" in " ".join(done.stdout.split())
+    assert "stands where a folder is needed" in " ".join(done.stdout.split())
     assert "Traceback" not in done.stdout
     (fresh_project / "data/02_intermediate").unlink()
