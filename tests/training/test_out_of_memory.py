@@ -1,9 +1,8 @@
 """Running out of memory costs a halving at most, is remembered in checkpoints, and never costs trained steps."""
 
-import gc
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 import torch
 
 from qwen_pipeline.errors import OutOfMemoryError, TrainingInterruptedError
+from qwen_pipeline.memory.trace import settled_heap
 from qwen_pipeline.training.loop import Trainer
 from training.tiny_training import adapter_bytes, make_rows, make_trainer
 
@@ -24,9 +24,9 @@ SETTINGS: dict[str, Any] = {
 
 
 @pytest.fixture(autouse=True, scope="module")
-def what_other_tests_left_is_not_searched_for_garbage() -> None:
-    gc.collect()
-    gc.freeze()
+def what_other_tests_left_is_not_searched_for_garbage() -> Iterator[None]:
+    with settled_heap():
+        yield
 
 
 def trainer_of(tiny: Path, folder: Path, **settings: Any) -> Trainer:

@@ -4,18 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from qwen_pipeline.text.formats.content import Content
+from documents import read_document
 from qwen_pipeline.text.formats.row import Found
-from qwen_pipeline.text.raw_file import RawFile
-from qwen_pipeline.text.read_files import read_rows
 
 EXPECTED = [("如何注册", "打开官网。", 0), ("忘记密码怎么处理？", "点击找回。", 0), ("支付方式", "现金。", 0)]
 
 
 def pairs(folder: Path, text: str) -> list[tuple[str, str, int]]:
-    path = folder / "faq.txt"
-    path.write_text(text, encoding="utf-8")
-    rows = list(read_rows(Content(RawFile(path.name, path, path.stat().st_size))))
+    rows = read_document(folder, "faq.txt", text)
     assert all(isinstance(row, Found) for row in rows)
     return [(row.messages[0][1], row.messages[1][1], row.line) for row in rows if isinstance(row, Found)]
 

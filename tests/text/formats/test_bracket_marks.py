@@ -4,10 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from qwen_pipeline.text.formats.content import Content
-from qwen_pipeline.text.formats.row import Found
-from qwen_pipeline.text.raw_file import RawFile
-from qwen_pipeline.text.read_files import read_rows
+from documents import pairs_in
 from work_growth import grows_in_proportion
 
 EXPECTED = [("What is a?", "It is a."), ("怎么用 b？", "如下。"), ("When is c?", "Soon.\nOr later.")]
@@ -15,10 +12,7 @@ SHORT = [*EXPECTED[:2], ("When is c?", "Soon.")]
 
 
 def pairs(folder: Path, text: str, name: str = "faq.md") -> list[tuple[str, str]]:
-    path = folder / name
-    path.write_text(text, encoding="utf-8", newline="")
-    rows = read_rows(Content(RawFile(name, path, path.stat().st_size)))
-    return [(row.messages[0][1], row.messages[1][1]) for row in rows if isinstance(row, Found)]
+    return pairs_in(folder, name, text)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from documents import read_document
 from qwen_pipeline.text.formats.content import Content
 from qwen_pipeline.text.formats.row import Found, Refused, Row
 from qwen_pipeline.text.raw_file import RawFile
@@ -11,9 +12,7 @@ from qwen_pipeline.text.read_files import read_rows
 
 
 def read(folder: Path, text: str) -> list[Row]:
-    path = folder / "table.csv"
-    path.write_text("question,answer\n" + text)
-    return list(read_rows(Content(RawFile(path.name, path, path.stat().st_size))))
+    return read_document(folder, "table.csv", "question,answer\n" + text)
 
 
 def test_a_cell_of_too_many_lines_is_one_refusal_that_counts_them(tmp_path: Path) -> None:

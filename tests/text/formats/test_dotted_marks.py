@@ -5,19 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from qwen_pipeline.text.formats.content import Content
-from qwen_pipeline.text.formats.row import Found
-from qwen_pipeline.text.raw_file import RawFile
-from qwen_pipeline.text.read_files import read_rows
+from documents import pairs_in
 
 EXPECTED = [("What is a?", "It is a.\nAnd more."), ("What is b?", "It is b.")]
 
 
 def pairs(folder: Path, text: str, name: str = "faq.txt") -> list[tuple[str, str]]:
-    path = folder / name
-    path.write_text(text, encoding="utf-8")
-    rows = read_rows(Content(RawFile(name, path, path.stat().st_size)))
-    return [(row.messages[0][1], row.messages[1][1]) for row in rows if isinstance(row, Found)]
+    return pairs_in(folder, name, text)
 
 
 @pytest.mark.parametrize(

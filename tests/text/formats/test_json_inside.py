@@ -2,20 +2,16 @@
 
 import pytest
 
-from qwen_pipeline.text.formats.content import Content
+from documents import read_document
 from qwen_pipeline.text.formats.json_inside import first_list
 from qwen_pipeline.text.formats.row import Found
-from qwen_pipeline.text.raw_file import RawFile
-from qwen_pipeline.text.read_files import read_rows
 
 GOOD = '{{"question": "q{0}", "answer": "a{0}"}}'.format
 BROKEN = '{"question": "q9", "answer": "a9" "x"}'
 
 
 def read(folder, text):
-    path = folder / "rows.json"
-    path.write_text(text)
-    rows = list(read_rows(Content(RawFile(path.name, path, path.stat().st_size))))
+    rows = read_document(folder, "rows.json", text)
     found = [row for row in rows if isinstance(row, Found)]
     return [row.messages[0][1] for row in found], [row.line for row in rows if not isinstance(row, Found)]
 

@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 
-from qwen_pipeline.text.formats.content import Content
+from documents import read_document
 from qwen_pipeline.text.formats.json_containers import rows_inside
 from qwen_pipeline.text.formats.records import row_of_record
 from qwen_pipeline.text.formats.row import Found, Refused, Row
-from qwen_pipeline.text.raw_file import RawFile
-from qwen_pipeline.text.read_files import read_rows
 
 ASKED, ANSWERED = "What is LoRA?", "A low-rank adapter."
 USER, ASSISTANT = {"role": "user", "content": ASKED}, {"role": "assistant", "content": ANSWERED}
@@ -19,9 +17,7 @@ PAIR = {"question": ASKED, "answer": ANSWERED}
 
 
 def read(folder: Path, name: str, value: Any, indent: int | None = None) -> list[Row]:
-    path = folder / name
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=indent), encoding="utf-8")
-    return list(read_rows(Content(RawFile(name, path, path.stat().st_size))))
+    return read_document(folder, name, json.dumps(value, ensure_ascii=False, indent=indent))
 
 
 def said(text: str) -> dict[str, Any]:

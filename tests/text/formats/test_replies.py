@@ -5,16 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from qwen_pipeline.text.formats.content import Content
+from documents import read_document
 from qwen_pipeline.text.formats.row import Found, Row
-from qwen_pipeline.text.raw_file import RawFile
-from qwen_pipeline.text.read_files import read_rows
 
 
 def read(folder: Path, record: object) -> list[Row]:
-    path = folder / "rows.json"
-    path.write_text(json.dumps([record]))
-    return list(read_rows(Content(RawFile(path.name, path, path.stat().st_size))))
+    return read_document(folder, "rows.json", json.dumps([record]))
 
 
 def texts(folder: Path, record: object) -> list[str]:

@@ -4,12 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from documents import read_document
 from qwen_pipeline.text.formats import delimited
-from qwen_pipeline.text.formats.content import Content
 from qwen_pipeline.text.formats.row import Found, Row
 from qwen_pipeline.text.formats.row_lines import RowLines
-from qwen_pipeline.text.raw_file import RawFile
-from qwen_pipeline.text.read_files import read_rows
 
 
 class CountedLines(RowLines):
@@ -23,9 +21,7 @@ class CountedLines(RowLines):
 
 
 def read(folder: Path, text: str) -> list[Row]:
-    path = folder / "table.csv"
-    path.write_text("question,answer\n" + text)
-    return list(read_rows(Content(RawFile(path.name, path, path.stat().st_size))))
+    return read_document(folder, "table.csv", "question,answer\n" + text)
 
 
 @pytest.mark.parametrize("line", ['a","\n', 'a","\nq,a\n'])

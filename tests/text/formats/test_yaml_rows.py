@@ -1,14 +1,10 @@
 """YAML: rows have the lines where they are written."""
 
-from qwen_pipeline.text.formats.content import Content
-from qwen_pipeline.text.raw_file import RawFile
-from qwen_pipeline.text.read_files import read_rows
+from documents import read_document
 
 
 def read(tmp_path, text):
-    path = tmp_path / "rows.yaml"
-    path.write_text(text)
-    return list(read_rows(Content(RawFile(path.name, path, path.stat().st_size))))
+    return read_document(tmp_path, "rows.yaml", text)
 
 
 def test_rows_that_share_a_context_have_lines_of_their_own(tmp_path):
