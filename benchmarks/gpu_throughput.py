@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -47,66 +48,64 @@ class Mode:
 
 
 def measure_throughput(part: Part, config: Any, device: torch.device, tiny: bool, repeats: int) -> None:
-    """Trained tokens a second of all modes, in turns, on the same rows, ours as the plan chooses for the cap."""
-    rows = chat_rows(config, tiny)
+    """Trained tokens a second of all modes, in turns, on the same rows, ours as the plan chooses for the cap.
+
+    Then ours alone on more rows in an optimiser step, which fill larger micro-batches: what of a step is the host's, and what the card's.
+    """
     cap, fraction = measure_cap(CAP_GB, device)
-    limits = (8, 256, ActivationPolicy(None)) if tiny else plan_limits(config, rows, device, cap)
+    part.note(cap_gb=cap.limit_gib)
+
+    def limits_for(rows: Rows) -> tuple[int, int, ActivationPolicy]:
+        return (8, 256, ActivationPolicy(None)) if tiny else plan_limits(config, rows, device, cap)
+
+    rows = chat_rows(config, tiny)
+    limits = limits_for(rows)
     model = build_model(config, device, torch.bfloat16, 16)
+    measure_modes(part, model, rows, device, limits, fraction, repeats, with_peers=True)
+    matrix = matrix_rate(device, 256 if tiny else 8192, repeats=20)
+    part.note(matrix_rate=matrix)
+    note_share(part, matrix, model, config, rows)
+
+    def with_more_rows(inner: Part, count: int) -> None:
+        more = chat_rows(config, tiny, count)
+        measure_modes(inner, model, more, device, limits_for(more), fraction, repeats, with_peers=False)
+        note_share(inner, matrix, model, config, more)
+
+    for count in MORE_ROWS_OF_A_STEP:
+        if part.seconds_left() > 0:
+            part.attempt(f"{count}_rows_a_step", partial(with_more_rows, count=count))
+
+
+def measure_modes(
+    part: Part,
+    model: nn.Module,
+    rows: Rows,
+    device: torch.device,
+    limits: tuple[int, int, ActivationPolicy],
+    fraction: float,
+    repeats: int,
+    with_peers: bool,
+) -> None:
+    """Time ours on some rows, with the peers in turn or alone, and note the figures."""
     recoveries: list[OutOfMemoryEvent] = []
     modes = make_modes(model, rows, device, limits, recoveries)
-    part.note(cap_gb=cap.limit_gib, settings=[limits[0], limits[1], str(limits[2])])
+    if not with_peers:
+        modes = {"ours": modes["ours"]}
+    part.note(settings=[limits[0], limits[1], str(limits[2])])
     try:
         time_in_turns(model, modes, device, fraction, repeats, part.seconds_left)
     finally:
         set_fraction(1.0, device)
-    tokens = trained_tokens(rows)
-    part.note(**summarise_modes(modes, tokens), recoveries=[asdict(event) for event in recoveries])
-    matrix = matrix_rate(device, 256 if tiny else 8192, repeats=20)
-    part.note(matrix_rate=matrix)
-    part.note(share_of_matrix_rate=share_of(matrix, model, config, rows, part.figures["median"]["ours"]))
-    del modes
-    larger: dict[int, dict[str, Any]] = {}
-    for count in MORE_ROWS_OF_A_STEP:
-        if part.seconds_left() <= 0:
-            return
-        rows = chat_rows(config, tiny, count)
-        found = measure_larger_step(model, config, device, rows, tiny, repeats, part.seconds_left)
-        found["share_of_matrix_rate"] = share_of(matrix, model, config, rows, found["median"])
-        larger[count] = found
-        part.note(more_rows_a_step=larger)
+    part.note(
+        **summarise_modes(modes, trained_tokens(rows)), recoveries=[asdict(event) for event in recoveries]
+    )
 
 
-def share_of(matrix: float, model: nn.Module, config: Any, rows: Rows, rate: float | None) -> float | None:
-    """The share of the card's matrix rate at so many trained tokens a second."""
-    return useful_operations(model, config, rows) * rate / trained_tokens(rows) / matrix if rate else None
-
-
-def measure_larger_step(
-    model: nn.Module,
-    config: Any,
-    device: torch.device,
-    rows: Rows,
-    tiny: bool,
-    repeats: int,
-    seconds_left: Callable[[], float],
-) -> dict[str, Any]:
-    """Ours alone on more rows in an optimiser step, which fill larger micro-batches: what of a step is the host's, and what the card's."""
-    cap, fraction = measure_cap(CAP_GB, device)
-    limits = (8, 256, ActivationPolicy(None)) if tiny else plan_limits(config, rows, device, cap)
-    recoveries: list[OutOfMemoryEvent] = []
-    modes = {"ours": make_modes(model, rows, device, limits, recoveries)["ours"]}
-    try:
-        time_in_turns(model, modes, device, fraction, repeats, seconds_left)
-    finally:
-        set_fraction(1.0, device)
-    summary = summarise_modes(modes, trained_tokens(rows))
-    return {
-        "settings": [limits[0], limits[1], str(limits[2])],
-        "tokens": sum(len(row["input_ids"]) for row in rows),
-        "tokens_per_second": summary["tokens_per_second"]["ours"],
-        "median": summary["median"]["ours"],
-        "recoveries": [asdict(event) for event in recoveries],
-    }
+def note_share(part: Part, matrix: float, model: nn.Module, config: Any, rows: Rows) -> None:
+    """The share of the card's matrix rate at ours' tokens a second, where it ran."""
+    if (ours := part.figures["median"]["ours"]) is not None:
+        operations = useful_operations(model, config, rows)
+        part.note(share_of_matrix_rate=operations * ours / trained_tokens(rows) / matrix)
 
 
 def trained_tokens(rows: Rows) -> int:
