@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -6,7 +7,9 @@ import torch
 
 from qwen_pipeline.chat.template import prompt_ids
 from qwen_pipeline.errors import EvaluationError, ExportError
+from qwen_pipeline.model.merge import StoredWeights
 from qwen_pipeline.model.source import ModelSource
+from qwen_pipeline.release import open_model
 from qwen_pipeline.release.conversation import Conversation, without_empty_thought
 from qwen_pipeline.release.open_model import OpenModel, open_models
 
@@ -102,6 +105,19 @@ def test_a_failure_while_generating_reaches_the_reader(models: dict[str, OpenMod
     conversation = Conversation(models["tuned"], {**GREEDY, "no_such_option": 1})
     with pytest.raises(ValueError, match="no_such_option"):
         list(conversation.stream("What?"))
+
+
+def test_an_exported_model_that_does_not_fit_on_the_card_answers_on_the_host_under_the_cap(
+    base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(open_model, "keep_to_cap", lambda cap, device: told.append(cap))
+    monkeypatch.setattr(open_model, "place_for", lambda size, device, what: told.append(size))
+    shutil.copytree(base_folder, tmp_path / "merged")
+    source = ModelSource(str(base_folder))
+    exported = open_models(source, ["exported"], exported_model=tmp_path, max_memory_gb=3)["exported"]
+    assert told == [3, 2 * StoredWeights(base_folder).numbers]
+    assert exported.model.device.type == "cpu"
 
 
 def test_an_export_without_merged_weights_names_the_parameter(base_folder: Path, tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ from peft import AutoPeftModelForCausalLM
 from safetensors.torch import load_file, save_file
 
 from qwen_pipeline.errors import DiskSpaceError, ExportError, ExportGateError
-from qwen_pipeline.model.merge import AdapterWeights
+from qwen_pipeline.model.merge import AdapterWeights, StoredWeights
 from qwen_pipeline.model.source import ModelSource
 from qwen_pipeline.params.export import ExportParameters
-from qwen_pipeline.release import clients, disk, exports, llama_client
+from qwen_pipeline.release import clients, disk, exports, live, llama_client
 from qwen_pipeline.release.exports import Exports, choose
 from qwen_pipeline.release.reading import Distance
 from release.tiny_export import CONVERSATIONS, rows_of
@@ -82,6 +82,23 @@ def test_plain_peft_finds_the_base_of_the_exported_adapter(run: Run, tmp_path: P
     run("adapter")
     model = AutoPeftModelForCausalLM.from_pretrained(str(tmp_path / "out/adapter"))
     assert any("lora_A" in name for name, _ in model.named_parameters())
+
+
+def test_the_cap_is_kept_before_anything_is_loaded_and_large_models_go_where_they_fit(
+    run: Run, base_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, float]] = []
+    monkeypatch.setattr(exports, "keep_to_cap", lambda cap, device: told.append(("cap", cap)))
+    monkeypatch.setattr(clients, "WHOLE_BYTES", 0)
+    host = torch.device("cpu")
+    for module in (live, clients):
+        monkeypatch.setattr(module, "place_for", lambda size, device, what: told.append((what, size)) or host)
+    run("merged", max_memory_gb=5)
+    shapes = [torch.Size(shape).numel() for shape in StoredWeights(base_folder).shapes.values()]
+    (_, live_bytes), (_, merged_bytes) = told[1:]
+    assert told[0] == ("cap", 5)
+    assert merged_bytes == 2 * sum(shapes)
+    assert 0.5 * sum(shapes) < live_bytes < 4 * sum(shapes)
 
 
 def test_a_merge_with_the_wrong_scale_does_not_pass(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

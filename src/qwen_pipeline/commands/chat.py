@@ -66,8 +66,8 @@ def _speakers(
     from qwen_pipeline.release.conversation import Conversation  # the project is open: log levels are set
     from qwen_pipeline.release.open_model import open_models
 
-    models = open_models(source, sides, **dict(zip(names, folders, strict=True)))
-    generation = groups["evaluate"]["generation_config"]
+    cap, generation = (groups["evaluate"][name] for name in ("max_memory_gb", "generation_config"))
+    models = open_models(source, sides, **dict(zip(names, folders, strict=True)), max_memory_gb=cap)
     return {side: Conversation(model, generation, system=system) for side, model in models.items()}
 
 

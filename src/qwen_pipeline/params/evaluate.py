@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from qwen_pipeline.params.fields import StageParameters
+from qwen_pipeline.params.fields import StageParameters, run_time
 
 
 class GenerationConfig(StageParameters):
@@ -21,6 +21,9 @@ class EvaluateParameters(StageParameters):
 
     model_name: str = Field("demo", min_length=1, description="demo, a hub id, or a folder with a model.")
     seed: int = Field(0, ge=0, description="Seed of the sample and of the generation.")
+    max_memory_gb: float = run_time(
+        8.0, gt=0, description="Hard cap of the process's GPU memory, in GiB; chat keeps to it too."
+    )
     evaluation_questions: int = Field(64, ge=0, description="Questions that are answered, drawn from test.")
     general_questions: int = Field(
         8, ge=0, le=24, description="General questions that show whether the model forgets; 0 for none."

@@ -14,6 +14,7 @@ class ExportParameters(StageParameters):
 
     model_name: str = Field("demo", min_length=1, description="demo, a hub id, or a folder with a model.")
     seed: int = Field(0, ge=0, description="Seed of the held-out rows that exports are compared on.")
+    max_memory_gb: float = run_time(8.0, gt=0, description="Hard cap of the process's GPU memory, in GiB.")
     bf16: bool = Field(True, description="The dtype in which training held the weights it quantised.")
     fp16: bool = Field(False, description="The same, for cards without bfloat16.")
     export_formats: str = Field(

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 from peft import AutoPeftModelForCausalLM
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from qwen_pipeline.chat.messages import prepare_messages
 from qwen_pipeline.chat.template import prompt_ids
+from qwen_pipeline.memory.place import place_for
 from qwen_pipeline.memory.recovery import release_memory
 from qwen_pipeline.model.device import fast_dtype
 from qwen_pipeline.model.merge import StoredWeights
@@ -32,14 +32,14 @@ from qwen_pipeline.release.streamed import read_streamed
 WHOLE_BYTES = 2**30  # a model of more in float32 is read layer by layer
 
 
-def check_adapter(folder: Path, live: LiveAnswers, device: torch.device) -> Check:
+def check_adapter(folder: Path, live: LiveAnswers) -> Check:
     """Open the adapter with plain peft, its base in 4 bits as it was trained on."""
     quantization = BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.float32,
     )  # fmt: skip
     model = AutoPeftModelForCausalLM.from_pretrained(
-        str(folder), quantization_config=quantization, dtype=torch.float32, device_map={"": device}
+        str(folder), quantization_config=quantization, dtype=torch.float32, device_map={"": live.device}
     )
     return _check_model("adapter", "peft", model, folder, live)
 
@@ -58,7 +58,7 @@ def check_merged(folder: Path, live: LiveAnswers, device: torch.device) -> Check
         )
         return _check_model("merged", "transformers", model, folder, live)
     reading = read_streamed(AutoConfig.from_pretrained(str(folder)), weights, live.rows, device)
-    place = _place(2 * weights.numbers, device)
+    place = place_for(2 * weights.numbers, device, "The merged model")
     same_answers = None
     if place is not None and fast_dtype(place.type) != torch.float32:
         model = AutoModelForCausalLM.from_pretrained(str(folder), dtype="auto", device_map={"": place})
@@ -151,10 +151,3 @@ def _check(
 def _same_answers(model: Any, live: LiveAnswers) -> float:
     answers = [answer_greedily(model, prompt, live.stops) for prompt in live.asked]
     return share_equal(answers, live.answers)
-
-
-def _place(needed: int, device: torch.device) -> torch.device | None:
-    """Where so many bytes of weights fit with a fifth to spare: the card, the host, or nowhere."""
-    if device.type == "cuda" and torch.cuda.mem_get_info(device)[0] > 1.2 * needed:
-        return device
-    return torch.device("cpu") if psutil.virtual_memory().available > 1.2 * needed else None

@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from qwen_pipeline.errors import ExportError
 from qwen_pipeline.incremental.content import files_below
+from qwen_pipeline.memory.place import keep_to_cap
 from qwen_pipeline.model.device import compute_device, threads_for
 from qwen_pipeline.model.merge import AdapterWeights, Foundation, MergedWeights, StoredWeights, write_merged
 from qwen_pipeline.model.source import ModelSource
@@ -79,6 +80,7 @@ class Exports:
         """
         parameters = self.parameters
         tokenizer = self._prepare(rows)
+        keep_to_cap(parameters.max_memory_gb, self.device)
         config = AutoConfig.from_pretrained(str(self.source.directory()))
         exact = self.source.kind == "demo"
         with threads_for(config.hidden_size):
@@ -160,7 +162,7 @@ class Exports:
         revision = self.source.revision if self.source.kind == "hub" else None
         clients.write_base_path(folder, self.source.reference(), revision)
         self._finish(folder, live)
-        self.checks.append(clients.check_adapter(folder, live, self.device))
+        self.checks.append(clients.check_adapter(folder, live))
 
     def _export_merged(self, weights: MergedWeights, tokenizer: Tokenizer, live: LiveAnswers) -> None:
         folder = self.target / "merged"

@@ -10,9 +10,11 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from qwen_pipeline.chat.messages import Message
 from qwen_pipeline.chat.template import end_of_turn, prompt_ids
+from qwen_pipeline.memory.place import place_for
 from qwen_pipeline.memory.recovery import release_memory
 from qwen_pipeline.model.load import load_quantized_model
 from qwen_pipeline.model.lora import load_adapter
+from qwen_pipeline.model.merge import StoredWeights
 from qwen_pipeline.model.source import ModelSource
 from qwen_pipeline.release.reading import Reading, read_model, targets_of
 
@@ -34,6 +36,7 @@ class LiveAnswers:
         reading: The live adapter's predictions of them.
         answers: Its greedy answers to the first rows.
         stops: Tokens that end an answer.
+        device: Where it was read: the card, or the host where float32 products do not fit under the cap.
     """
 
     rows: Sequence[Row]
@@ -44,6 +47,7 @@ class LiveAnswers:
     reading: Reading
     answers: Sequence[list[int]]
     stops: frozenset[int]
+    device: torch.device
 
     @property
     def asked(self) -> Sequence[list[int]]:
@@ -69,8 +73,10 @@ def read_live(
         tokenizer: The base model's, the same as the trained one.
         rows: Held-out rows.
         conversations: For each row its whole conversation, answers included.
-        device: Where the model is loaded.
+        device: Where the run computes; the model is loaded there if it fits.
     """
+    needed = StoredWeights(source.directory()).quantised_bytes(other=4)
+    device = place_for(needed, device, "The live adapter in float32") or device
     base = load_quantized_model(source, compute_dtype=torch.float32, device=device)
     model = load_adapter(base, adapter)
     stops = frozenset({int(tokenizer.convert_tokens_to_ids(end_of_turn(tokenizer)))})
@@ -85,6 +91,7 @@ def read_live(
         reading=read_model(model, rows),
         answers=[answer_greedily(model, prompt, stops) for prompt in prompts[:ANSWERED_ROWS]],
         stops=stops,
+        device=device,
     )
     del model, base
     release_memory()

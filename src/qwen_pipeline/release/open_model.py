@@ -5,6 +5,7 @@ model is put into evaluation mode: on some CPUs bitsandbytes repacks the weights
 ``load_quantized_model``); dropout is off all the same.
 """
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -17,9 +18,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from qwen_pipeline.errors import ExportError
+from qwen_pipeline.memory.place import keep_to_cap, place_for
 from qwen_pipeline.model.device import compute_device, fast_dtype, threads_for
 from qwen_pipeline.model.load import load_quantized_model
 from qwen_pipeline.model.lora import load_adapter, require_base
+from qwen_pipeline.model.merge import StoredWeights
 from qwen_pipeline.model.source import ModelSource
 from qwen_pipeline.model.tokenizer import load_tokenizer
 
@@ -44,6 +47,7 @@ def open_models(
     sides: Sequence[str],
     adapter: Path | None = None,
     exported_model: Path | None = None,
+    max_memory_gb: float = math.inf,
 ) -> dict[str, OpenModel]:
     """Load what the sides need, each set of weights once.
 
@@ -51,15 +55,18 @@ def open_models(
         source: The base model.
         sides: Any of ``base``, ``tuned`` and ``exported``, in the order wanted.
         adapter: Folder of the adapter, for ``tuned``.
-        exported_model: Folder of the export, for ``exported``.
+        exported_model: Folder of the export, for ``exported``; where it does not fit on the card, it answers on the CPU.
+        max_memory_gb: Cap of the process's GPU memory, GiB.
 
     Raises:
+        MemoryPlanError: The cap leaves nothing of the card.
         CheckpointError: The adapter does not fit the base model, or was trained on another.
         ExportError: The export holds no weights that can be loaded here.
     """
     if not sys.stderr.isatty():
         transformers_logging.disable_progress_bar()
     device = compute_device()
+    keep_to_cap(max_memory_gb, device)
     opened: dict[str, OpenModel] = {}
     if adapter is not None:
         require_base(adapter, source)
@@ -86,6 +93,8 @@ def _open_exported(folder: Path, device: torch.device) -> OpenModel:
             f"{folder} holds {found}, and chat opens merged weights; run: kedro run --pipeline export "
             "--params export_formats=adapter+merged"
         )
+    needed = 2 * StoredWeights(merged).numbers
+    device = place_for(needed, device, "The exported model") or torch.device("cpu")
     model = AutoModelForCausalLM.from_pretrained(
         str(merged), dtype=fast_dtype(device.type), device_map={"": device}
     )

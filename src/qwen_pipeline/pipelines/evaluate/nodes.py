@@ -70,6 +70,7 @@ def _measure(
     base_model: ModelSource, adapter: Path | None, held_out: Any, parameters: EvaluateParameters
 ) -> dict[str, Any]:
     from qwen_pipeline.evaluation.measure import measure_model
+    from qwen_pipeline.memory.place import keep_to_cap
     from qwen_pipeline.model.attention import register_packed_attention
     from qwen_pipeline.model.device import compute_device, fast_dtype, threads_for
     from qwen_pipeline.model.load import load_quantized_model
@@ -77,6 +78,7 @@ def _measure(
     from qwen_pipeline.model.tokenizer import load_tokenizer
 
     device = compute_device()
+    keep_to_cap(parameters.max_memory_gb, device)
     model: Any = load_quantized_model(
         base_model,
         compute_dtype=fast_dtype(device.type),
