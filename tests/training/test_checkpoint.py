@@ -70,6 +70,33 @@ def test_a_damaged_checkpoint_is_passed_over(trainer: Trainer, tmp_path: Path) -
     assert newest[1] == {"step": 1}
 
 
+def test_a_checkpoint_with_one_changed_bit_is_passed_over(
+    trainer: Trainer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """torch reads a tensor without its checksum, and the training would end with another adapter."""
+    kept = checkpoints(tmp_path)
+    for step in (1, 2):
+        kept.save(step, trainer.model, {"step": step, "weights": torch.ones(10_000)})
+    state = tmp_path / "checkpoint-2" / STATE
+    content = bytearray(state.read_bytes())
+    content[len(content) // 2] ^= 1
+    state.write_bytes(content)
+    newest = kept.newest()
+    assert newest is not None
+    assert newest[1]["step"] == 1
+    assert "checkpoint-2 is damaged and is passed over: " in caplog.text
+    assert "not what was written" in caplog.text
+
+
+def test_a_damaged_best_adapter_is_told_with_its_remedy(trainer: Trainer, tmp_path: Path) -> None:
+    kept = checkpoints(tmp_path)
+    kept.save_best(trainer.model)
+    best = tmp_path / checkpoint_module.BEST
+    best.write_bytes(best.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match=f"{best}, is damaged .* Remove {tmp_path} and run again"):
+        kept.load_best(trainer.model)
+
+
 def test_what_a_killed_save_left_behind_is_removed_and_never_loaded(trainer: Trainer, tmp_path: Path) -> None:
     kept = checkpoints(tmp_path)
     kept.save(1, trainer.model, {"step": 1})

@@ -1,5 +1,7 @@
 """Rows stay on disk: what is kept of them is a number each."""
 
+import multiprocessing
+import os
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from datasets import Dataset
 from qwen_pipeline.errors import NoExamplesError
 from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.training.fetch import fetch_steps, require_rows, row_lengths
+from qwen_pipeline.training.interrupt import SIGNALS
 from qwen_pipeline.training.order import StepOrder
 from training.tiny_training import make_rows, make_trainer
 
@@ -96,6 +99,18 @@ def test_the_rows_of_a_step_are_tensors_of_the_same_tokens_however_they_are_kept
         assert {row[name].dtype for step in steps for row in step for name in ("input_ids", "labels")} == {
             torch.int64
         }
+
+
+def test_a_signal_to_the_whole_group_ends_no_worker() -> None:
+    """The run itself notes it, finishes its step and saves; without its workers it would have no step to finish."""
+    rows, order = make_rows(40), StepOrder(40, 4, 1, None, seed=3)
+    steps = fetch_steps(rows, order, 0, TrainParameters(dataloader_num_workers=1), on_cuda=False)
+    next(steps)
+    for worker in multiprocessing.active_children():
+        for number in SIGNALS:
+            os.kill(int(worker.pid or 0), number)
+    assert len(list(steps)) == 9
+    assert not multiprocessing.active_children()
 
 
 @pytest.mark.parametrize("as_table", [False, True])

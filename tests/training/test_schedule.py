@@ -84,6 +84,14 @@ def test_a_training_that_only_warms_up_comes_to_its_end(name: str) -> None:
         rates.after_step(1.0)
 
 
+def test_a_training_whose_only_step_warms_up_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    for steps, ratio in ((1, 0.03), (1, 0.0), (2, 0.03)):
+        caplog.clear()
+        optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1e-2)
+        RateSchedule(TrainParameters(warmup_ratio=ratio), optimiser, steps)
+        assert ("changes no weight" in caplog.text) is ((steps, ratio) == (1, 0.03))
+
+
 def test_a_share_that_is_a_whole_number_of_steps_takes_no_more() -> None:
     optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1e-2)
     parameters = TrainParameters(

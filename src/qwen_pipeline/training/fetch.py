@@ -1,5 +1,6 @@
 """Rows of the coming optimiser steps, fetched by a PyTorch data loader, in the order of the steps."""
 
+import signal
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from qwen_pipeline.chat.packing import Row
 from qwen_pipeline.errors import NoExamplesError
 from qwen_pipeline.params.schedulers import VALIDATION_SCHEDULERS
 from qwen_pipeline.params.train import TrainParameters
+from qwen_pipeline.training.interrupt import SIGNALS
 from qwen_pipeline.training.order import StepOrder
 from qwen_pipeline.training.step_rows import RowTable, StepRows
 
@@ -53,6 +55,7 @@ def fetch_steps(
         pin_memory=parameters.dataloader_pin_memory and on_cuda,
         prefetch_factor=parameters.dataloader_prefetch_factor if workers else None,
         persistent_workers=workers > 0,
+        worker_init_fn=_leave_signals_to_the_run,
         generator=torch.Generator(),  # else every new loader draws from the generator that dropout draws from
     )
     for step in loader:
@@ -109,3 +112,9 @@ def _what_follows_validation(parameters: TrainParameters) -> tuple[str, str] | N
 
 def _as_is(step: StepRows) -> StepRows:
     return step
+
+
+def _leave_signals_to_the_run(worker: int) -> None:
+    """A signal to the whole group (Ctrl-C, a batch system) ends no worker: the run finishes its step, saves and ends them."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

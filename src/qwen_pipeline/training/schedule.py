@@ -1,5 +1,6 @@
 """The learning rate over a training: a scheduler of transformers, times what rollbacks have taken off."""
 
+import logging
 import math
 from typing import Any
 
@@ -9,6 +10,8 @@ from transformers import get_scheduler
 from qwen_pipeline.errors import ParameterError
 from qwen_pipeline.params.schedulers import VALIDATION_SCHEDULERS
 from qwen_pipeline.params.train import TrainParameters
+
+logger = logging.getLogger(__name__)
 
 
 class RateSchedule:
@@ -28,6 +31,11 @@ class RateSchedule:
         self._optimiser = optimiser
         self._follows_validation = parameters.lr_scheduler_type in VALIDATION_SCHEDULERS
         self._scheduler = _build(parameters, optimiser, steps)
+        if steps == 1 and not any(group["lr"] for group in optimiser.param_groups):
+            logger.warning(
+                "The only step of this training warms up, at a learning rate of 0: it changes no weight. Set "
+                "warmup_ratio=0 and warmup_steps=0, or train for more steps (num_epochs, max_steps)."
+            )
 
     def after_step(self, factor: float) -> None:
         """Move on by one optimiser step; ``factor`` is what rollbacks leave of the rate."""
