@@ -65,6 +65,10 @@ def test_a_wrong_name_is_refused_with_the_nearest_right_one(layer: dict[str, obj
         ({"adam_epsilon": 1e-300}, "adam_epsilon=1e-300"),  # nothing and infinity in float32: steps
         ({"adam_epsilon": 1e300}, "adam_epsilon=1e+300"),  # that are left out, or that change no weight
         ({"lora_alpha": 1e300}, "lora_alpha=1e+300"),
+        ({"lora_alpha": 1e-300}, "lora_alpha=1e-300"),
+        ({"learning_rate": 1e-300}, "learning_rate=1e-300"),
+        ({"max_grad_norm": 1e-300}, "max_grad_norm=1e-300"),
+        ({"dataloader_num_workers": 1, "dataloader_prefetch_factor": 10**9}, "prefetch_factor=1000000000"),
         ({"generation_config": {"top_p": 1.5}}, "generation_config.top_p=1.5"),
     ],
 )

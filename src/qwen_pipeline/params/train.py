@@ -35,7 +35,7 @@ class TrainParameters(StageParameters):
     )
     max_sequence_length: int = Field(512, ge=1, le=1_048_576, description="Most tokens of a row.")
 
-    learning_rate: float = Field(2e-4, gt=0, le=1, description="Peak learning rate.")
+    learning_rate: float = Field(2e-4, ge=1e-30, le=1, description="Peak learning rate.")
     lr_scheduler_type: SchedulerName = Field("cosine", description="Any scheduler of transformers.")
     lr_scheduler_kwargs: dict[str, Any] = Field(default_factory=dict, description="Options of the scheduler.")
     warmup_ratio: float = Field(0.03, ge=0, le=1, description="Share of the steps that warms up, rounded up.")
@@ -45,12 +45,12 @@ class TrainParameters(StageParameters):
     adam_beta2: float = Field(0.999, ge=0, lt=1, description="Second decay rate of Adam.")
     adam_epsilon: float = Field(1e-8, ge=1e-30, le=1, description="Epsilon of Adam.")
     weight_decay: float = Field(0.0, ge=0, le=1, description="Weight decay of the adapters.")
-    max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this norm.")
+    max_grad_norm: float = Field(1.0, ge=1e-6, description="Gradients are clipped to this norm.")
     bf16: bool = Field(True, description="Compute in bfloat16.")
     fp16: bool = Field(False, description="Compute in float16 with loss scaling, for cards without bfloat16.")
 
     lora_r: int = Field(16, ge=1, le=1024, description="Rank of the adapters.")
-    lora_alpha: float = Field(32, gt=0, le=1_000_000, description="Scale of the adapters.")
+    lora_alpha: float = Field(32, ge=1e-30, le=1_000_000, description="Scale of the adapters.")
     lora_dropout: float = Field(0.0, ge=0, lt=1, description="Dropout before the adapters.")
     use_rslora: bool = Field(False, description="Scale by alpha / sqrt(r) instead of alpha / r.")
     use_dora: bool = Field(False, description="Train the adapters' direction and magnitude apart (DoRA).")
@@ -86,7 +86,7 @@ class TrainParameters(StageParameters):
     dataloader_num_workers: int = run_time(0, ge=0, le=64, description="Processes that fetch rows.")
     dataloader_pin_memory: bool = run_time(True, description="Pin fetched rows in host memory (CUDA only).")
     dataloader_prefetch_factor: int | None = run_time(
-        None, ge=1, description="Batches each worker fetches ahead; needs workers."
+        None, ge=1, le=1024, description="Batches each worker fetches ahead; needs workers."
     )
     remove_unused_columns: bool = run_time(True, description="Fetch only the columns that training reads.")
     save_strategy: Literal["no", "epoch", "steps", "best"] = run_time(
