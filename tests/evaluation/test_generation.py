@@ -4,7 +4,12 @@ from typing import Any
 
 import pytest
 
-from qwen_pipeline.evaluation.generation import answer_questions, read_answer
+from qwen_pipeline.evaluation.generation import (
+    _tell_unread,
+    answer_questions,
+    generation_arguments,
+    read_answer,
+)
 from qwen_pipeline.params.evaluate import GenerationConfig
 
 QUESTIONS = ["a b c", "What does the learning rate do?", "学习率决定步长。", "1", "a b c d e f g"]
@@ -38,6 +43,23 @@ def test_sampling_depends_on_the_seed_alone(tiny_pair: tuple[Any, Any]) -> None:
     settings = {"do_sample": True, "temperature": 2.0}
     once, again = (ask(tiny_pair, QUESTIONS, 4, **settings) for _ in range(2))
     assert once == again != ask(tiny_pair, QUESTIONS, 4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"temperature": 0.3, "top_p": 0.9}, "temperature=0.3 and top_p=0.9 is read only"),
+        ({"do_sample": True, "temperature": 0.3}, None),
+        ({}, None),
+    ],
+)
+def test_what_only_sampling_reads_is_told_once_where_nothing_is_sampled(
+    settings: dict[str, Any], told: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    _tell_unread.cache_clear()
+    for _ in range(2):
+        generation_arguments(GenerationConfig(**settings).model_dump())
+    assert [record.getMessage().count(told or "") for record in caplog.records] == ([1] if told else [])
 
 
 def test_the_attention_of_training_is_put_back(tiny_pair: tuple[Any, Any]) -> None:

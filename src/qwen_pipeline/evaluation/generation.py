@@ -1,8 +1,10 @@
 """Answers in batches, from the very prompt that was trained on."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -13,8 +15,12 @@ from qwen_pipeline.chat.messages import Message
 from qwen_pipeline.chat.template import end_of_turn, prompt_ids
 from qwen_pipeline.memory.recovery import run_or_split
 from qwen_pipeline.model.dropout import without_dropout
+from qwen_pipeline.params.evaluate import GenerationConfig
+
+logger = logging.getLogger(__name__)
 
 OPEN, CLOSE = "<think>", "</think>"
+SAMPLING = ("temperature", "top_p", "top_k")  # what only sampling reads
 
 
 @dataclass(frozen=True)
@@ -84,11 +90,22 @@ def answer_questions(
 
 
 def generation_arguments(generation: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of ``generate``: what only sampling reads is left out without sampling."""
+    """Arguments of ``generate``: what only sampling reads is left out without sampling, and said to be where it was set."""
     arguments = dict(generation)
     if not arguments["do_sample"]:
-        arguments |= {"temperature": None, "top_p": None, "top_k": None}
+        ordinary = GenerationConfig().model_dump()
+        if unread := [f"{name}={arguments[name]}" for name in SAMPLING if arguments[name] != ordinary[name]]:
+            _tell_unread(" and ".join(unread))
+        arguments |= dict.fromkeys(SAMPLING)
     return arguments
+
+
+@cache  # once a run, whoever answers
+def _tell_unread(settings: str) -> None:
+    logger.warning(
+        "generation_config: %s is read only when answers are sampled; set generation_config.do_sample=true.",
+        settings,
+    )
 
 
 def _generate(
