@@ -81,3 +81,17 @@ def test_stretched_rotary_positions_are_told(base_folder: Path, tmp_path: Path) 
     rope = {"rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0}
     with pytest.raises(ExportError, match="plain rotary positions, and this model has yarn"):
         write(base_folder, tmp_path / "m.gguf", "f16", rope_parameters=rope)
+
+
+def test_a_write_that_fails_leaves_no_open_file(
+    base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(data: Any, kind: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(gguf.quants, "quantize", fail)
+    with pytest.raises(OSError, match="No space left") as failure:
+        write(base_folder, tmp_path / "m.gguf", "f16")
+    assert failure.tb  # it holds the writer
+    opened = {path.resolve() for path in Path("/proc/self/fd").iterdir()}
+    assert tmp_path / "m.gguf" not in opened

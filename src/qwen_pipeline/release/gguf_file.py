@@ -6,6 +6,7 @@ stay in float32. The smaller K-quants are made from the f16 file by llama.cpp's 
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -63,15 +64,15 @@ def write_gguf(
         as_bytes = gguf.quant_shape_to_byte_shape(shape, stored)
         size = int(np.prod(as_bytes)) if stored == _TYPES["q8_0"] else int(np.prod(shape)) * _width(stored)
         writer.add_tensor_info(target, shape, np.dtype(np.float32), size, raw_dtype=stored)
-    writer.write_header_to_file(path)
-    writer.write_kv_data_to_file()
-    writer.write_ti_data_to_file()
-    digests = {}
-    for source in names:
-        data = gguf.quants.quantize(weights[source].numpy(), _stored_type(weights.shapes[source], kind))
-        digests[source] = _digest(data)
-        writer.write_tensor_data(data)
-    writer.close()
+    with closing(writer):
+        writer.write_header_to_file(path)
+        writer.write_kv_data_to_file()
+        writer.write_ti_data_to_file()
+        digests = {}
+        for source in names:
+            data = gguf.quants.quantize(weights[source].numpy(), _stored_type(weights.shapes[source], kind))
+            digests[source] = _digest(data)
+            writer.write_tensor_data(data)
     return digests
 
 
