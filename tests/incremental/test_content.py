@@ -1,5 +1,8 @@
 """Files below a folder, whatever links are in it."""
 
+import json
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -48,3 +51,19 @@ def test_a_file_changed_just_now_is_read_again(tmp_path: Path) -> None:
     digests.of(path)
     digests.save()
     assert not (tmp_path / "digests.json").exists()
+
+
+def test_a_file_that_is_gone_is_forgotten(tmp_path: Path) -> None:
+    store = tmp_path / "digests.json"
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+        os.utime(tmp_path / name, (1, 1))
+    time.sleep(FINE_TICK_NS / 1e9)
+    digests = FileDigests(store)
+    digests.of(tmp_path / "a")
+    digests.save()
+    assert list(json.loads(store.read_text())) == [str(tmp_path / "a")]
+    (tmp_path / "a").unlink()
+    digests.of(tmp_path / "b")
+    digests.save()
+    assert list(json.loads(store.read_text())) == [str(tmp_path / "b")]

@@ -95,9 +95,10 @@ class FileDigests:
         return digest
 
     def save(self) -> None:
-        """Write what was learned; a project that cannot be written is left as it is."""
+        """Write what was learned, of files that are still there; a project that cannot be written is left as it is."""
         if not self._dirty:
             return
+        self._known = {path: known for path, known in self._known.items() if Path(path).exists()}
         try:
             write_json(self._store, self._known)
         except OSError:
