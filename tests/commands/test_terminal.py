@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 import weakref
+from pathlib import Path
 
 import pytest
 
@@ -81,3 +82,24 @@ class _Full(io.RawIOBase):
 
     def write(self, data: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("version: [1\n  a: b: c\n", "conf/logging.yml, line 2: expected ',' or ']'"),
+        ("version: 1\nroot: {handlers: [none]}\n", "conf/logging.yml: Unable to configure root logger"),
+        ("just words\n", "conf/logging.yml: "),
+    ],
+)
+def test_a_logging_file_that_cannot_be_used_is_one_sentence(
+    content: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/logging.yml").write_text(content)
+    monkeypatch.setattr("qwen_pipeline.commands.terminal.project_root", lambda: tmp_path)
+    monkeypatch.delenv("KEDRO_LOGGING_CONFIG", raising=False)
+    with pytest.raises(SystemExit) as ended:
+        one_sentence(lambda: None)()
+    assert told in str(ended.value.code)
+    assert str(ended.value.code).endswith("git checkout conf/logging.yml")

@@ -52,15 +52,28 @@ class _LostInterrupt:
 
 
 def _use_project_logging() -> None:
-    """Read ``conf/logging.yml`` from a subfolder too.
+    """Read ``conf/logging.yml`` from a subfolder too; one that cannot be used ends the command in a sentence.
 
     Source: Kedro 1.7 looks for it in the working directory only, and else shows every dataset it loads. Can go when
     it looks in the project's root.
     """
     path = project_root() / "conf/logging.yml"
-    if path.parent.parent == Path.cwd() or os.environ.get("KEDRO_LOGGING_CONFIG") or not path.is_file():
+    if os.environ.get("KEDRO_LOGGING_CONFIG") or not path.is_file():
         return
     import yaml
-    from kedro.framework.project import LOGGING
 
-    LOGGING.configure(yaml.safe_load(path.read_text(encoding="utf-8")))
+    try:
+        from kedro.framework.project import LOGGING  # in the root this reads the file
+
+        if path.parent.parent != Path.cwd():
+            LOGGING.configure(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, OSError) as failure:
+        sys.exit(_unusable(failure))
+
+
+def _unusable(failure: Exception) -> str:
+    """What is wrong with ``conf/logging.yml``, and the remedy."""
+    mark = getattr(failure, "problem_mark", None)
+    line = f", line {mark.line + 1}" if mark else ""
+    why = getattr(failure, "problem", None) or str(failure).partition("\n")[0]
+    return f"conf/logging.yml{line}: {why}. Put it right, or take the project's own: git checkout conf/logging.yml"
