@@ -68,8 +68,9 @@ def _require_training_rows(train: SplitAccount, limit: int) -> None:
     reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(train.rejected.items()))
     if not train.examples:
         raise NoExamplesError(
-            "There are no training examples: every clean example is in validation or test. Add rows, or lower "
-            "test_fraction and validation_fraction."
+            "There are no training examples: what is left after cleaning is validation or test. Where rows were "
+            "rejected, clean_rejects says why; else add rows outside of validation/ and test/, or lower test_fraction "
+            "and validation_fraction."
         )
     if train.shortest_needed:
         raise NoExamplesError(
