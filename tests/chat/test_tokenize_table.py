@@ -111,6 +111,6 @@ def test_a_limit_too_short_for_any_answer_says_what_the_shortest_needs(
 
 def test_no_training_examples_at_all_is_an_error(source: TokenizerSource, tmp_path: Path) -> None:
     with pytest.raises(
-        NoExamplesError, match="validation or test. Where rows were rejected, clean_rejects says why"
+        NoExamplesError, match=r"validation or test\. Where rows were rejected, clean_rejects says why"
     ):
         tokenize(source, table(("test", SHORT)), tmp_path)
