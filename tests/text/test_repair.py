@@ -59,6 +59,24 @@ def test_short_mojibake(spoiled, text):
     assert repair_mojibake(spoiled).text == text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Из журнала видно, что Эра и Рим здесь ни при чём.",
+        "Київ — столиця України",
+        TEXT,
+        "茶碗蒸しの味を薄くする",
+        "Don’t mix – “quotes” and naïve cafés.",
+    ],
+)
+def test_utf8_read_as_cp1251_comes_back(text):
+    """The byte 98, which stands in every capital И, has no character in cp1251 and is read as U+0098."""
+    spoiled = text.encode().decode("cp1251", "surrogateescape").replace("\udc98", "\x98")
+    repaired = repair_mojibake(spoiled)
+    assert repaired.text == text
+    assert repaired.steps == ("utf-8 read as cp1251",)
+
+
 def test_what_was_repaired_can_be_spoiled_again():
     spoiled = spoil(TEXT, SPOILED[0])
     repaired = repair_mojibake(spoiled)

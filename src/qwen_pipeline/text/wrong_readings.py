@@ -8,7 +8,7 @@ from qwen_pipeline.text.language_costs import CHINESE_JAPANESE_KOREAN
 
 _UNMARKED = re.compile(rb"([\xe2-\xef][\x80-\xbf]|[\xc2\xc3]) ")
 _TRIMMED = (b"\xa0", b"\x85", b"\xa0\xa0", b"\xa0\x85", b"\x85\xa0", b"\x85\x85")
-_WESTERN = "".join(bytes((byte,)).decode("cp1252", "ignore") for byte in range(0x80, 0xA0))
+_OPEN = ("cp1252", "cp1251")  # they give some bytes no character
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ WRONG_READINGS = (
     WrongReading("latin-1", "utf-8", least_different=2),
     WrongReading("cp1252", "utf-8", least_different=2),
     WrongReading("gb18030", "utf-8", least_different=3),
+    WrongReading("cp1251", "utf-8"),
     WrongReading("latin-1", "gb18030"),
     WrongReading("cp1252", "gb18030"),
     WrongReading("latin-1", "big5"),
@@ -75,7 +76,7 @@ def _bytes_again(text: str, wrong: str, right: str) -> Iterator[bytes]:
     yield data
     if right != "utf-8":
         return
-    if wrong in ("latin-1", "cp1252"):
+    if wrong in ("latin-1", *_OPEN):
         # Trimming and normalising take U+00A0 and U+0085 for spaces.
         spaced = _UNMARKED.sub(lambda found: found[1] + b"\xa0", data)
         yield spaced
@@ -88,14 +89,14 @@ def _encode(text: str, wrong: str) -> bytes | None:
     try:
         return text.encode(wrong)
     except UnicodeEncodeError:
-        if wrong != "cp1252":
+        if wrong not in _OPEN:
             return None
     parts: list[bytes] = []
-    for char in text:  # five bytes that cp1252 leaves open are read as the control characters of that number
-        if char in _WESTERN:
-            parts.append(char.encode("cp1252"))
-        elif ord(char) < 0x100:
+    for char in text:  # bytes that the encoding leaves open are read as the control characters of that number
+        try:
+            parts.append(char.encode(wrong))
+        except UnicodeEncodeError:
+            if ord(char) >= 0xA0:
+                return None
             parts.append(bytes((ord(char),)))
-        else:
-            return None
     return b"".join(parts)
