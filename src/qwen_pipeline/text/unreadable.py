@@ -16,6 +16,7 @@ _MAGIC = {
 # What the standard library raises at a broken archive; a version or method that it does not know is no BadZipFile.
 ZIP_FAULTS = (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, struct.error)
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_LOST = "\ufffd".encode()  # written by whoever lost the character: the file itself is text
 _SAMPLE = 8192
 _MOST_STRANGE = 0.02
 
@@ -77,4 +78,5 @@ def looks_binary(head: bytes, text: str) -> bool:
         char == "\ufffd" or bool(_CONTROL.match(char)) or unicodedata.category(char) in ("Cn", "Cs")
         for char in sample
     )
+    strange -= min(sample.count("\ufffd"), head.count(_LOST))
     return strange > _MOST_STRANGE * len(sample) + 2

@@ -117,6 +117,18 @@ def test_a_broken_archive_of_any_kind_is_one_line(tmp_path, name):
     assert row.reason.value in ("binary_file", "unreadable_file")
 
 
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.md", "Q1: 鍏充簬�庢牱？\nA1: 璋冭В鐨勫啀�\n\nQ2: 甲是�？\nA2: �。\n"),
+        ("a.csv", "question,answer\n鍏充簬�庢牱？,璋冭В鐨勫啀�\n甲是�？,�。\n"),
+    ],
+)
+def test_a_file_that_was_written_with_lost_characters_is_text(tmp_path, name, data):
+    """Clean judges its rows one by one; bytes that no encoding knows are another thing."""
+    assert pairs(read(tmp_path, name, data)) == [("鍏充簬�庢牱？", "璋冭В鐨勫啀�"), ("甲是�？", "�。")]
+
+
 def test_a_stray_quote_costs_one_row(tmp_path):
     rows = read(tmp_path, "a.csv", 'question,answer\n"坏？,零。\n甲是什么？,一。\n乙是什么？,二。\n')
     assert pairs(rows) == TWO
