@@ -173,3 +173,10 @@ def test_a_text_about_mojibake_and_signs_behind_a_letter_are_left_alone(text):
 def test_korean_read_as_western_letters_comes_back():
     text = "비밀번호를 잊어버렸어요. 어떻게 하죠?"
     assert repair_mojibake(spoil(text, [("euc_kr", "latin-1")])).text == text
+
+
+def test_korean_read_as_chinese_comes_back():
+    text = "먼저 담당 의사와 상담하는 것이 좋습니다. 열이 나면 해열제를 먼저 사용합니다."
+    repaired = repair_mojibake(text.encode("euc_kr").decode("gb18030"))
+    assert repaired.text == text
+    assert repaired.steps == ("euc_kr read as gb18030",)

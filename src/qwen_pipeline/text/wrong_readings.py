@@ -64,6 +64,7 @@ WRONG_READINGS = (
     WrongReading("gb18030", "big5", 0.3, 6),
     WrongReading("big5", "gb18030", 0.3, 6),
     WrongReading("gb18030", "shift_jis", 0.3, 6),
+    WrongReading("gb18030", "euc_kr", 0.3, 6),
 )
 WESTERN_READINGS = WRONG_READINGS[:2]  # those that programs do more than twice
 LANGUAGES = (*CHINESE_JAPANESE_KOREAN, "fr", "de", "es", "pl", "cs", "tr", "ru", "el", "vi")
