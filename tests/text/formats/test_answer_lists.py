@@ -76,3 +76,22 @@ def test_a_question_without_any_right_answer_is_refused(answers: Any) -> None:
 def test_parts_of_one_answer_stay_together() -> None:
     parts = [{"type": "text", "text": "One"}, {"type": "text", "text": "two."}]
     assert messages_of({"question": "Who?", "answer": parts})[-1] == ("assistant", "One\ntwo.")
+
+
+@pytest.mark.parametrize("name", ["answer_text", "answer"])
+def test_of_answers_in_objects_the_first_is_read(name: str) -> None:
+    record = {"question": "What?", "answers": [{name: "A cat."}, {name: "A dog."}]}
+    row = row_of_record(record, 1, 0, {}, "refuse")
+    assert isinstance(row, Found), row
+    assert row.messages == (("user", "What?"), ("assistant", "A cat."))
+    assert row.notes == ("other_answers_left_out",)
+
+
+def test_the_description_of_a_question_in_psyqa_is_asked_with_it() -> None:
+    record = {
+        "question": "怎么办？",
+        "description": "最近很累。",
+        "keywords": "情绪",
+        "answers": [{"answer_text": "休息。"}],
+    }
+    assert messages_of(record) == (("user", "怎么办？\n最近很累。"), ("assistant", "休息。"))

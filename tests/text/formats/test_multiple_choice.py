@@ -5,7 +5,25 @@ from typing import Any
 import pytest
 
 from qwen_pipeline.text.formats.records import row_of_record
-from qwen_pipeline.text.formats.row import Found
+from qwen_pipeline.text.formats.row import Found, Refused
+
+
+@pytest.mark.parametrize("form", ["{}", "选项{}", "{}选项", "选项 {}", "option{}", "Option {}"])
+@pytest.mark.parametrize(
+    ("asked", "answered"), [("题干", "正确答案"), ("题目", "答案"), ("question", "answer")]
+)
+def test_a_row_of_a_sheet_is_asked_with_its_options(form: str, asked: str, answered: str) -> None:
+    options = {
+        form.format(letter): text for letter, text in zip("ABCD", ["位", "字节", "字", ""], strict=True)
+    }
+    row = row_of_record({asked: "存储的单位是（ ）", **options, answered: "B"}, 1, 0, {}, "refuse")
+    assert isinstance(row, Found), row
+    assert row.messages == (("user", "存储的单位是（ ）\nA. 位\nB. 字节\nC. 字"), ("assistant", "B"))
+
+
+def test_options_without_an_answer_are_refused() -> None:
+    row = row_of_record({"题目": "单位是（ ）", "A": "位", "B": "字节"}, 1, 0, {}, "refuse")
+    assert isinstance(row, Refused), row
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,12 @@ def rows_of(folder, name, text):
         ("用户问题", "标准答案"),
         ("用户提问", "标准回复"),
         ("题目", "参考答案"),
+        ("咨询内容", "回复内容"),
+        ("问题描述", "解决方案"),
+        ("常见问题", "解答"),
+        ("标准问法", "标准答案"),
+        ("用户问题", "机器人回答"),
+        ("题干", "正确答案"),
         ("Customer Question", "Agent Response"),
         ("content", "summary"),
         ("title", "answer"),
@@ -104,3 +110,12 @@ def test_lists_of_several_lengths_are_said_in_turn_and_of_one_length_are_none(tm
     ]
     found = rows_of(tmp_path, "b.json", write([["1", "甲？", "一"], ["2", "乙？", "二"]]))
     assert not any(isinstance(row, Found) for row in found)
+
+
+@pytest.mark.parametrize(
+    ("user", "assistant"), [("用户", "客服"), ("患者", "医生"), ("买家", "卖家"), ("来访者", "咨询师")]
+)
+def test_speakers_of_a_conversation_may_be_named_by_what_they_are(tmp_path, user, assistant):
+    record = {"dialogue": [{"speaker": user, "text": QUESTION}, {"speaker": assistant, "text": ANSWER}]}
+    (row,) = rows_of(tmp_path, "t.jsonl", json.dumps(record, ensure_ascii=False) + "\n")
+    assert list(row.messages) == PAIR

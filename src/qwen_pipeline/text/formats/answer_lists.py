@@ -6,6 +6,8 @@ from typing import Any
 from qwen_pipeline.text.formats.turns import RecordError
 from qwen_pipeline.text.schema import RejectReason
 
+_TEXTS_OF_ANSWERS = ("answer_text", "answer")  # of the objects in a list of answers, as in PsyQA
+
 
 def are_texts(value: Any) -> bool:
     """Whether a value is a list of plain texts, which name no speaker."""
@@ -55,4 +57,11 @@ def alternatives(answer: Any) -> list[Any]:
     if not isinstance(answer, list):
         return []
     is_marked = all(isinstance(one, Mapping) and "answer_start" in one and "text" in one for one in answer)
-    return [one["text"] for one in answer] if is_marked else []
+    if is_marked:
+        return [one["text"] for one in answer]
+    name = next((name for name in _TEXTS_OF_ANSWERS if all(_holds_text(one, name) for one in answer)), "")
+    return [one[name] for one in answer] if name else []
+
+
+def _holds_text(value: Any, name: str) -> bool:
+    return isinstance(value, Mapping) and isinstance(value.get(name), str)

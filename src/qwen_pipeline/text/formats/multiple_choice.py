@@ -7,6 +7,8 @@ Record = Mapping[str, Any]
 OPTIONS = ("options", "choices", "option", "选项", "選項")
 _ANSWERS_OF_OPTIONS = ("answer", "答案", "正确答案", "correct_answer", "answerKey", "answer_key")
 _LETTERS = "ABCDEFGHIJ"
+_FIELDS = ("{0}", "选项{0}", "{0}选项", "选项 {0}", "option{0}", "Option {0}", "option_{1}")
+FIRST_OPTIONS = tuple(form.format("A", "a") for form in _FIELDS)
 _LABELS = ("label", "labels", "key")
 
 
@@ -16,11 +18,15 @@ def with_options(record: Record) -> Record:
     options = _options_of(given)
     if options is None:
         options = _lettered(record)
-    name = next((name for name in ("question", "问题", "题目", "query", "problem") if name in record), None)
+    name = next(
+        (name for name in ("question", "问题", "题目", "题干", "query", "problem") if name in record), None
+    )
     if not options or name is None or not isinstance(record[name], str):
         return record
-    lines = [f"{letter}. {text}" for letter, text in options if text not in record[name]]
-    answer = _letter_of_index(record, given, options) if len(lines) == len(options) else {}
+    if all(text in record[name] for _, text in options):
+        return record  # the question holds them already
+    lines = [f"{letter}. {text}" for letter, text in options]
+    answer = _letter_of_index(record, given, options)
     return {**record, **answer, name: "\n".join([record[name], *lines])}
 
 
@@ -55,8 +61,10 @@ def _options_of(given: Any) -> list[tuple[str, str]] | None:
 
 
 def _lettered(record: Record) -> list[tuple[str, str]] | None:
-    """Options in fields called A, B, C, …, beside a field for the answer."""
-    found = [(letter, str(record[letter])) for letter in _LETTERS if isinstance(record.get(letter), str)]
-    return (
-        found if len(found) > 1 and any(name in record for name in ("answer", "答案", "正确答案")) else None
-    )
+    """Options in fields called A, B, C, … or 选项A, 选项B, …, beside a field for the answer."""
+    if not any(name in record for name in ("answer", "答案", "正确答案", "参考答案")):
+        return None
+    form = next((form for form in _FIELDS if form.format("A", "a") in record), _FIELDS[0])
+    cells = [(letter, record.get(form.format(letter, letter.lower()))) for letter in _LETTERS]
+    found = [(letter, cell) for letter, cell in cells if isinstance(cell, str) and cell.strip()]
+    return found if len(found) > 1 else None

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from qwen_pipeline.text.formats.answer_lists import are_texts
-from qwen_pipeline.text.formats.multiple_choice import OPTIONS, with_options
+from qwen_pipeline.text.formats.multiple_choice import FIRST_OPTIONS, OPTIONS, with_options
 from qwen_pipeline.text.formats.replies import path_of_best, with_chosen_first
 from qwen_pipeline.text.formats.transcript import turns_of_transcript
 from qwen_pipeline.text.formats.turns import role_of
@@ -16,7 +16,7 @@ _TURNS = ("messages", "conversations", "conversation")
 _PROMPTS = ("prompt", "instruction")
 _ANSWERS_OF_PROMPT = ("chosen", "completion", "response", "output", "answer")
 _TELLING = frozenset(
-    ("mapping", "A", "chat", "answers", "context", *_PROMPTS, *_TRANSCRIPTS, *OPTIONS)
+    ("mapping", "chat", "answers", "context", *_PROMPTS, *_TRANSCRIPTS, *OPTIONS, *FIRST_OPTIONS)
 )  # without any of these it is plain already
 # Beside one of these a field ``text`` is the same pair once more, in a prompt's wording.
 _PAIR_FIELDS = frozenset(

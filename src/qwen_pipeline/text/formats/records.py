@@ -28,13 +28,15 @@ _TURNS = (
 _QUESTIONS = (
     "question", "instruction", "prompt", "query", "questions", "q", "ask", "user", "human", "problem",
     "问题", "提问", "问", "题目", "指令", "用户", "標題問題", "問題", "質問", "질문", "标准问题", "标准问", "inputs", "text_in",
-    "用户问题", "用户提问", "问题描述", "frage", "вопрос", "pregunta", "pergunta", "domanda", "soru", "câu_hỏi", "คำถาม", "السؤال",
+    "用户问题", "用户提问", "问题描述", "常见问题", "标准问法", "咨询问题", "咨询", "客户问题", "题干",
+    "frage", "вопрос", "pregunta", "pergunta", "domanda", "soru", "câu_hỏi", "คำถาม", "السؤال",
     "سؤال", "प्रश्न", "customer_question", "user_question", "user_query",
 )  # fmt: skip
 _ANSWERS = (
     "answer", "output", "completion", "response", "answers", "a", "reply", "assistant", "gpt", "bot", "chosen",
     "solution", "target", "回答", "答案", "答", "回复", "答复", "输出", "解答", "助手", "답변", "标准答案", "标准答", "best_answer", "targets",
-    "text_out", "正确答案", "correct_answer", "answerkey", "answer_key", "参考答案", "标准回复", "标准回答", "客服回复", "antwort", "ответ",
+    "text_out", "正确答案", "correct_answer", "answerkey", "answer_key", "参考答案", "标准回复", "标准回答", "客服回复", "客服回答", "机器人回答",
+    "回复内容", "解决方案", "解决办法", "处理方案", "antwort", "ответ",
     "respuesta", "resposta", "risposta", "réponse", "reponse", "cevap", "yanıt", "trả_lời", "câu_trả_lời", "คำตอบ", "الجواب",
     "الإجابة", "جواب", "उत्तर", "agent_response", "reference_answer",
 )  # fmt: skip
@@ -91,8 +93,9 @@ def map_fields(names: list[str], column_map: Mapping[str, str]) -> dict[str, str
         elif left in names and right in ROLE_FIELDS:
             roles[right] = left
     ranked: dict[str, tuple[int, str]] = {}
+    options = ("A", "a") if not {"B", "b"}.isdisjoint(names) else ()  # beside a B it is no answer
     for name in names:
-        if name in roles.values():
+        if name in roles.values() or name in options:
             continue
         role, rank = _role_of(name)
         if role not in roles and role and (role not in ranked or rank < ranked[role][0]):
@@ -107,6 +110,8 @@ def map_fields(names: list[str], column_map: Mapping[str, str]) -> dict[str, str
     if found.keys().isdisjoint(("question", "messages")) and {"title", "answer"} <= set(names):
         found["question"] = "title"  # baike_qa, whose questions are longer in ``desc``
         found |= {"input": "desc"} if "desc" in names else {}
+    if found.get("answer") == "answers" and {"question", "description", "keywords"} <= set(names):
+        found.setdefault("input", "description")  # PsyQA, whose questions are titles
     return found
 
 

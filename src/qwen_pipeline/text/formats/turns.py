@@ -9,8 +9,10 @@ from qwen_pipeline.text.schema import RejectReason
 
 _ROLES = {
     "user": "user", "human": "user", "prompter": "user", "question": "user", "client": "user", "用户": "user",
+    "customer": "user", "patient": "user", "客户": "user", "顾客": "user", "患者": "user", "病人": "user", "来访者": "user", "买家": "user",
     "assistant": "assistant", "gpt": "assistant", "bot": "assistant", "chatgpt": "assistant", "model": "assistant",
     "answer": "assistant", "ai": "assistant", "chatbot": "assistant", "counselor": "assistant", "助手": "assistant",
+    "agent": "assistant", "doctor": "assistant", "客服": "assistant", "医生": "assistant", "机器人": "assistant", "咨询师": "assistant", "卖家": "assistant",
     "system": "system", "developer": "system", "系统": "system",
     "tool": "tool", "function": "tool", "observation": "tool", "function_call": "call", "tool_call": "call",
     "ipython": "tool", "function_response": "tool",
