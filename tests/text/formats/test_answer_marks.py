@@ -65,3 +65,19 @@ def test_the_last_item_of_a_list_is_no_sections_title(tmp_path):
 def test_a_break_in_a_tables_cell_is_a_line_break_but_in_code_it_is_text(tmp_path):
     text = "| 问题 | 答案 |\n|---|---|\n| 如何注册 | 打开<br>填写 |\n| 换行呢 | 用 `<br>` |\n"
     assert pairs(tmp_path, text) == [("如何注册", "打开\n填写", 3), ("换行呢", "用 `<br>`", 4)]
+
+
+@pytest.mark.parametrize("number", ["（{}）", "{}、", "●", "■ ", ""])
+def test_a_list_of_digits_is_an_answers_where_questions_have_no_digits(tmp_path, number):
+    steps = "如下：\n（1）申请；\n（2）退款。"
+    entries = [("如何注册？", "打开。"), ("如何退货？", steps), ("如何付款？", "刷卡。")]
+    text = "".join(
+        f"{number.format(chinese)}{question}\n答：{answer}\n"
+        for chinese, (question, answer) in zip("一二三", entries, strict=True)
+    )
+    assert [two[:2] for two in pairs(tmp_path, text)] == entries
+
+
+def test_a_chapter_above_a_plain_question_is_no_part_of_it(tmp_path):
+    text = "如何注册？\n答：打开。\n\n第二章 支付\n如何付款？\n答：刷卡。\n"
+    assert [two[:2] for two in pairs(tmp_path, text)] == [("如何注册？", "打开。"), ("如何付款？", "刷卡。")]

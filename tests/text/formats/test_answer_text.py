@@ -39,6 +39,9 @@ def test_a_line_of_spaces_takes_time_in_proportion() -> None:
         ("", "（一）准备\n\n（二）提交"),
         ("详见：", "\n第五章 保修条款"),
         ("", "请参考以下章节：\n\n第五章 保修条款"),
+        ("", "第四章 使用\n第五章 保修条款"),
+        ("分两步，一、打开；", "二、关闭"),
+        ("", "【准备】\n【提交】"),
     ],
 )
 def test_items_and_what_a_colon_announces_are_no_title_of_a_section(start: str, text: str) -> None:
@@ -46,6 +49,17 @@ def test_items_and_what_a_colon_announces_are_no_title_of_a_section(start: str, 
     assert tidy_answer(start, lines) == "\n".join(part for part in (start, text) if part)
 
 
-def test_a_title_of_a_section_behind_an_answer_is_taken_off() -> None:
-    lines = list(mark_lines(Line(at, 0, line) for at, line in enumerate(["", "第二章 付款"], 1)))
+@pytest.mark.parametrize(
+    "title", ["第二章 付款", "第2章 付款", "第二部分 付款", "二、付款问题", "（二）付款", "【付款】"]
+)
+@pytest.mark.parametrize("above", [[""], []])
+def test_a_title_of_a_section_behind_an_answer_is_taken_off(title: str, above: list[str]) -> None:
+    lines = list(mark_lines(Line(at, 0, line) for at, line in enumerate([*above, title], 1)))
     assert tidy_answer("是部件。", lines) == "是部件。"
+
+
+def test_a_chapter_behind_a_list_is_taken_off() -> None:
+    lines = list(
+        mark_lines(Line(at, 0, line) for at, line in enumerate(["一、打开", "二、关闭", "第二章 付款"], 1))
+    )
+    assert tidy_answer("两步", lines) == "两步\n一、打开\n二、关闭"

@@ -47,6 +47,12 @@ def test_several_pairs_on_one_line_are_cut(tmp_path: Path, form: str, between: s
     assert pairs(tmp_path, f"{text}\n{text}\n") == SHORT * 2
 
 
+@pytest.mark.parametrize("form", ["{0}、{1}答：{2}\n", "{0}. {1} 答案：{2}\n\n", "({0}){1}回答:{2}\n"])
+def test_an_answer_s_mark_behind_a_numbered_question_begins_the_answer(tmp_path: Path, form: str) -> None:
+    text = "".join(form.format(at, *pair) for at, pair in enumerate(SHORT, 1))
+    assert pairs(tmp_path, text, "faq.txt") == SHORT
+
+
 def test_an_input_belongs_to_its_instruction(tmp_path: Path) -> None:
     one = "### Instruction:\nTranslate.\n\n### Input:\nHallo\n\n### Response:\nHello\n\n"
     assert pairs(tmp_path, one * 2) == [("Translate.\nHallo", "Hello")] * 2

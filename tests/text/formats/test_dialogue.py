@@ -28,6 +28,9 @@ def rows_of(folder: Path, text: str, **options):
     [
         ("客户：", "客服："),
         ("患者：", "医生："),
+        ("用户：", "机器人："),
+        ("客户：", "智能客服："),
+        ("来访者：", "咨询师："),
         ("**You:**\n", "**ChatGPT:**\n"),
         ("You said:\n", "ChatGPT said:\n"),
         ("## User\n\n", "## Assistant\n\n"),

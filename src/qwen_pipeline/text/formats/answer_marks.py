@@ -7,13 +7,14 @@ that follows the last question's, else the nearest numbered or bold line, else t
 import re
 from collections.abc import Callable, Iterable, Iterator
 
+from qwen_pipeline.text.formats.answer_text import CHAPTER
 from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine
-from qwen_pipeline.text.formats.markers import count_markers, find_mark
+from qwen_pipeline.text.formats.markers import BULLETS, count_markers, find_mark
 from qwen_pipeline.text.formats.question_lines import NUMBER
 
 _CHINESE = "一二三四五六七八九十"
 _ITEM = re.compile(
-    rf"[{EDGES}]*(?P<bold>\*\*|__)?[{EDGES}]*(?P<number>第[0-9{_CHINESE}]{{1,4}}题[.．、:：]?|[（(][{_CHINESE}]{{1,3}}[)）]|{NUMBER})?"
+    rf"[{EDGES}]*(?P<bold>\*\*|__)?[{EDGES}]*(?P<number>第[0-9{_CHINESE}]{{1,4}}题[.．、:：]?|[（(][{_CHINESE}]{{1,3}}[)）]|{NUMBER}|[{BULLETS}]+)?"
     rf"[{EDGES}]*(?:记者(?:提?问)?[:：][{EDGES}]*)?(?P<rest>\S.*)",
     re.DOTALL,
 )
@@ -40,7 +41,7 @@ def ask_above_answers(
 
 def _with_questions(lines: Iterable[MarkedLine]) -> Iterator[MarkedLine]:
     held: list[MarkedLine] = []
-    last_number = 0
+    last_number, are_plain = 0, None
     for line in lines:
         mark = find_mark(line)
         if mark is None or mark.is_question:
@@ -48,10 +49,13 @@ def _with_questions(lines: Iterable[MarkedLine]) -> Iterator[MarkedLine]:
             if len(held) > _MOST_LINES:
                 yield held.pop(0)
             continue
-        at = _find_question(held, last_number + 1)
+        # Questions that have no number, or a Chinese one, so far: a 1 above an answer is its predecessor's list.
+        is_next = last_number + 1 if last_number or are_plain is None else None
+        at = _find_question(held, is_next, bool(are_plain))
         if at is not None:
             number, rest = _parts(held[at])
             last_number = number or last_number
+            are_plain = are_plain is not False and not _is_item(held[at])
             held[at] = held[at]._replace(text=f"Q: {rest}", level=0, title="")
         yield from held
         yield line
@@ -59,17 +63,27 @@ def _with_questions(lines: Iterable[MarkedLine]) -> Iterator[MarkedLine]:
     yield from held
 
 
-def _find_question(lines: list[MarkedLine], next_number: int) -> int | None:
-    """Where the question begins that the end of some lines asks; None where nothing is there."""
+def _find_question(lines: list[MarkedLine], next_number: int | None, are_plain: bool) -> int | None:
+    """Where the question begins that the end of some lines asks; None where nothing is there.
+
+    Args:
+        lines: What stands between two answers' marks.
+        next_number: The number that the question should have; None where questions have no such number.
+        are_plain: Whether no question before had a number, bold or a bullet: then items are those of an answer.
+    """
     first, last = _paragraph(lines)
     if last < 0:
         return None
-    items = [at for at in range(first, last + 1) if _is_item(lines[at])]
+    items = [at for at in range(first, last + 1) if _is_item(lines[at]) and not are_plain]
+    if next_number is None:
+        items = [at for at in items if not _parts(lines[at])[0]] or items
     following = [at for at in items if _parts(lines[at])[0] == next_number]
     if following:  # an answer's own list may end with the same number; the question's may begin with it
         return first if first in following and first > 0 else following[-1]
     if items:
         return items[-1]
+    while first < last and (lines[first].blank or CHAPTER.match(lines[first].text)):
+        first += 1
     while last > first and _OPTION.match(lines[last].text):
         last -= 1
     return first if first > 0 else last

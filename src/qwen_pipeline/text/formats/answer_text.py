@@ -13,13 +13,15 @@ _BACK_TO_TOP = re.compile(
     re.IGNORECASE,
 )
 _SECTION_START = re.compile(
-    rf"[{EDGES}]*(?:第[一二三四五六七八九十]{{1,3}}[章节部篇][分]?|[（(]?[一二三四五六七八九十]{{1,3}}(?:[)）]|、))"
+    rf"[{EDGES}]*(?:第[一二三四五六七八九十0-9]{{1,3}}[章节部篇][分]?|[（(]?[一二三四五六七八九十]{{1,3}}(?:[)）]|、)|【(?=[^】]+】$))"
 )
 _SECTION = re.compile(rf"{_SECTION_START.pattern}[^。！？!?；;：:，,]{{1,20}}")
+CHAPTER = re.compile(rf"[{EDGES}]*第[一二三四五六七八九十0-9]{{1,3}}(?:[章节篇]|部分)")
+_LISTED = re.compile("[一二三四五六七八九十][、)）]|【")
 _WRAPPED = re.compile(r"(\*\*|__)(.+)\1", re.DOTALL)
 _ANCHOR = re.compile(r"<a\s+(?:id|name)=[^>]*>\s*</a>|\{#[^}]*\}", re.IGNORECASE)
 ANSWER_MARK = re.compile(
-    r"\A(?:\*\*)?(?:参考答案|标准答案|正确答案|答案|解答|回答|答|A|Answer)\s*[:：](?:\*\*)?\s*"
+    r"\A(?:\*\*)?(?:参考答案|标准答案|正确答案|答案|解答|解析|回答|答|A|Answer)\s*[:：](?:\*\*)?\s*"
 )
 
 
@@ -69,16 +71,22 @@ def _is_furniture(line: MarkedLine) -> bool:
 
 
 def _ends_with_section(start: str, lines: list[MarkedLine]) -> bool:
-    """Whether the last line, by itself behind a blank one, is a section's title in plain text.
+    """Whether the last line is a section's title in plain text.
 
-    It is none where other lines of the answer begin so too, or where the text before it ends with a colon.
+    It is none where other lines of the answer begin so too, where the text before it ends with a colon, or where the
+    number before its own stands in the text: then it is a list's last item.
     """
-    if len(lines) < 2 or not lines[-2].blank or not _SECTION.fullmatch(lines[-1].text.rstrip(EDGES)):
+    if not lines or not _SECTION.fullmatch(lines[-1].text.rstrip(EDGES)):
         return False
     before = [text for text in (start, *(line.text.rstrip(EDGES) for line in lines[:-1])) if text]
     if not before or before[-1].endswith((":", "：")) or lines[-1].fenced:
         return False
-    return not any(_SECTION_START.match(text) for text in before)
+    if CHAPTER.match(lines[-1].text):
+        return not any(CHAPTER.match(text) for text in before)
+    is_apart = len(lines) > 1 and lines[-2].blank
+    return not any(_SECTION_START.match(text) for text in before) and (
+        is_apart or not _LISTED.search("\n".join(before))
+    )
 
 
 def _unfold(text: str) -> str:

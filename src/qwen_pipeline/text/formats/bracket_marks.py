@@ -1,10 +1,11 @@
-"""Marks in brackets, ``(Q1)``/``(A1)`` and callouts (``> [!question]``), and several pairs on one line. They become marks with a colon."""
+"""Marks in brackets, ``(Q1)``/``(A1)``, callouts (``> [!question]``), and pairs on a line, several or behind a number. They become marks with a colon."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
 
 from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine
 from qwen_pipeline.text.formats.markers import count_markers
+from qwen_pipeline.text.formats.question_lines import NUMBER
 
 Rewrite = Callable[[Iterable[MarkedLine]], Iterator[MarkedLine]]
 _BRACKETED = re.compile(
@@ -21,6 +22,11 @@ _PAIR_ON_LINE = re.compile(r"(?:(?<=[.!?。！？)）])[ \t]*|\A[ \t]*)(?=(?:Q|�
 _WHOLE_PAIR = re.compile(
     r"(?:Q|问|問)[0-9]{0,4}[:：][^?？]{1,300}[?？][ \t]*(?:A|答)[0-9]{0,4}[:：][ \t]*\S.*", re.DOTALL
 )
+# ``1、…？答：…``: a number is the question's only mark
+_NUMBERED_PAIR = re.compile(
+    rf"[{EDGES}]*{NUMBER}[{EDGES}]*(?P<pair>[^?？]{{1,300}}[?？][{EDGES}]*(?:答案|回答|答)[:：].*\S.*)",
+    re.DOTALL,
+)
 _LEAST_PAIRS = 2
 
 
@@ -36,6 +42,8 @@ def bracket_marks(head: list[MarkedLine]) -> Rewrite | None:
     rewrite = None
     if sum(_CALLOUT.match(line.text) is not None for line in starts) >= _LEAST_PAIRS:
         rewrite = _with_callouts
+    elif sum(_numbered_pair(line) is not None for line in head) >= _LEAST_PAIRS:
+        rewrite = _with_numbered
     elif any(_BRACKETED.match(line.text) for line in starts):
         questions, answers = count_markers(_with_bracketed(head))
         rewrite = _with_bracketed if questions >= _LEAST_PAIRS and answers >= questions else None
@@ -54,6 +62,16 @@ def _with_bracketed(lines: Iterable[MarkedLine]) -> Iterator[MarkedLine]:
                 line = line._replace(text=mark + line.text[found.end() :])
                 asked = found["number"] if is_question else ""
         yield line
+
+
+def _numbered_pair(line: MarkedLine) -> re.Match[str] | None:
+    return None if line.fenced or line.level or "答" not in line.text else _NUMBERED_PAIR.match(line.text)
+
+
+def _with_numbered(lines: Iterable[MarkedLine]) -> Iterator[MarkedLine]:
+    for line in lines:
+        found = _numbered_pair(line)
+        yield line._replace(text=f"Q: {found['pair']}") if found else line
 
 
 def _with_callouts(lines: Iterable[MarkedLine]) -> Iterator[MarkedLine]:

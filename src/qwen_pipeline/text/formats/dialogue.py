@@ -18,9 +18,10 @@ _STAMPED_NAME = re.compile(rf"[{EDGES}]*(\S[^:：\n]{{0,30}}?)(?:[(（<][^()（�
 _NAME_BEFORE_STAMP = re.compile(rf"{_STAMPED_NAME.pattern}[\[(（【]?{_TIME}[\])）】]?[{EDGES}]*")
 _KNOWN = {
     "user": "user", "human": "user", "用户": "user", "人类": "user", "客户": "user", "顾客": "user", "访客": "user", "患者": "user",
-    "病人": "user", "customer": "user", "patient": "user", "you": "user", "you said": "user", "你说": "user",
+    "病人": "user", "来访者": "user", "customer": "user", "patient": "user", "you": "user", "you said": "user", "你说": "user",
     "assistant": "assistant", "ai": "assistant", "bot": "assistant", "chatgpt": "assistant", "chatgpt said": "assistant",
-    "chatgpt 说": "assistant", "助手": "assistant", "助理": "assistant", "客服": "assistant", "医生": "assistant",
+    "chatgpt 说": "assistant", "助手": "assistant", "助理": "assistant", "客服": "assistant", "医生": "assistant", "机器人": "assistant",
+    "智能客服": "assistant", "人工客服": "assistant", "咨询师": "assistant",
     "agent": "assistant", "doctor": "assistant",
     "system": "system",
 }  # fmt: skip
