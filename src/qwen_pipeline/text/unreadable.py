@@ -71,7 +71,7 @@ def looks_binary(head: bytes, text: str) -> bool:
     """
     if binary_kind(head):
         return True
-    sample = text[:_SAMPLE]
+    sample = text[:_SAMPLE].rstrip("\0")  # zeros behind the text: a crash while the file was written
     if not sample or (sample.isascii() and not _CONTROL.search(sample)):
         return False
     strange = sum(

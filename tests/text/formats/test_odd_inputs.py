@@ -201,3 +201,10 @@ def test_a_table_without_a_header_may_number_its_rows(tmp_path, name):
     mark = "," if name.endswith("csv") else "\t"
     rows = [("1", "什么是猫？", "猫是动物。"), ("2", "什么是狗", "狗是动物")]
     assert pairs_of(tmp_path, name, "\n".join(map(mark.join, rows))) == [row[1:] for row in rows]
+
+
+def test_zeros_behind_a_short_text_make_it_no_binary_file(tmp_path):
+    text = "问：如何注册？\n答：打开官网，点击右上角的注册，填写手机号码和验证码。\n" * 3
+    pairs = pairs_of(tmp_path, "faq.txt", text.encode() + bytes(64))
+    assert [question for question, _ in pairs] == ["如何注册？"] * 3
+    assert pairs[0][1].endswith("验证码。")

@@ -3,12 +3,14 @@
 Which of these a document uses is decided on its first piece (8 MiB at most) and there on 50,000 lines at most; the lines then stream.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import chain, islice
 
 from qwen_pipeline.text.formats.answer_marks import ask_above_answers
+from qwen_pipeline.text.formats.answers_at_end import answers_at_end
 from qwen_pipeline.text.formats.bracket_marks import bracket_marks
-from qwen_pipeline.text.formats.content import Content
+from qwen_pipeline.text.formats.content import Content, Line
 from qwen_pipeline.text.formats.dialogue import anyone_speaks, dialogue_speakers, read_dialogue
 from qwen_pipeline.text.formats.dotted_marks import colon_marks
 from qwen_pipeline.text.formats.folded import are_folded_answers, read_folded
@@ -20,6 +22,8 @@ from qwen_pipeline.text.formats.instruction_sections import (
 from qwen_pipeline.text.formats.json_lines import begins_like_json
 from qwen_pipeline.text.formats.marked_lines import MarkedLine, mark_lines, split_separators, unquoted
 from qwen_pipeline.text.formats.markers import count_markers, read_marked
+from qwen_pipeline.text.formats.mojibake_lines import NOTE, lines_taken_back
+from qwen_pipeline.text.formats.page_lines import without_pages
 from qwen_pipeline.text.formats.paragraph_pairs import (
     are_paragraph_pairs,
     are_paragraphs_in_turn,
@@ -34,7 +38,7 @@ from qwen_pipeline.text.formats.question_lines import (
     read_question_lines,
 )
 from qwen_pipeline.text.formats.registry import adapter
-from qwen_pipeline.text.formats.row import Row, refuse
+from qwen_pipeline.text.formats.row import Found, Row, refuse
 from qwen_pipeline.text.schema import RejectReason
 from qwen_pipeline.text.unreadable import looks_binary
 
@@ -50,20 +54,31 @@ def read_markdown(content: Content) -> Iterator[Row] | None:
 
 
 def _read(content: Content) -> Iterator[Row]:
-    lines = mark_lines(split_separators(content.lines()))
+    found = 0
+    for row in _rows(content.lines(), content):
+        found += 1
+        yield row
+    if not found:
+        for row in _rows(lines_taken_back(content) or (), content):
+            found += 1
+            yield replace(row, notes=(*row.notes, NOTE)) if isinstance(row, Found) else row
+    if not found:
+        yield refuse(1, RejectReason.NO_PAIRS, "no question and answer found in the text", content.first_text)
+
+
+def _rows(given: Iterable[Line], content: Content) -> Iterator[Row]:
+    lines = mark_lines(split_separators(given))
     head = _head(lines, content)
-    rewrite = bracket_marks(head) or colon_marks(head)
+    leave_out = without_pages(head)
+    if leave_out is not None:
+        lines, head = leave_out(lines), list(leave_out(head))
+    rewrite = bracket_marks(head) or colon_marks(head) or answers_at_end(head)
     if rewrite is not None:
         lines = rewrite(chain(head, lines))
         head = list(islice(lines, len(head)))
     reader = _choose_reader(head, content)
-    found = 0
     if reader is not None:
-        for row in reader(chain(head, lines)):
-            found += 1
-            yield row
-    if not found:
-        yield refuse(1, RejectReason.NO_PAIRS, "no question and answer found in the text", content.first_text)
+        yield from reader(chain(head, lines))
 
 
 def _head(lines: Iterator[MarkedLine], content: Content) -> list[MarkedLine]:

@@ -7,6 +7,7 @@ from itertools import pairwise, takewhile
 from qwen_pipeline.text.formats.answer_text import ANSWER_MARK, tidy_answer, tidy_question
 from qwen_pipeline.text.formats.headings import looks_like_question
 from qwen_pipeline.text.formats.marked_lines import EDGES, INVISIBLE, MarkedLine
+from qwen_pipeline.text.formats.number_gaps import left_out, number_of, question_of
 from qwen_pipeline.text.formats.row import Found, Row, refuse
 from qwen_pipeline.text.schema import RejectReason
 
@@ -33,6 +34,7 @@ _BOLD_NUMBERED = re.compile(
 )
 _SHARE_THAT_ASKS = 0.8
 _LEAST_QUESTIONS = 2
+_MOST_LINES = 100  # above the first question, that are looked at for one
 
 
 def question_style(lines: Iterable[MarkedLine]) -> re.Pattern[str] | None:
@@ -71,24 +73,38 @@ def read_question_lines(lines: Iterable[MarkedLine], style: re.Pattern[str]) -> 
         style: What a question line looks like, as `question_style` finds it.
     """
     question, start, at, last = "", "", None, 0
-    answer: list[MarkedLine] = []
+    answer: list[MarkedLine] = []  # before the first question the lines that may hold one
+    plain = 0  # the last question's number, where it stands before text that is not bold
     for line in lines:
         found, number = _find(line, style), _bold_number(line)
         if found is None and number and number[0] == last + 1 and at is not None:
             found = number[1]
         last = number[0] if found is not None and number else last
         if found is not None or line.level:
-            if at is not None:
-                yield _row(question, at, start, answer)
+            numbered = number_of(line) if found is not None else None
+            yield from _rows(question, at, start, answer, left_out(answer, plain, numbered))
             question, start, at, answer = "", "", None, []
+            plain = numbered[1] if numbered else 0
         if found is not None:
             groups = found.groupdict()
             question = (groups["question"] or groups.get("plain") or "").strip(EDGES)
             start, at = (groups.get("rest") or "").strip(EDGES), line
-        elif at is not None and not line.level:
+        elif not line.level:
             answer.append(line)
+            if at is None and len(answer) > _MOST_LINES:
+                answer.pop(0)
+    yield from _rows(question, at, start, answer, [])
+
+
+def _rows(
+    question: str, at: MarkedLine | None, start: str, lines: list[MarkedLine], places: list[int]
+) -> Iterator[Row]:
+    """A row for a question, and one for each question without a mark at some places of what follows it."""
+    ends = [*places, len(lines)]
     if at is not None:
-        yield _row(question, at, start, answer)
+        yield _row(question, at, start, lines[: ends[0]])
+    for place, end in pairwise(ends):
+        yield _row(question_of(lines[place]), lines[place], "", lines[place + 1 : end])
 
 
 def _find(line: MarkedLine, style: re.Pattern[str]) -> re.Match[str] | None:
