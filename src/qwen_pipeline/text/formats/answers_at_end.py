@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import takewhile
 
 from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine
-from qwen_pipeline.text.formats.markers import count_markers
+from qwen_pipeline.text.formats.markers import find_mark
 from qwen_pipeline.text.formats.number_gaps import number_of, question_of
 
 Rewrite = Callable[[Iterable[MarkedLine]], Iterator[MarkedLine]]
@@ -22,16 +22,16 @@ def answers_at_end(head: list[MarkedLine]) -> Rewrite | None:
     Args:
         head: The document's beginning.
     """
-    if sum(map(_is_title, head)) != 1 or any(count_markers(line for line in head if not _is_title(line))):
+    if sum("答案" in line.text and _is_title(line) for line in head) != 1:
         return None
     asked = list(takewhile(lambda line: not _is_title(line), head))
     questions, answers = _numbers(asked), _numbers(head[len(asked) :])
     fits = questions == answers == list(range(1, len(questions) + 1)) and len(questions) >= _LEAST_QUESTIONS
-    return _with_marks if fits else None
+    return _with_marks if fits and not any(find_mark(line) for line in head if not _is_title(line)) else None
 
 
 def _is_title(line: MarkedLine) -> bool:
-    return "答案" in line.text and not line.fenced and _TITLE.fullmatch(line.title or line.text) is not None
+    return not line.fenced and _TITLE.fullmatch(line.title or line.text) is not None
 
 
 def _numbers(lines: Iterable[MarkedLine]) -> list[int]:

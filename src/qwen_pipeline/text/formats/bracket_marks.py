@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine
-from qwen_pipeline.text.formats.markers import count_markers
+from qwen_pipeline.text.formats.markers import count_markers, find_mark
 from qwen_pipeline.text.formats.question_lines import NUMBER
 
 Rewrite = Callable[[Iterable[MarkedLine]], Iterator[MarkedLine]]
@@ -42,12 +42,13 @@ def bracket_marks(head: list[MarkedLine]) -> Rewrite | None:
     rewrite = None
     if sum(_CALLOUT.match(line.text) is not None for line in starts) >= _LEAST_PAIRS:
         rewrite = _with_callouts
-    elif sum(_numbered_pair(line) is not None for line in head) >= _LEAST_PAIRS:
+    elif sum("答" in line.text and _numbered_pair(line) is not None for line in head) >= _LEAST_PAIRS:
         rewrite = _with_numbered
     elif any(_BRACKETED.match(line.text) for line in starts):
         questions, answers = count_markers(_with_bracketed(head))
         rewrite = _with_bracketed if questions >= _LEAST_PAIRS and answers >= questions else None
-    return rewrite if rewrite and not count_markers(head)[0] else None
+    has_marks = rewrite and any((mark := find_mark(line)) and mark.is_question for line in head)
+    return None if has_marks else rewrite
 
 
 def _with_bracketed(lines: Iterable[MarkedLine]) -> Iterator[MarkedLine]:
@@ -65,7 +66,7 @@ def _with_bracketed(lines: Iterable[MarkedLine]) -> Iterator[MarkedLine]:
 
 
 def _numbered_pair(line: MarkedLine) -> re.Match[str] | None:
-    return None if line.fenced or line.level or "答" not in line.text else _NUMBERED_PAIR.match(line.text)
+    return None if line.fenced or line.level else _NUMBERED_PAIR.match(line.text)
 
 
 def _with_numbered(lines: Iterable[MarkedLine]) -> Iterator[MarkedLine]:

@@ -21,7 +21,7 @@ _OF_ALL = re.compile(
 _ALONE = re.compile(
     rf"[{EDGES}]*(?:第\s*(?P<page>[0-9]{{1,4}})\s*[页頁]|[-–—][ \t]+(?P<dashed>[0-9]{{1,4}})[ \t]+[-–—])[{EDGES}]*"
 )
-_LONGEST_LINE, _FIRST = 40, tuple("第Pp-–—")
+_LONGEST_LINE, _MAY_BEGIN, _MAY_END = 40, frozenset("第Pp-–—" + EDGES), frozenset("页頁-–—0123456789" + EDGES)
 _LEAST_PAGES, _LEAST_SHARE, _SHORTEST_TITLE = 2, 0.6, 4
 
 
@@ -31,11 +31,16 @@ def without_pages(head: list[MarkedLine]) -> Rewrite | None:
     Args:
         head: The document's beginning.
     """
-    pages = [line.text for line in head if _page_of(line, (_OF_ALL, _ALONE))]
-    styles = tuple(style for style in (_OF_ALL, _ALONE) if _is_used(style, pages))
+    may_be = [
+        at
+        for at, line in enumerate(head)
+        if line.text[:1] in _MAY_BEGIN and line.text[-1] in _MAY_END and _is_page(line, (_OF_ALL, _ALONE))
+    ]
+    styles = tuple(style for style in (_OF_ALL, _ALONE) if _is_used(style, [head[at].text for at in may_be]))
     if not styles:
         return None
-    return partial(_left_out, styles=styles, title=_running_title(head, styles))
+    pages = [at for at in may_be if _is_page(head[at], styles)]
+    return partial(_left_out, styles=styles, title=_running_title(head, pages))
 
 
 def _is_used(style: re.Pattern[str], pages: list[str]) -> bool:
@@ -45,31 +50,32 @@ def _is_used(style: re.Pattern[str], pages: list[str]) -> bool:
     return len(numbers) >= _LEAST_PAGES and all(after == before + 1 for before, after in pairwise(numbers))
 
 
-def _page_of(line: MarkedLine, styles: tuple[re.Pattern[str], ...]) -> re.Match[str] | None:
-    if len(line.text) > _LONGEST_LINE or line.fenced or line.text.lstrip(EDGES)[:1] not in _FIRST:
-        return None
-    return next((found for style in styles if (found := style.fullmatch(line.text))), None)
+def _is_page(line: MarkedLine, styles: tuple[re.Pattern[str], ...]) -> bool:
+    if len(line.text) > _LONGEST_LINE or line.fenced:
+        return False
+    return any(style.fullmatch(line.text) for style in styles)
 
 
-def _running_title(head: list[MarkedLine], styles: tuple[re.Pattern[str], ...]) -> str | None:
+def _running_title(head: list[MarkedLine], pages: list[int]) -> str | None:
     """The line that stands next below, or next above, a page number again and again."""
-    texts = [line for line in head if not line.blank]
-    pages = [at for at, line in enumerate(texts) if _page_of(line, styles)]
-    for step in (1, -1):
-        beside = Counter(texts[at + step].text.strip(EDGES) for at in pages if 0 <= at + step < len(texts))
-        text, count = beside.most_common(1)[0] if beside else ("", 0)
+    for is_below in (True, False):
+        beside = Counter(_neighbour(head, at, is_below) for at in pages)
+        text, count = beside.most_common(1)[0]
         enough = count >= max(_LEAST_PAGES, _LEAST_SHARE * len(pages)) and len(text) >= _SHORTEST_TITLE
-        if enough and not any(find_mark(line) for line in texts if line.text.strip(EDGES) == text):
+        if enough and not any(find_mark(line) for line in head if line.text.strip(EDGES) == text):
             return text
     return None
+
+
+def _neighbour(head: list[MarkedLine], at: int, is_below: bool) -> str:
+    places = range(at + 1, len(head)) if is_below else range(at - 1, -1, -1)
+    return next((head[place].text.strip(EDGES) for place in places if not head[place].blank), "")
 
 
 def _left_out(
     lines: Iterable[MarkedLine], styles: tuple[re.Pattern[str], ...], title: str | None
 ) -> Iterator[MarkedLine]:
     for line in lines:
-        if _page_of(line, styles) or (
-            title is not None and not line.fenced and line.text.strip(EDGES) == title
-        ):
-            continue
-        yield line
+        is_page = line.text[:1] in _MAY_BEGIN and _is_page(line, styles)
+        if not is_page and (title is None or line.fenced or line.text.strip(EDGES) != title):
+            yield line
