@@ -48,3 +48,5 @@ def test_a_local_folder_of_the_real_shape_is_tuned_for_a_few_steps(
     config = json.loads((adapters[-1] / "adapter" / "adapter_config.json").read_text(encoding="utf-8"))
     assert config["target_modules"] == sorted(config["target_modules"])
     assert len(config["target_modules"]) == 7
+    tokenizer = json.loads((adapters[-1] / "adapter" / "tokenizer_config.json").read_text(encoding="utf-8"))
+    assert "<|im_start|>" in tokenizer["additional_special_tokens"]  # where transformers 4 looks for them

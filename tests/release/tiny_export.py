@@ -8,6 +8,7 @@ import torch
 from qwen_pipeline.chat.template import prompt_ids
 from qwen_pipeline.model.load import load_quantized_model
 from qwen_pipeline.model.lora import attach_lora, save_adapter
+from qwen_pipeline.model.portable import save_tokenizer
 from qwen_pipeline.model.source import ModelSource
 from qwen_pipeline.model.tokenizer import load_tokenizer
 
@@ -24,7 +25,7 @@ def write_tiny_adapter(base: Path, target: Path, seed: int = 1, **variant: Any) 
             elif "magnitude" in name:
                 parameter.mul_(1 + 0.2 * torch.rand_like(parameter))
     save_adapter(model, target, str(base))
-    load_tokenizer(source).save_pretrained(str(target))
+    save_tokenizer(load_tokenizer(source), target)
     return target
 
 

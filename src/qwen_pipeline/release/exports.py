@@ -20,6 +20,7 @@ from qwen_pipeline.incremental.content import files_below
 from qwen_pipeline.memory.place import keep_to_cap
 from qwen_pipeline.model.device import compute_device, threads_for
 from qwen_pipeline.model.merge import AdapterWeights, Foundation, MergedWeights, StoredWeights, write_merged
+from qwen_pipeline.model.portable import portable_config, save_tokenizer
 from qwen_pipeline.model.source import ModelSource
 from qwen_pipeline.model.tokenizer import load_tokenizer
 from qwen_pipeline.params.export import ExportParameters
@@ -168,13 +169,11 @@ class Exports:
         folder = self.target / "merged"
         dtype = weights.stored_dtype()
         write_merged(weights, folder, dtype, int(self.parameters.export_shard_gb * GIB))
-        config = self.source.config()
-        config |= {"dtype": str(dtype).removeprefix("torch."), "use_cache": True}
-        config.pop("torch_dtype", None)
+        config = portable_config(self.source.config(), dtype)
         (folder / "config.json").write_text(
             json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8"
         )
-        tokenizer.save_pretrained(str(folder))
+        save_tokenizer(tokenizer, folder)
         self._finish(folder, live)
         self.checks.append(clients.check_merged(folder, live, self.device))
 

@@ -17,6 +17,7 @@ from qwen_pipeline.model.attention import register_packed_attention
 from qwen_pipeline.model.device import compute_device, threads_for
 from qwen_pipeline.model.load import load_quantized_model
 from qwen_pipeline.model.lora import attach_lora, save_adapter
+from qwen_pipeline.model.portable import save_tokenizer
 from qwen_pipeline.model.source import ModelSource
 from qwen_pipeline.model.tokenizer import load_tokenizer
 from qwen_pipeline.params.train import TrainParameters
@@ -84,7 +85,7 @@ def train_tracked(
             report = trainer.run()
         adapter = work / "adapter"
         save_adapter(model, adapter, base_model.reference())
-        load_tokenizer(base_model).save_pretrained(str(adapter))
+        save_tokenizer(load_tokenizer(base_model), adapter)
         _log(reporter, report, adapter, work)
     return adapter, report
 
