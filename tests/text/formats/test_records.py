@@ -45,3 +45,31 @@ def test_a_label_in_a_table_of_text_counts(tmp_path: Path) -> None:
 def test_an_answer_that_is_no_text_is_written_as_in_json(value, text):
     row = row_of_record({"question": "Is it?", "answer": value}, 1, 0, {}, "refuse")
     assert row.messages[-1] == ("assistant", text)
+
+
+def conversation_with(**mark: Any) -> dict[str, Any]:
+    turns = [("user", "Is it?"), ("assistant", "Bad."), ("user", "Really?"), ("assistant", "Good.")]
+    messages: list[dict[str, Any]] = [{"role": role, "content": text} for role, text in turns]
+    messages[1] |= mark
+    return {"messages": messages}
+
+
+@pytest.mark.parametrize("mark", [{"weight": 0}, {"weight": 0.0}, {"train": False}, {"loss": False}])
+def test_an_answer_marked_as_context_only_is_not_trained_in_silence(mark: dict[str, Any]) -> None:
+    row = row_of_record(conversation_with(**mark), 1, 0, {}, "refuse")
+    assert isinstance(row, Refused), row
+    assert row.reason == RejectReason.UNDESIRED_ANSWER
+    assert f"remove {next(iter(mark))} and set train_on_turns=last" in row.detail
+
+
+@pytest.mark.parametrize(
+    "mark", [{}, {"weight": 1}, {"train": True}, {"loss": None}, {"loss": 0.7}, {"weight": "0 kg"}]
+)
+def test_other_marks_of_an_answer_change_nothing(mark: dict[str, Any]) -> None:
+    assert isinstance(row_of_record(conversation_with(**mark), 1, 0, {}, "refuse"), Found)
+
+
+def test_marks_of_questions_change_nothing() -> None:
+    record = conversation_with()
+    record["messages"][0] |= {"weight": 0, "loss": False}
+    assert isinstance(row_of_record(record, 1, 0, {}, "refuse"), Found)

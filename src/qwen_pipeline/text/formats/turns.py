@@ -20,6 +20,7 @@ _ROLES = {
 _ROLE_KEYS = ("role", "from", "speaker", "author", "角色")
 _CONTENT_KEYS = ("content", "value", "text", "message", "utterance", "parts", "内容")
 _REASONING_KEYS = ("reasoning_content", "reasoning", "thinking")
+_LEARNED_KEYS = ("weight", "train", "loss")  # by OpenAI, axolotl and ms-swift: 0 or false is context only
 
 
 def is_turn(value: Mapping[str, Any]) -> bool:
@@ -95,7 +96,8 @@ def turns_of(given: Any, tool_turns: str) -> list[Message]:
             or ``keep`` them as text.
 
     Raises:
-        RecordError: It is no list of turns, a role is unknown, or tools appear and are refused.
+        RecordError: It is no list of turns, a role is unknown, tools appear and are refused, or an answer is marked as one
+            that is not to be learned.
     """
     if isinstance(given, str):
         try:
@@ -129,9 +131,20 @@ def _turn(turn: Mapping[str, Any], tool_turns: str) -> list[Message]:
     if role in ("tool", "call") or calls:
         return _tool_turn(role, content, calls, tool_turns)
     if role == "assistant":
+        _require_learned(turn)
         reasoning = next((turn[key] for key in _REASONING_KEYS if turn.get(key)), "")
         content = answer_with_reasoning(content, text_of(reasoning))
     return [(role, content)]
+
+
+def _require_learned(turn: Mapping[str, Any]) -> None:
+    mark = next((key for key in _LEARNED_KEYS if turn.get(key) is not None and turn[key] in (0, False)), None)
+    if mark:
+        detail = (
+            f"an answer of it is marked {mark}={str(turn[mark]).lower()}: it is not to be learned, and every answer is; "
+            f"leave it out, or remove {mark} and set train_on_turns=last"
+        )
+        raise RecordError(RejectReason.UNDESIRED_ANSWER, detail)
 
 
 def _pair(turn: Mapping[str, Any]) -> list[Message]:
