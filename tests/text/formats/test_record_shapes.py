@@ -275,3 +275,11 @@ def test_the_tools_of_moss_are_tools(tmp_path: Path) -> None:
     (row,) = read(tmp_path, "moss.json", [moss(command)])
     assert isinstance(row, Refused)
     assert row.reason.value == "tool_turns"
+
+
+def test_an_object_that_says_which_column_is_what_is_no_row() -> None:
+    names = {"prompt": "instruction", "query": "input", "response": "output"}
+    info = {"mine": {"file_name": "mine.json", "columns": names}}  # LLaMA-Factory's dataset_info.json
+    assert rows_inside(info, {}) is None
+    table = {"columns": {"question": ["What?"], "answer": ["That."]}}
+    assert rows_inside(table, {}) == [table["columns"]]

@@ -57,5 +57,15 @@ def _collect_object(
         return True
     if isinstance(value.get("context"), str):  # what its questions are about
         context = {"context": value["context"]}
-    hits = [_collect(child, context, column_map, found, depth + 1) for child in value.values()]
+    parts = [child for name, child in value.items() if not _names_columns(name, child)]
+    hits = [_collect(child, context, column_map, found, depth + 1) for child in parts]
     return any(hits)
+
+
+def _names_columns(name: str, value: Any) -> bool:
+    """Whether an object says which column is what, as LLaMA-Factory's dataset_info.json does: that is no row."""
+    return (
+        name == "columns"
+        and isinstance(value, Mapping)
+        and all(isinstance(one, str) for one in value.values())
+    )
