@@ -83,6 +83,24 @@ def test_a_missing_shard_is_named(copy: Path) -> None:
         ModelSource(str(copy)).directory()
 
 
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ("adapter_config.json", "holds an adapter; set model_name to the base model"),
+        ("model-q8_0.gguf", "GGUF files cannot be trained"),
+        ("merged/config.json", "There is one in .*/merged"),
+        ("snapshots/1a2b/config.json", "There is one in .*/snapshots/1a2b"),
+        ("notes.txt", "Download it again"),
+    ],
+)
+def test_a_folder_that_is_no_models_is_told_by_what_lies_in_it(tmp_path: Path, file: str, told: str) -> None:
+    path = tmp_path / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("{}")
+    with pytest.raises(ModelSourceError, match=f"is not a model folder. .*{told}"):
+        ModelSource(str(tmp_path)).directory()
+
+
 def test_weights_are_not_looked_at_when_not_asked_for(copy: Path) -> None:
     (copy / "model.safetensors").unlink()
     assert ModelSource(str(copy)).directory(weights=False) == copy

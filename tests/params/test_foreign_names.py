@@ -36,6 +36,12 @@ def test_another_trainers_name_is_told_by_the_name_here(theirs: str, ours: str) 
     ("theirs", "told"),
     [
         ("packing", "always packed"),
+        ("overwrite_cache", "no cache to clear"),
+        ("adapter_name_or_path", "begins with a new adapter"),
+        ("default_system", "turn with the role system"),
+        ("eos_token", "chat template ends an answer"),
+        ("dataset_text_field", "column_map"),
+        ("export_quantization_bit", "gguf_types"),
         ("report_to", "MLflow"),
         ("quantization_bit", "always loaded in 4 bits"),
         ("deepspeed", "one process"),

@@ -99,7 +99,7 @@ def _load_json(folder: Path, name: str) -> dict[str, Any]:
     path = folder / name
     if not path.is_file():
         raise ModelSourceError(
-            f"{folder}: {name} is missing, so this is not a model folder. Download it again."
+            f"{folder}: {name} is missing, so this is not a model folder. {_remedy(folder)}"
         )
     _refuse_pointer(path)
     try:
@@ -107,6 +107,16 @@ def _load_json(folder: Path, name: str) -> dict[str, Any]:
     except (ValueError, UnicodeDecodeError) as error:
         raise ModelSourceError(f"{path} cannot be read ({error}). Download it again.") from error
     return loaded
+
+
+def _remedy(folder: Path) -> str:
+    """What to do about a folder that is none of a model, by what lies in it."""
+    if (folder / "adapter_config.json").is_file():
+        return "It holds an adapter; set model_name to the base model that the adapter names, or to merged weights."
+    if any(folder.glob("*.gguf")):
+        return "GGUF files cannot be trained; set model_name to the 16-bit model that they were made from."
+    inside = [*sorted(folder.glob("*/config.json")), *sorted(folder.glob("snapshots/*/config.json"))]
+    return f"There is one in {inside[0].parent}." if inside else "Download it again."
 
 
 def _check_tokenizer(folder: Path) -> None:

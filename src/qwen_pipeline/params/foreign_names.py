@@ -44,6 +44,7 @@ _CALLED: Mapping[str, str] = MappingProxyType(
         "dataloader_num_workers": "num_workers",
         "tokenize_workers": "dataset_num_proc dataset_processes num_proc preprocessing_num_workers",
         "train_on_turns": "mask_history",
+        "export_shard_gb": "export_size max_shard_size",
         "tokenizer_kwargs.padding_side": "padding_side",
         "tokenizer_kwargs.truncation_side": "truncation_side",
         "tokenizer_kwargs.pad_token": "pad_token",
@@ -87,6 +88,17 @@ _INSTEAD: Mapping[str, str] = MappingProxyType(
         "The best has the lowest validation loss; see load_best_model_at_end.": "greater_is_better metric_for_best_model",
         "The device is chosen by CUDA_VISIBLE_DEVICES.": "device device_map gpu gpu_id gpus local_rank no_cuda use_cpu",
         "Code that comes with a model is never run.": "trust_remote_code",
+        "There is no cache to clear: a stage runs again when its data, code or parameters change.": "cache_path "
+        "dataset_prepared_path overwrite_cache tokenized_path",
+        "A training begins with a new adapter on the base model; keep the older rows beside the new ones.": "adapter_name_or_path "
+        "adapter_path create_new_adapter lora_model_dir resume_lora_training",
+        "The model's own tokenizer is used, and its chat template ends an answer.": "add_special_tokens eos_token resize_vocab "
+        "special_tokens",
+        "A system prompt belongs to its row: a turn with the role system, or a field named system.": "default_system "
+        "default_system_message system_prompt",
+        "Fields are found by their names; column_map names yours.": "dataset_text_field field_messages formatting text_column",
+        "export_formats and gguf_types say what is exported, to data/06_models/exported_model.": "export_dir "
+        "export_quantization_bit merge_lora save_method",
         "Nothing is uploaded; kedro run leaves all files in data/.": "hub_model_id hub_token push_to_hub",
     }
 )
