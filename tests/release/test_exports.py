@@ -1,6 +1,7 @@
 """All formats from one tiny adapter, and exports that were made wrong on purpose."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -284,3 +285,19 @@ def test_no_model_of_an_export_is_left_in_evaluation_mode_while_it_is_read(
     run("adapter")
     assert modes == [True]
     assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize(("longest", "asked"), [(512, []), (7000, ["7064"]), (10**6, ["8192"])])
+def test_ollama_gets_a_context_for_the_longest_row_and_an_answer_as_far_as_the_model_goes(
+    base_folder: Path, adapter_folder: Path, tmp_path: Path, longest: int, asked: list[str]
+) -> None:
+    base = Path(shutil.copytree(base_folder, tmp_path / base_folder.name))
+    config = json.loads((base / "config.json").read_text())
+    (base / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 8192}))
+    parameters = ExportParameters(
+        export_formats="ollama", gguf_types="q8_0", max_sequence_length=longest, export_max_mean_kl=0.01
+    )
+    Exports(ModelSource(str(base)), adapter_folder, parameters, tmp_path / "out", card).run(
+        rows_of(base), CONVERSATIONS
+    )
+    assert re.findall(r"num_ctx (\d+)", (tmp_path / "out/ollama/Modelfile").read_text()) == asked

@@ -37,7 +37,7 @@ def tokenizer(request: pytest.FixtureRequest, base_folder: Path) -> Tokenizer:
 
 
 def test_ollamas_prompt_is_the_chat_templates(tokenizer: Tokenizer) -> None:
-    modelfile = write_modelfile("m.gguf", read_turn_template(tokenizer), GREEDY)
+    modelfile = write_modelfile("m.gguf", read_turn_template(tokenizer), GREEDY, 576)
     for first, last in ((0, 2), (1, 2), (0, 4), (1, 4)):
         assert render_modelfile(modelfile, TURNS[first:last]) == prompt_text(tokenizer, TURNS[first:last])
 
@@ -47,18 +47,18 @@ def test_thoughts_of_earlier_answers_are_kept_out_as_the_chat_template_keeps_the
 ) -> None:
     tokenizer = AutoTokenizer.from_pretrained(base_folder)
     turns = [*TURNS[:2], {"role": "assistant", "content": "<think>\nHm.\n</think>\n\nBecause."}, TURNS[3]]
-    modelfile = write_modelfile("m.gguf", read_turn_template(tokenizer), GREEDY)
+    modelfile = write_modelfile("m.gguf", read_turn_template(tokenizer), GREEDY, 576)
     assert ".Thinking" in modelfile
     assert render_modelfile(modelfile, turns) == prompt_text(tokenizer, turns)
 
 
 def test_the_stop_word_and_the_sampling_are_those_of_the_parameters(tokenizer: Tokenizer) -> None:
     turns = read_turn_template(tokenizer)
-    greedy = write_modelfile("m.gguf", turns, GREEDY)
+    greedy = write_modelfile("m.gguf", turns, GREEDY, 576)
     assert stops_of(greedy) == ["<|im_end|>"]
     assert "PARAMETER temperature 0\n" in greedy
     assert "top_p" not in greedy
-    sampled = write_modelfile("m.gguf", turns, {**GREEDY, "do_sample": True})
+    sampled = write_modelfile("m.gguf", turns, {**GREEDY, "do_sample": True}, 576)
     assert "PARAMETER temperature 0.6\n" in sampled
     assert "PARAMETER top_k 20\n" in sampled
 
@@ -74,6 +74,12 @@ def test_a_template_that_leaves_turns_out_is_refused(base_folder: Path) -> None:
 
 
 def test_a_modelfile_with_an_unknown_action_is_not_read_as_if_it_were_known(tokenizer: Tokenizer) -> None:
-    modelfile = write_modelfile("m.gguf", read_turn_template(tokenizer), GREEDY)
+    modelfile = write_modelfile("m.gguf", read_turn_template(tokenizer), GREEDY, 576)
     with pytest.raises(ExportError, match=r"\.Response"):
         render_modelfile(modelfile.replace('"""\nPARAM', '{{ .Response }}"""\nPARAM', 1), TURNS[1:2])
+
+
+def test_a_context_is_asked_for_where_ollamas_own_would_cut_a_row(tokenizer: Tokenizer) -> None:
+    turns = read_turn_template(tokenizer)
+    assert "num_ctx" not in write_modelfile("m.gguf", turns, GREEDY, 4096)
+    assert "\nPARAMETER num_ctx 9216\n" in write_modelfile("m.gguf", turns, GREEDY, 9216)

@@ -23,6 +23,12 @@ class ExportParameters(StageParameters):
     gguf_types: str = Field(
         "f16+q8_0", description="f16, q8_0, and with llama-cpp-python q6_k, q5_k_m, q4_k_m, joined by +."
     )
+    max_sequence_length: int = Field(
+        512,
+        ge=1,
+        le=1_048_576,
+        description="Most tokens of a row; Ollama gets a context for it and an answer.",
+    )
     export_shard_gb: float = Field(2.0, gt=0, le=64, description="Most GiB of a file of merged weights.")
     export_rows: int = run_time(16, ge=1, le=1024, description="Held-out rows each export is compared on.")
     export_max_mean_kl: float = run_time(

@@ -95,7 +95,7 @@ class Exports:
                 if "gguf" in parameters.formats:
                     self._export_gguf(config, weights, tokenizer, live)
                 if "ollama" in parameters.formats:
-                    self._export_ollama(tokenizer, live)
+                    self._export_ollama(config, tokenizer, live)
         require_passed(self.checks, parameters.export_max_mean_kl, exact, self.merges)
         table = table_of(self.checks, parameters.export_max_mean_kl, exact)
         self._describe(table)
@@ -204,14 +204,16 @@ class Exports:
             (folder / "model-f16.gguf").unlink(missing_ok=True)
         (folder / "config.json").unlink()
 
-    def _export_ollama(self, tokenizer: Tokenizer, live: LiveAnswers) -> None:
+    def _export_ollama(self, config: Any, tokenizer: Tokenizer, live: LiveAnswers) -> None:
         folder = self.target / "ollama"
         folder.mkdir(parents=True)
         kind = "q8_0" if "q8_0" in self.parameters.types else self.parameters.types[-1]
         turns = read_turn_template(tokenizer)
-        text = write_modelfile(
-            f"../gguf/model-{kind}.gguf", turns, self.parameters.generation_config.model_dump()
+        generation = self.parameters.generation_config
+        context = min(
+            self.parameters.max_sequence_length + generation.max_new_tokens, config.max_position_embeddings
         )
+        text = write_modelfile(f"../gguf/model-{kind}.gguf", turns, generation.model_dump(), context)
         (folder / "Modelfile").write_text(text, encoding="utf-8")
         self.checks.append(clients.check_modelfile(folder / "Modelfile", tokenizer, live))
 

@@ -11,11 +11,13 @@ from qwen_pipeline.release.turn_template import TurnTemplate
 # Never written, since a chat template leaves the thoughts of earlier turns out; that it is there tells Ollama which
 # tags a thought has, so that it keeps thought and answer apart. Source: ollama, thinking/template.go, InferTags.
 THOUGHT = "{{ if false }}<think>{{ .Thinking }}</think>{{ end }}"
+# Ollama cuts the beginning of what is longer off, without a word. Source: its FAQ, for cards below 24 GB.
+LEAST_CONTEXT = 4096
 _ACTION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _ROLE = re.compile(r'(?:else )?if eq \.Role "(\w+)"')
 
 
-def write_modelfile(model: str, turns: TurnTemplate, generation: Mapping[str, Any]) -> str:
+def write_modelfile(model: str, turns: TurnTemplate, generation: Mapping[str, Any], context: int) -> str:
     """The Modelfile's text.
 
     Literals are written as Go strings: no editor and no trimming can change their line breaks.
@@ -24,6 +26,7 @@ def write_modelfile(model: str, turns: TurnTemplate, generation: Mapping[str, An
         model: The GGUF file, relative to the Modelfile.
         turns: The pieces of the chat template.
         generation: ``generation_config``.
+        context: Tokens that a prompt and its answer may have together.
     """
     roles = {"system": turns.system, "user": turns.user, "assistant": turns.assistant}
     body = "".join(
@@ -34,6 +37,8 @@ def write_modelfile(model: str, turns: TurnTemplate, generation: Mapping[str, An
     template = f"{{{{ range .Messages }}}}{thought}{body}{{{{ end }}}}{{{{ end }}}}{_go(turns.prompt)}"
     lines = [f"FROM {model}", f'TEMPLATE """{template}"""', f"PARAMETER stop {json.dumps(turns.stop)}"]
     lines += [f"PARAMETER {name} {value}" for name, value in _sampling(generation).items()]
+    if context > LEAST_CONTEXT:
+        lines.append(f"PARAMETER num_ctx {context}")
     if turns.default_system:
         lines.append(f'SYSTEM """{turns.default_system}"""')
     return "\n".join(lines) + "\n"
