@@ -38,7 +38,10 @@ TANGLED = {
     errno.ENOTDIR: IN_THE_WAY,
     errno.ENAMETOOLONG: "Shorten the name of the file or of a folder above it, and run again.",
 }
-ROOM = "kedro prune --keep 1 removes old versions; save_total_limit=1 and export_formats=adapter write less"
+HOST_MEMORY = (
+    "The machine's own memory is used up ({line}). Set dataloader_num_workers=0, ingest_workers=1 and clean_workers=1, or "
+    "close other programs."
+)
 WINDOWS, ELSEWHERE = r".venv\Scripts\python.exe", ".venv/bin/python"
 
 
@@ -49,17 +52,23 @@ class Cure:
     Attributes:
         words: Searched for in the failure's message, whatever the case.
         error: The class of the sentence.
-        tell: Makes the sentence from the failure's first line and the groups of ``words``.
+        sentence: ``{0}``, ``{1}`` are the groups of ``words``, ``{line}`` the failure's first line; or a function of
+            that line and those groups that makes the sentence.
     """
 
     words: str
     error: type[PipelineError]
-    tell: Callable[[str, tuple[str, ...]], str]
+    sentence: str | Callable[[str, tuple[str, ...]], str]
 
     def told(self, message: str) -> PipelineError | None:
         """The sentence, where the message has the words."""
         found = re.search(self.words, message, re.IGNORECASE | re.DOTALL)
-        return self.error(self.tell(_first_line(message), found.groups())) if found else None
+        if found is None:
+            return None
+        line, groups = _first_line(message), found.groups()
+        if callable(self.sentence):
+            return self.error(self.sentence(line, groups))
+        return self.error(self.sentence.format(*groups, line=line))
 
 
 def explained_by(failure: BaseException) -> PipelineError | None:
@@ -89,7 +98,7 @@ def _chain(failure: BaseException | None, handled_too: bool) -> Iterator[BaseExc
 def _of_system(failure: BaseException) -> PipelineError | None:
     """What the operating system says by number and file name, whoever passed it on."""
     if isinstance(failure, MemoryError) or getattr(failure, "errno", None) == errno.ENOMEM:
-        return OutOfMemoryError(_host_memory(_first_line(str(failure)) or "MemoryError", ()))
+        return OutOfMemoryError(HOST_MEMORY.format(line=_first_line(str(failure)) or "MemoryError"))
     if not isinstance(failure, OSError):
         return None
     if failure.errno in (errno.EMFILE, errno.ENFILE):
@@ -136,68 +145,14 @@ def _unknown_namespace(line: str, found: tuple[str, ...]) -> str:
     return f"There is no namespace {found[0]} in this pipeline.{_nearest(found[0], GROUPS)} Namespaces are the stages: {', '.join(GROUPS)}."
 
 
-def _unknown_version(line: str, found: tuple[str, ...]) -> str:
-    return (
-        f"--load-versions {found[0]}: the catalog has no such dataset; kedro catalog describe-datasets lists them. "
-        "Write it as --load-versions DATASET:VERSION."
-    )
-
-
-def _unknown_runner(line: str, found: tuple[str, ...]) -> str:
-    return (
-        f"--runner {found[0]}: Kedro has no such runner. Leave it out for runs that skip what is current, or take "
-        "SequentialRunner, ThreadRunner or ParallelRunner."
-    )
-
-
-def _unknown_part(line: str, found: tuple[str, ...]) -> str:
-    return (
-        f"There is no {found[0]} {found[1]} in this pipeline; kedro registry describe __default__ lists the nodes, "
-        "kedro catalog describe-datasets the datasets."
-    )
-
-
 def _catalog_entry(line: str, found: tuple[str, ...]) -> str:
     told = line if line.endswith(".") else f"{line} {found[1].strip().splitlines()[0]}"
     return f"{told.rstrip('.')}. Write it as conf/base/catalog.yml does, or take {found[0]} out of your own catalog."
 
 
-def _nothing_left(line: str, found: tuple[str, ...]) -> str:
-    return (
-        "Nothing is left to run: no node of this pipeline matches all of --tags, --nodes, --from-nodes and the like. "
-        f"Tags are the stages: {', '.join(GROUPS)}."
-    )
-
-
 def _nearest(name: str, names: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
     return f" Did you mean {close[0]}?" if close else ""
-
-
-def _no_room(line: str, found: tuple[str, ...]) -> str:
-    return f"A disk is full ({line}); df -h shows which. Make room and run again, what was saved before stays: {ROOM}."
-
-
-def _gpu_memory(line: str, found: tuple[str, ...]) -> str:
-    return (
-        f"The GPU ran out of memory outside of a training step ({line}). See with nvidia-smi whether another program "
-        "holds it; else lower max_sequence_length, set batch_size=auto, or see kedro memory-plan."
-    )
-
-
-def _host_memory(line: str, found: tuple[str, ...]) -> str:
-    return (
-        f"The machine's own memory is used up ({line}). Set dataloader_num_workers=0, ingest_workers=1 and "
-        "clean_workers=1, or close other programs."
-    )
-
-
-def _no_connection(line: str, found: tuple[str, ...]) -> str:
-    return (
-        f"The model hub cannot be reached ({line}). Three ways out: a mirror, HF_ENDPOINT=https://hf-mirror.com; a proxy, "
-        "HTTPS_PROXY=http://HOST:PORT; a local folder, model_name=./FOLDER. A download that was interrupted goes on "
-        "where it stopped."
-    )
 
 
 def _other_model(line: str, found: tuple[str, ...]) -> str:
@@ -212,29 +167,11 @@ def _no_four_bits(line: str, found: tuple[str, ...]) -> str:
     return f"4-bit loading is not possible ({line}). Install what it needs with: {python} {INSTALL}"
 
 
-def _no_padding(line: str, found: tuple[str, ...]) -> str:
-    return (
-        f"The tokenizer has no padding token ({line}). Name one of its vocabulary that does not end a turn: "
-        'tokenizer_kwargs: {pad_token: "<|endoftext|>"}.'
-    )
-
-
-def _two_devices(line: str, found: tuple[str, ...]) -> str:
-    return (
-        f"Model and inputs lie on two devices ({line}). Show one card only, CUDA_VISIBLE_DEVICES=0, and tell us with: "
-        "kedro doctor --report support.json"
-    )
-
-
 def _driver(line: str, found: tuple[str, ...]) -> str:
     return (
         f"NVIDIA driver, card and torch {_installed('torch')} do not fit together ({line}). kedro doctor says which driver "
         "is needed; without a card, CUDA_VISIBLE_DEVICES= runs on the CPU."
     )
-
-
-def _missing_package(line: str, found: tuple[str, ...]) -> str:
-    return f"The package {found[0]} is not installed or damaged ({line}). Restore the pinned packages: rm -f .venv/.ready && make setup"
 
 
 def _installed(package: str) -> str:
@@ -249,26 +186,43 @@ def _installed(package: str) -> str:
 CURES = (
     Cure(r"failed to find the pipeline named '([^']*)'", ParameterError, _unknown_pipeline),
     Cure(r"does not contain nodes with the following namespaces: \['([^']*)", ParameterError, _unknown_namespace),
-    Cure(r"'load_versions' keys \[([^\],]*)", ParameterError, _unknown_version),
-    Cure(r"module 'kedro\.runner' has no attribute '(\w+)'", ParameterError, _unknown_runner),
-    Cure(r"pipeline does not contain (node|dataset)s named [\[{]'([^']*)",
-         ParameterError, _unknown_part),
+    Cure(r"'load_versions' keys \[([^\],]*)", ParameterError,
+         "--load-versions {0}: the catalog has no such dataset; kedro catalog describe-datasets lists them. "
+         "Write it as --load-versions DATASET:VERSION."),
+    Cure(r"module 'kedro\.runner' has no attribute '(\w+)'", ParameterError,
+         "--runner {0}: Kedro has no such runner. Leave it out for runs that skip what is current, or take "
+         "SequentialRunner, ThreadRunner or ParallelRunner."),
+    Cure(r"pipeline does not contain (node|dataset)s named [\[{]'([^']*)", ParameterError,
+         "There is no {0} {1} in this pipeline; kedro registry describe __default__ lists the nodes, "
+         "kedro catalog describe-datasets the datasets."),
     Cure(r"catalog entry '([^']*)' is not a valid dataset configuration(.*)", ParameterError, _catalog_entry),
     Cure(r"dataset '([^']*)' must only contain arguments valid for()", ParameterError, _catalog_entry),
     Cure(r"parsing config for dataset '([^']*)':\n(.*)", ParameterError, _catalog_entry),
-    Cure(r"pipeline contains no nodes after applying all provided filters", ParameterError, _nothing_left),
-    Cure(r"no space left on device|database or disk is full|disk quota exceeded", DiskSpaceError, _no_room),
-    Cure(r"cuda out of memory|cuda error: out of memory|cublas_status_alloc_failed|cudnn_status_alloc_failed",
-         OutOfMemoryError, _gpu_memory),
-    Cure(r"unable to allocate .* for an array|defaultcpuallocator|cannot allocate memory", OutOfMemoryError, _host_memory),
+    Cure(r"pipeline contains no nodes after applying all provided filters", ParameterError,
+         "Nothing is left to run: no node of this pipeline matches all of --tags, --nodes, --from-nodes and the like. "
+         f"Tags are the stages: {', '.join(GROUPS)}."),
+    Cure(r"no space left on device|database or disk is full|disk quota exceeded", DiskSpaceError,
+         "A disk is full ({line}); df -h shows which. Make room and run again, what was saved before stays: "
+         "kedro prune --keep 1 removes old versions; save_total_limit=1 and export_formats=adapter write less."),
+    Cure(r"cuda out of memory|cuda error: out of memory|cublas_status_alloc_failed|cudnn_status_alloc_failed", OutOfMemoryError,
+         "The GPU ran out of memory outside of a training step ({line}). See with nvidia-smi whether another program "
+         "holds it; else lower max_sequence_length, set batch_size=auto, or see kedro memory-plan."),
+    Cure(r"unable to allocate .* for an array|defaultcpuallocator|cannot allocate memory", OutOfMemoryError, HOST_MEMORY),
     Cure(r"couldn't connect to|max retries exceeded|outgoing traffic has been disabled|"
-         r"trying to locate the file on the hub|cannot find the requested files in the (?:disk|local) cache",
-         ModelSourceError, _no_connection),
+         r"trying to locate the file on the hub|cannot find the requested files in the (?:disk|local) cache", ModelSourceError,
+         "The model hub cannot be reached ({line}). Three ways out: a mirror, HF_ENDPOINT=https://hf-mirror.com; a proxy, "
+         "HTTPS_PROXY=http://HOST:PORT; a local folder, model_name=./FOLDER. A download that was interrupted goes on "
+         "where it stopped."),
     Cure(r"config_class.*not consistent|does not recognize this architecture", UnsupportedModelError, _other_model),
     Cure(r"load_in_4bit|requires accelerate|install.*bitsandbytes|bitsandbytes.*(?:install|not available)", QuantizationError, _no_four_bits),
-    Cure(r"does not have a padding token", ModelSourceError, _no_padding),
-    Cure(r"expected all tensors to be on the same device", EnvironmentProblemError, _two_devices),
+    Cure(r"does not have a padding token", ModelSourceError,
+         "The tokenizer has no padding token ({line}). Name one of its vocabulary that does not end a turn: "
+         'tokenizer_kwargs: {{pad_token: "<|endoftext|>"}}.'),
+    Cure(r"expected all tensors to be on the same device", EnvironmentProblemError,
+         "Model and inputs lie on two devices ({line}). Show one card only, CUDA_VISIBLE_DEVICES=0, and tell us with: "
+         "kedro doctor --report support.json"),
     Cure(r"driver on your system is too old|driver version is insufficient|no kernel image is available|"
          r"not compiled with cuda enabled", EnvironmentProblemError, _driver),
-    Cure(r"no module named '(?!qwen_pipeline)([\w.]+)'", EnvironmentProblemError, _missing_package),
+    Cure(r"no module named '(?!qwen_pipeline)([\w.]+)'", EnvironmentProblemError,
+         "The package {0} is not installed or damaged ({line}). Restore the pinned packages: rm -f .venv/.ready && make setup"),
 )  # fmt: skip
