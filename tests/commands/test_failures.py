@@ -109,6 +109,10 @@ QUOTED: list[tuple[BaseException, type[PipelineError], str]] = [
         ParameterError, "--load-versions nope: the catalog has no such dataset",
     ),
     (AttributeError("module 'kedro.runner' has no attribute 'Foo'"), ParameterError, "--runner Foo"),
+    (
+        ValueError(f"got an unexpected keyword argument '{'n' * 200}'.\nDataset 'x' must only contain arguments valid for it."),
+        ParameterError, "or take x out of your own catalog",
+    ),
 ]  # fmt: skip
 
 

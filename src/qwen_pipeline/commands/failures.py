@@ -146,7 +146,7 @@ def _unknown_namespace(line: str, found: tuple[str, ...]) -> str:
 
 
 def _catalog_entry(line: str, found: tuple[str, ...]) -> str:
-    told = line if line.endswith(".") else f"{line} {found[1].strip().splitlines()[0]}"
+    told = line if line.endswith(".") else " ".join([line, *found[1].strip().splitlines()[:1]])
     return f"{told.rstrip('.')}. Write it as conf/base/catalog.yml does, or take {found[0]} out of your own catalog."
 
 
