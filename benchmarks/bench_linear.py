@@ -82,7 +82,7 @@ def train(count: int, times: int, counts_operations: bool) -> dict[str, Any]:
     from qwen_pipeline.model.lora import attach_lora
     from qwen_pipeline.model.source import ModelSource
     from qwen_pipeline.params.train import TrainParameters
-    from qwen_pipeline.tracking.reporter import SilentReporter
+    from qwen_pipeline.tracking.reporter import Reporter
     from qwen_pipeline.training.fetch import row_lengths
     from qwen_pipeline.training.loop import Trainer
     from qwen_pipeline.training.planning import TrainingPlan
@@ -103,9 +103,7 @@ def train(count: int, times: int, counts_operations: bool) -> dict[str, Any]:
         model = attach_lora(
             load_quantized_model(ModelSource(f"{folder}/model"), attn_implementation=register_packed_attention()), r=16, alpha=32,
         )  # fmt: skip
-        trainer = Trainer(
-            model, rows, validation, parameters, plan, SilentReporter(), Path(folder) / "checkpoints"
-        )
+        trainer = Trainer(model, rows, validation, parameters, plan, Reporter(), Path(folder) / "checkpoints")
         counter = FlopCounterMode(display=False)
         if counts_operations:
             trainer.stepper.time_micro_batch = lambda rows: (

@@ -206,7 +206,7 @@ def train_once(options: argparse.Namespace) -> dict[str, Any]:
     from qwen_pipeline.model.source import ModelSource
     from qwen_pipeline.model.tokenizer import load_tokenizer
     from qwen_pipeline.params.train import TrainParameters
-    from qwen_pipeline.tracking.reporter import SilentReporter
+    from qwen_pipeline.tracking.reporter import Reporter
     from qwen_pipeline.training.loop import Trainer
     from qwen_pipeline.training.planning import plan_training
     from qwen_pipeline.training.precision import compute_dtype_for
@@ -242,7 +242,7 @@ def train_once(options: argparse.Namespace) -> dict[str, Any]:
     loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     ends: list[float] = []
 
-    class Clock(SilentReporter):
+    class Clock(Reporter):
         def log_metrics(self, metrics: dict[str, float], step: int) -> None:
             ends.append(time.perf_counter())
 

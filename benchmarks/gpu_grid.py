@@ -89,7 +89,7 @@ def trace(settings: dict[str, Any], grid: Grid, on_gpu: bool, rank: int, tokens:
     """The steps of one rank and length under all policies."""
     traced: TracedSteps = {}
     for policy in grid.policies:
-        cap = MemoryCap(1.0, 0.0, enforced=False)  # of no consequence for a trace
+        cap = MemoryCap(1.0, 0.0)  # of no consequence for a trace
         plan_request(Qwen3Config(**settings), rank, tokens, policy, cap, on_gpu, traced)
     return traced
 

@@ -74,7 +74,7 @@ def card(monkeypatch):
 
 def test_the_allocator_gets_what_the_measured_context_and_later_kernels_leave(card):
     cap = apply_memory_cap(8.0, CudaMeter(process_gib=0.65))
-    assert cap.enforced and cap.context_gib == pytest.approx(0.4 + LATER_KERNELS_GIB)
+    assert cap.context_gib == pytest.approx(0.4 + LATER_KERNELS_GIB)
     assert card.fractions == [pytest.approx((8 - 0.4 - LATER_KERNELS_GIB) / 24)]
     assert cap.usable_gib == pytest.approx(8 - 0.4 - LATER_KERNELS_GIB)
 
@@ -160,7 +160,7 @@ def test_a_cap_that_only_the_context_fits_into_is_refused():
 def test_on_a_cpu_the_plan_alone_keeps_to_the_limit():
     resident_gib = host_memory_bytes()[0] / GIB
     cap = apply_memory_cap(4.0, MemoryMeter("cpu"))
-    assert not cap.enforced
+    assert cap.limit_gib == 4.0
     assert cap.context_gib == pytest.approx(resident_gib + CPU_KERNELS_GIB, rel=0.05)
 
 

@@ -43,7 +43,7 @@ def trace_once(monkeypatch):
 
 def request(config, recipe, usable_mib, rows=(256, 128, 64, 200), **settings):
     values = {"examples_per_step": 4, "optim": "adamw_torch", "on_gpu": False, **settings}
-    return PlanRequest(config, recipe, rows, cap=MemoryCap(usable_mib / 1024, 0.0, False), **values)
+    return PlanRequest(config, recipe, rows, cap=MemoryCap(usable_mib / 1024, 0.0), **values)
 
 
 def needs_mib(config, recipe, tokens, policy, **settings):
@@ -56,7 +56,7 @@ def test_the_parts_add_up_to_the_traced_peak(config, recipe):
     plan = planner.plan(256, ActivationPolicy(0), 1)
     trace = trace_step(config, recipe, planner._shape(256), ActivationPolicy(0))
     state = 2 * -(-4 * trace.model.adapter_elements // 512) * 512
-    assert plan.parts.process == trace.peak_bytes + state
+    assert plan.parts.process == trace.peak()[0] + state
     assert plan.parts.weights == pytest.approx(trace.model.weights + trace.model.buffers, rel=0.3)
     assert sum(plan.parts.as_gib().values()) * GIB == pytest.approx(plan.parts.process)
 
@@ -212,7 +212,7 @@ def test_the_real_model_is_planned_within_its_known_size(shared_dir, recipe):
 
     config = AutoConfig.from_pretrained(shared_dir / "qwen3-4b-thinking-2507")
     on_card = StepRecipe(recipe.attach_adapters, recipe.micro_step, register_planned_attention())
-    cap = MemoryCap(8.0, 0.5, False)
+    cap = MemoryCap(8.0, 0.5)
     plan = make_plan(PlanRequest(config, on_card, [2048], 1, cap, policy=ActivationPolicy(0)))
     assert plan.parts.weights / GIB == pytest.approx(2.417, abs=0.002)
     assert 3.3 < plan.parts.allocated / GIB < 3.6

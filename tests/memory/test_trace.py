@@ -51,8 +51,8 @@ def test_the_fake_model_holds_the_bytes_of_the_real_one(config, recipe, real_mod
 def test_the_planned_peak_is_that_of_a_real_step(config, recipe, real_model, kept, accumulates):
     recipe = StepRecipe(recipe.attach_adapters, recipe.micro_step, "sdpa", torch.float32, accumulates)
     real_model.zero_grad()
-    measured = measure_step(real_model, recipe, SHAPE, ActivationPolicy(kept)).peak_bytes
-    planned = trace_step(config, recipe, SHAPE, ActivationPolicy(kept)).peak_bytes
+    measured = measure_step(real_model, recipe, SHAPE, ActivationPolicy(kept)).peak()[0]
+    planned = trace_step(config, recipe, SHAPE, ActivationPolicy(kept)).peak()[0]
     assert planned == pytest.approx(measured, rel=0.01)
 
 
@@ -74,7 +74,7 @@ def test_an_offloaded_step_put_together_equals_the_whole_trace(config, recipe):
 
 def test_offloading_takes_less_than_recomputing_and_that_less_than_keeping(config, recipe):
     peaks = [
-        trace_step(config, recipe, SHAPE, policy).peak_bytes
+        trace_step(config, recipe, SHAPE, policy).peak()[0]
         for policy in (ActivationPolicy(0, offload=True), ActivationPolicy(0), ActivationPolicy(None))
     ]
     assert peaks[0] < peaks[1] < peaks[2]
@@ -101,5 +101,5 @@ def test_the_planned_attention_leaves_no_matrix_of_tokens_times_tokens(config, r
         planned = StepRecipe(
             recipe.attach_adapters, recipe.micro_step, register_planned_attention(), torch.bfloat16
         )
-        peaks[tokens] = trace_step(config, planned, shape, ActivationPolicy(0), layers=3).peak_bytes
+        peaks[tokens] = trace_step(config, planned, shape, ActivationPolicy(0), layers=3).peak()[0]
     assert peaks[2048] - peaks[1024] == pytest.approx(2 * (peaks[1024] - peaks[512]), rel=0.02)

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from model.tiny_model import load_plain_model
 from qwen_pipeline.errors import ModelSourceError
 from qwen_pipeline.model import demo
 from qwen_pipeline.model.demo_corpus import corpus_files, pretraining_texts, read_pairs
 from qwen_pipeline.model.demo_recipe import RECIPE
-from qwen_pipeline.model.load import load_plain_model, load_quantized_model
+from qwen_pipeline.model.load import load_quantized_model
 from qwen_pipeline.model.source import ModelSource
 from qwen_pipeline.model.tokenizer import load_tokenizer
 

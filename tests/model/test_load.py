@@ -6,8 +6,9 @@ import pytest
 import torch
 from bitsandbytes.nn import Linear4bit
 
+from model.tiny_model import load_plain_model
 from qwen_pipeline.errors import ModelSourceError, QuantizationError
-from qwen_pipeline.model.load import load_plain_model, load_quantized_model
+from qwen_pipeline.model.load import load_quantized_model
 from qwen_pipeline.model.source import ModelSource
 
 

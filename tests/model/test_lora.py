@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.tiny_model import write_tiny_model
+from model.tiny_model import load_plain_model, write_tiny_model
 from qwen_pipeline.errors import CheckpointError, ParameterError
-from qwen_pipeline.model.load import load_plain_model, load_quantized_model
+from qwen_pipeline.model.load import load_quantized_model
 from qwen_pipeline.model.lora import ALL_LINEAR, attach_lora, load_adapter, require_base, save_adapter
 from qwen_pipeline.model.source import ModelSource
 

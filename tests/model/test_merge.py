@@ -8,9 +8,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from model.tiny_model import write_tiny_model
+from model.tiny_model import load_plain_model, write_tiny_model
 from qwen_pipeline.errors import ExportError
-from qwen_pipeline.model.load import load_plain_model, load_quantized_model
+from qwen_pipeline.model.load import load_quantized_model
 from qwen_pipeline.model.lora import load_adapter
 from qwen_pipeline.model.merge import AdapterWeights, MergedWeights, write_merged
 from qwen_pipeline.model.source import ModelSource

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoTokenizer, Qwen3ForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, Qwen3ForCausalLM
 
 from qwen_pipeline.model.demo_pretrain import demo_config
 from qwen_pipeline.model.demo_recipe import DemoRecipe
 from qwen_pipeline.model.demo_tokenizer import train_tokenizer
+from qwen_pipeline.model.source import ModelSource
 
 TEXTS = (
     "What does the learning rate do?",
@@ -30,6 +31,12 @@ def write_tiny_model(target: Path, seed: int = 0) -> Path:
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
     return target
+
+
+def load_plain_model(source: ModelSource, dtype: torch.dtype = torch.bfloat16) -> PreTrainedModel:
+    """The model without quantisation, frozen."""
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(source.directory(), dtype=dtype)
+    return model.requires_grad_(False)
 
 
 def write_reduced_model(config_dir: Path, target: Path, layers: int, seed: int = 0) -> Path:

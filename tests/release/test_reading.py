@@ -4,7 +4,8 @@ import pytest
 import torch
 from transformers import AutoConfig
 
-from qwen_pipeline.model.load import load_plain_model, load_quantized_model
+from model.tiny_model import load_plain_model
+from qwen_pipeline.model.load import load_quantized_model
 from qwen_pipeline.model.lora import load_adapter
 from qwen_pipeline.model.merge import AdapterWeights, MergedWeights
 from qwen_pipeline.model.source import ModelSource

@@ -126,7 +126,7 @@ def test_a_file_that_changes_encoding_is_right_on_both_sides(first, second, time
     assert decoded.text == one + two
     assert decoded.encoding_at(0)[0] == first
     assert decoded.encoding_at(len(one) + 1)[0] == second
-    assert not decoded.undecodable
+    assert not decoded.losses
 
 
 @pytest.mark.parametrize(("first", "second"), PAIRS[:7])
@@ -188,7 +188,7 @@ def test_a_cut_last_character_is_told_to_the_byte_and_changes_nothing_else(encod
     decoded = decode(data[:-1])
     assert decoded.text == text[:-1] + "\ufffd"
     assert len(decoded.spans) == 1
-    assert decoded.undecodable == (len(text) - 1,)
+    assert [loss.char for loss in decoded.losses] == [len(text) - 1]
     start = len(text[:-1].encode(encoding))
     assert (decoded.losses[0].start_byte, decoded.losses[0].end_byte) == (start, len(data) - 1)
 
@@ -202,21 +202,21 @@ def test_broken_bytes_in_the_middle_are_told_to_the_byte(encoding, bad):
     assert decoded.text.replace("\ufffd", "") == f"{SIMPLIFIED}\n\n{SIMPLIFIED}"
     lost = {place for loss in decoded.losses for place in range(loss.start_byte, loss.end_byte)}
     assert lost == set(range(len(before), len(before) + len(bad)))
-    assert all(decoded.text[place] == "\ufffd" for place in decoded.undecodable)
+    assert all(decoded.text[loss.char] == "\ufffd" for loss in decoded.losses)
 
 
 def test_a_forced_encoding_is_kept_and_its_faults_are_told():
     decoded = decode("简体中文".encode("gb18030") + b"\xff", "big5")
     assert decoded.spans[0].encoding == "big5"
     assert decoded.spans[0].confidence == 1.0
-    assert decoded.undecodable
+    assert decoded.losses
     assert decode(TRADITIONAL.encode("gb18030"), "gb18030").text == TRADITIONAL
     with pytest.raises(LookupError):
         decode(b"x", "no-such-encoding")
 
 
 def test_a_replacement_character_that_was_written_is_no_loss():
-    assert not decode("写着\ufffd的文字".encode()).undecodable
+    assert not decode("写着\ufffd的文字".encode()).losses
 
 
 @given(
@@ -244,7 +244,7 @@ def test_any_bytes_give_spans_that_cover_the_text_and_losses_in_order(data):
     places = [place for loss in decoded.losses for place in (loss.start_byte, loss.end_byte)]
     assert places == sorted(places)
     assert not places or places[-1] <= len(data)
-    assert all(decoded.text[place] == "\ufffd" for place in decoded.undecodable)
+    assert all(decoded.text[loss.char] == "\ufffd" for loss in decoded.losses)
 
 
 def test_the_first_ideograph_of_utf16_behind_another_encoding_is_not_two_letters():

@@ -18,7 +18,7 @@ def runs(tracking_store: Path) -> list[str]:
         with open_training_run(
             parameters={"learning_rate": rate, "lora_r": 16}, name=f"rate {rate}"
         ) as reporter:
-            reporter.log_input("tokenized_train", digest, "data", "training")
+            reporter.log_input("tokenized_train", digest, "data")
             reporter.log_metrics({"loss": loss}, 1)
         assert reporter.run_id is not None
         ids.append(reporter.run_id)

@@ -29,7 +29,7 @@ def test_a_training_is_one_finished_run_with_its_figures(client: MlflowClient, t
     adapter.mkdir()
     (adapter / "adapter_config.json").write_text("{}")
     with open_training_run(parameters={"lora_r": 16, "generation_config": {"top_p": 0.9}}) as reporter:
-        reporter.log_input("tokenized_train", "abc123", "data/05_model_input", "training")
+        reporter.log_input("tokenized_train", "abc123", "data/05_model_input")
         reporter.log_metrics({"loss": 2.0}, 1)
         reporter.log_metrics({"loss": 1.0}, 2)
         reporter.log_events([{"kind": "skipped_step", "step": 2}])
@@ -159,12 +159,12 @@ def test_an_error_that_passes_costs_the_run_nothing(
     (tmp_path / "adapter").mkdir()
     (tmp_path / "adapter/adapter_config.json").write_text("{}")
     with open_training_run(parameters={"lora_r": 16}) as reporter:
-        reporter.log_input("tokenized_train", "abc123", "data", "training")
+        reporter.log_input("tokenized_train", "abc123", "data")
         for step in (1, 2, 3):
             reporter.log_metrics({"loss": float(step)}, step)
             reporter.flush()
         reporter.log_directory(tmp_path / "adapter", "adapter")
-        reporter.log_model(tmp_path / "adapter", "adapter", kind="peft")
+        reporter.log_model(tmp_path / "adapter", "adapter")
         reporter.log_document("train_report.json", {})
     (run,) = client.search_runs([experiment_id(client)])
     assert (run.info.run_id, run.info.status) == (reporter.run_id, "FINISHED")
@@ -248,7 +248,7 @@ def test_an_adapter_is_listed_among_the_models_of_its_run(client: MlflowClient, 
     adapter.mkdir()
     (adapter / "adapter_config.json").write_text("{}")
     with open_training_run(parameters={}, tags={"fingerprint": "abc"}) as reporter:
-        reporter.log_model(adapter, "adapter", kind="peft")
+        reporter.log_model(adapter, "adapter")
     model = client.search_logged_models([experiment_id(client)])[0]
     assert (model.name, model.model_type, model.source_run_id) == ("adapter", "peft", reporter.run_id)
     assert [file.path for file in client.list_logged_model_artifacts(model.model_id)] == [

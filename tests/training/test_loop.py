@@ -17,12 +17,12 @@ from qwen_pipeline.errors import (
     TrainingInterruptedError,
 )
 from qwen_pipeline.params.train import TrainParameters
-from qwen_pipeline.tracking.reporter import SilentReporter
+from qwen_pipeline.tracking.reporter import Reporter
 from qwen_pipeline.training.order import StepOrder
 from training.tiny_training import SETTINGS, adapter_bytes, make_model, make_rows, make_trainer
 
 
-class Listener(SilentReporter):
+class Listener(Reporter):
     """Keeps what it is told."""
 
     def __init__(self) -> None:
@@ -300,7 +300,7 @@ def test_memory_and_losses_are_recorded_as_often_as_asked(tiny: Path, tmp_path: 
 def test_what_is_told_of_a_step_is_handed_over_before_its_checkpoint(tiny: Path, tmp_path: Path) -> None:
     order: list[str] = []
 
-    class Told(SilentReporter):
+    class Told(Reporter):
         def log_metrics(self, metrics: dict[str, float], step: int) -> None:
             order.append(f"step {step}")
 

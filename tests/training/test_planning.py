@@ -40,7 +40,7 @@ def test_the_plan_is_told_as_what_the_process_takes_of_the_cap(
         return MemoryPlan(1024, 8, ActivationPolicy(3), PARTS, request.cap, 1.0)
 
     monkeypatch.setattr(planning, "make_plan", plan)
-    cap = MemoryCap(8.0, 0.25, enforced=False)
+    cap = MemoryCap(8.0, 0.25)
     settings: dict[str, Any] = {"use_dora": True, "batch_size": 8, "gradient_accumulation_steps": 2}
     with caplog.at_level(logging.INFO):
         made = planning.plan_training(TrainParameters(**settings), None, [5, 7], cap, torch.device(device))
@@ -50,7 +50,7 @@ def test_the_plan_is_told_as_what_the_process_takes_of_the_cap(
 
 
 def test_more_kept_layers_than_there_are_is_refused_with_their_number() -> None:
-    config, cap = SimpleNamespace(num_hidden_layers=3), MemoryCap(8.0, 0.25, enforced=False)
+    config, cap = SimpleNamespace(num_hidden_layers=3), MemoryCap(8.0, 0.25)
     for kept, is_refused in ((3, False), (4, True)):
         parameters = TrainParameters(gradient_checkpointing=f"keep:{kept}")
         with (
@@ -67,7 +67,7 @@ def test_more_kept_layers_than_there_are_is_refused_with_their_number() -> None:
 )
 def test_the_table_speaks_of_the_device_that_is_planned_for(libraries: int, words: str) -> None:
     parts = replace(PARTS, libraries=libraries)
-    plan = MemoryPlan(1024, 8, ActivationPolicy(3), parts, MemoryCap(8.0, 0.25, enforced=False), 1.0)
+    plan = MemoryPlan(1024, 8, ActivationPolicy(3), parts, MemoryCap(8.0, 0.25), 1.0)
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(plan_table(plan))
     assert words in console.export_text()

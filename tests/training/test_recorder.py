@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from qwen_pipeline.errors import TrainingInterruptedError
-from qwen_pipeline.tracking.reporter import SilentReporter
+from qwen_pipeline.tracking.reporter import Reporter
 from qwen_pipeline.training import step as step_module
 from training.tiny_training import make_rows, make_trainer
 
@@ -54,7 +54,7 @@ def test_steps_tokens_time_and_disk_are_told_before_the_first_step(
     assert "checkpoints take up to" in told
 
 
-class Listener(SilentReporter):
+class Listener(Reporter):
     """Keeps the kinds of the events that it is told, and has its run open late."""
 
     def __init__(self) -> None:

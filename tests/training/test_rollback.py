@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from qwen_pipeline.tracking.reporter import SilentReporter
+from qwen_pipeline.tracking.reporter import Reporter
 from qwen_pipeline.training.checkpoint import STATE
 from qwen_pipeline.training.loop import Trainer
 from training.tiny_training import adapter_bytes, make_rows, make_trainer
@@ -13,7 +13,7 @@ from training.tiny_training import adapter_bytes, make_rows, make_trainer
 STEPS, FIRST_HIGH, SAFE = 60, 51, 40
 
 
-class Listener(SilentReporter):
+class Listener(Reporter):
     """Keeps the steps whose loss it is told, and where it is sent back to."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ from qwen_pipeline.model.load import load_quantized_model
 from qwen_pipeline.model.lora import attach_lora
 from qwen_pipeline.model.source import ModelSource
 from qwen_pipeline.params.train import TrainParameters
-from qwen_pipeline.tracking.reporter import Reporter, SilentReporter
+from qwen_pipeline.tracking.reporter import Reporter
 from qwen_pipeline.training.loop import Trainer
 from qwen_pipeline.training.planning import TrainingPlan
 
@@ -66,7 +66,7 @@ def make_trainer(
     plan = TrainingPlan(int(rows_of_step), None, policy, None)
     return Trainer(
         make_model(directory, parameters), make_rows(12) if rows is None else rows, validation or [], parameters,
-        plan, reporter or SilentReporter(), folder,
+        plan, reporter or Reporter(), folder,
     )  # fmt: skip
 
 

@@ -38,12 +38,10 @@ class MemoryCap:
     Attributes:
         limit_gib: The most that the process may take.
         context_gib: Of it, what the allocator has no say in: on a CPU the libraries that are loaded.
-        enforced: Whether the allocator refuses more; on a CPU only the plan keeps to the limit.
     """
 
     limit_gib: float
     context_gib: float
-    enforced: bool
 
     @property
     def usable_gib(self) -> float:
@@ -72,7 +70,7 @@ def planned_cap(
             f"max_memory_gb={max_memory_gb:g} leaves nothing beside the {what} of {context:.2f} GiB; "
             f"set max_memory_gb={context + 1:.0f} or more."
         )
-    return MemoryCap(max_memory_gb, context, enforced=False)
+    return MemoryCap(max_memory_gb, context)
 
 
 def _usual_context_gib(device_type: str) -> float:
@@ -103,7 +101,7 @@ def apply_memory_cap(max_memory_gb: float, meter: MemoryMeter) -> MemoryCap:
     _tell_shortage(wanted_gib, limit_gib, cap.context_gib)
     fraction = min(1.0, (limit_gib - cap.context_gib) / total_gib)
     torch.cuda.set_per_process_memory_fraction(fraction, meter.device)
-    return MemoryCap(limit_gib, cap.context_gib, enforced=True)
+    return MemoryCap(limit_gib, cap.context_gib)
 
 
 def _available_gib(meter: MemoryMeter, context_gib: float) -> float:

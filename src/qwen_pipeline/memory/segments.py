@@ -46,11 +46,6 @@ class StepTrace:
             live += segment.change
         return best
 
-    @property
-    def peak_bytes(self) -> int:
-        """The highest live bytes."""
-        return self.peak()[0]
-
     def forward(self, layer: int) -> Segment:
         """The forward segment of a layer; negative numbers count from the head."""
         return self.segments[1:][: self.layers][layer]

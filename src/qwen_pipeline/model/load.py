@@ -4,8 +4,6 @@ NF4 with double quantisation, on CUDA and on CPU; head, embeddings and norms sta
 dtype. Nothing is cast to float32 as ``prepare_model_for_kbit_training`` would do.
 """
 
-from typing import Any
-
 import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
@@ -52,33 +50,15 @@ def load_quantized_model(
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=compute_dtype,
     )
-    model = _from_pretrained(
-        source,
-        dtype=compute_dtype,
-        quantization_config=quantization,
-        device_map={"": place},
-        attn_implementation=attn_implementation,
-    )
-    return model.train()
-
-
-def load_plain_model(
-    source: ModelSource,
-    *,
-    dtype: torch.dtype = torch.bfloat16,
-    device: torch.device | str = "cpu",
-    attn_implementation: str = "sdpa",
-) -> PreTrainedModel:
-    """The model without quantisation, frozen: what a 16-bit merge starts from."""
-    return _from_pretrained(
-        source, dtype=dtype, device_map={"": torch.device(device)}, attn_implementation=attn_implementation
-    )
-
-
-def _from_pretrained(source: ModelSource, **options: Any) -> PreTrainedModel:
     directory = source.directory()
     try:
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(directory, **options)
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            directory,
+            dtype=compute_dtype,
+            quantization_config=quantization,
+            device_map={"": place},
+            attn_implementation=attn_implementation,
+        )
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ModelSourceError(
             f"model_name={source.name}: the weights in {directory} cannot be loaded ({error}). "
@@ -86,4 +66,4 @@ def _from_pretrained(source: ModelSource, **options: Any) -> PreTrainedModel:
         ) from error
     model.requires_grad_(False)
     model.config.use_cache = False
-    return model
+    return model.train()

@@ -51,12 +51,6 @@ def _total(files: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {**total, **{name: dict(sorted(counter.items())) for name, counter in counters.items()}}
 
 
-def is_conserved(entry: Mapping[str, Any]) -> bool:
-    """Whether an entry of the report accounts for every row that was found."""
-    gone = sum(entry["rejected"].values()) + entry["duplicates_exact"] + entry["duplicates_near"]
-    return bool(entry["found"] == entry["kept"] + gone)
-
-
 def size_words(size: int) -> str:
     """Bytes as people read them: ``32.5 KiB`` or ``1,024.0 MiB``."""
     return f"{size / 2**20:,.1f} MiB" if size >= 2**20 else f"{size / 2**10:.1f} KiB"

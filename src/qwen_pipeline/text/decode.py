@@ -54,11 +54,6 @@ class Decoded:
     spans: tuple[Span, ...]
     losses: tuple[Loss, ...] = field(default=())
 
-    @property
-    def undecodable(self) -> tuple[int, ...]:
-        """Characters of the text (offsets) that stand for bytes nobody could read."""
-        return tuple(loss.char for loss in self.losses)
-
     def encoding_at(self, char_offset: int) -> tuple[str, float]:
         """Encoding and confidence of the character at ``char_offset``."""
         if not self.spans:

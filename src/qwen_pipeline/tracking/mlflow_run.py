@@ -12,6 +12,7 @@ from qwen_pipeline.errors import TrainingInterruptedError
 from qwen_pipeline.tracking.delivery import Delivery
 from qwen_pipeline.tracking.earlier_part import known_steps, lists_model
 from qwen_pipeline.tracking.json_values import json_document
+from qwen_pipeline.tracking.reporter import Reporter
 from qwen_pipeline.tracking.store import experiment_id, open_client
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ MAX_BATCH = 900  # MLflow refuses more than 1,000 metrics a request
 MAX_WAITING = 20_000  # figures kept for a store that does not answer, a few MiB; the oldest go first
 
 
-class MlflowReporter:
+class MlflowReporter(Reporter):
     """Sends a training's metrics, events and files to one MLflow run.
 
     Attributes:
@@ -43,7 +44,6 @@ class MlflowReporter:
             undone_ms: When it last rolled back, milliseconds since 1970; the steps recorded until then may be
                 recorded again.
         """
-        self.run_id: str | None = None
         self._name, self._tags = name, dict(tags)
         self._resume_run_id, self._undone_ms = resume_run_id, undone_ms
         self._client: MlflowClient | None = None
@@ -68,7 +68,7 @@ class MlflowReporter:
 
         self._delivery.ask("log parameters", send)
 
-    def log_input(self, name: str, digest: str, source: str, context: str) -> None:
+    def log_input(self, name: str, digest: str, source: str) -> None:
         """Record a dataset that the training reads, by its content digest."""
 
         def send() -> None:
@@ -78,7 +78,7 @@ class MlflowReporter:
                 name=name, digest=digest[:36], source_type="local", source=json.dumps({"uri": source})
             )
             client, run_id = self._run()
-            client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", context)])])
+            client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
         self._delivery.ask(f"log the input {name}", send)
 
@@ -122,13 +122,12 @@ class MlflowReporter:
 
         self._delivery.ask(f"log {name}", send)
 
-    def log_model(self, directory: Path, name: str, kind: str) -> None:
-        """Record a directory as a model of this run: it is then listed among MLflow's models, once.
+    def log_model(self, directory: Path, name: str) -> None:
+        """Record an adapter as a model of this run: it is then listed among MLflow's models, once.
 
         Args:
             directory: The model's files; they must stay until `finish`.
             name: Its name in the list.
-            kind: Its type, as ``peft``.
         """
 
         def send() -> None:
@@ -137,7 +136,7 @@ class MlflowReporter:
             if run_id == self._resume_run_id and lists_model(client, experiment, run_id, name):
                 return
             if name not in self._models:  # a second try fills the one that the first has made
-                made = client.create_logged_model(experiment, name, source_run_id=run_id, model_type=kind)
+                made = client.create_logged_model(experiment, name, source_run_id=run_id, model_type="peft")
                 self._models[name] = made.model_id
             client.log_model_artifacts(self._models[name], str(directory))
             client.finalize_logged_model(self._models[name], "READY")

@@ -1,13 +1,13 @@
 """What the training loop tells the outside world, without knowing who listens."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 
-class Reporter(Protocol):
-    """Listens to a training; MLflow is one listener, silence another."""
+class Reporter:
+    """Listens to a training, and keeps nothing of it; `MlflowReporter` does."""
 
-    run_id: str | None
+    run_id: str | None = None
 
     def log_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Record ``metrics`` at optimiser step ``step``; a step already recorded is ignored."""
@@ -20,21 +20,3 @@ class Reporter(Protocol):
 
     def flush(self) -> None:
         """Hand over what is waiting: a checkpoint follows, and the steps before it are not told again."""
-
-
-class SilentReporter:
-    """A reporter that records nothing."""
-
-    run_id: str | None = None
-
-    def log_metrics(self, metrics: dict[str, float], step: int) -> None:
-        """Ignore ``metrics``."""
-
-    def log_events(self, events: Sequence[Mapping[str, Any]]) -> None:
-        """Ignore ``events``."""
-
-    def go_back(self, step: int) -> None:
-        """Nothing was recorded."""
-
-    def flush(self) -> None:
-        """Nothing is waiting."""

@@ -76,7 +76,7 @@ def train_tracked(
         ) as reporter,
     ):
         for name, digest in digests.items():
-            reporter.log_input(name, digest, f"data/05_model_input/{name}", "training")
+            reporter.log_input(name, digest, f"data/05_model_input/{name}")
         model = _load(base_model, parameters, device)
         trainer = Trainer(model, rows, validation_rows, parameters, plan, reporter, checkpoint_folder)
         with ExitStack() as stack:
@@ -137,7 +137,7 @@ def _load(base_model: ModelSource, parameters: TrainParameters, device: torch.de
 
 def _log(reporter: MlflowReporter, report: dict[str, Any], adapter: Path, work: Path) -> None:
     reporter.log_directory(adapter, "adapter")
-    reporter.log_model(adapter, "adapter", kind="peft")
+    reporter.log_model(adapter, "adapter")
     reporter.log_document("train_report.json", report)
     if (work / "memory_profile").is_dir():
         reporter.log_directory(work / "memory_profile", "memory_profile")

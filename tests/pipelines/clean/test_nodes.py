@@ -9,7 +9,7 @@ from qwen_pipeline.params.ingest import IngestParameters
 from qwen_pipeline.params.merge import build_groups
 from qwen_pipeline.pipelines.clean.nodes import clean_examples, draw_data_page
 from qwen_pipeline.pipelines.ingest.nodes import ingest_files
-from qwen_pipeline.text.account import is_conserved, summary_lines
+from qwen_pipeline.text.account import summary_lines
 from qwen_pipeline.text.raw_file import RawFile
 
 
@@ -22,6 +22,12 @@ def raw_files(folder):
 def run(folder, **parameters):
     examples, rejects, report = ingest_files(raw_files(folder), IngestParameters())
     return clean_examples(ds.dataset(examples), ds.dataset(rejects), report, CleanParameters(**parameters))
+
+
+def is_conserved(entry):
+    """Whether an entry of the report accounts for every row that was found."""
+    gone = sum(entry["rejected"].values()) + entry["duplicates_exact"] + entry["duplicates_near"]
+    return entry["found"] == entry["kept"] + gone
 
 
 def test_every_file_is_accounted_for(tmp_path):
