@@ -75,9 +75,8 @@ class ProjectHooks:
         if "evaluation_report" in made and self._earlier_run and self._new_run:
             from qwen_pipeline.tracking.additions import carry_over
 
-            carry_over(
-                self._earlier_run, self._new_run, JUDGEMENTS
-            )  # the adapter came out equal: it was not judged again
+            # the adapter came out equal: it was not judged again
+            carry_over(self._earlier_run, self._new_run, JUDGEMENTS)
         if "evaluation_report" in made:
             click.echo(catalog.load("evaluation_report")["verdict"])
         for name in [name for name in WORTH_A_LOOK if name in made]:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from qwen_pipeline.errors import OutOfMemoryError, PipelineError
+from qwen_pipeline.memory import recovery
 from qwen_pipeline.memory.recovery import is_out_of_memory, run_or_retry, run_or_split
 from qwen_pipeline.memory.transaction import GradientTransaction, OptimizerTransaction
 
@@ -133,14 +134,15 @@ def test_parts_run_in_order_and_their_results_come_back_in_order():
     assert seen == list(range(7)) and list(chain.from_iterable(results)) == seen
 
 
-def test_memory_of_the_failed_attempt_is_free_before_the_next_one():
+def test_memory_of_the_failed_attempt_is_free_before_the_next_one(monkeypatch):
     work, alive = Work(limit=6), []
 
     def release():
         gc.collect()
         alive.append([ref() for ref in work.left_behind if ref() is not None])
 
-    recover(work, [work.rows], release=release)
+    monkeypatch.setattr(recovery, "release_memory", release)
+    recover(work, [work.rows])
     assert alive == [[]]
 
 

@@ -31,7 +31,7 @@ def test_the_rows_of_an_evaluation_are_a_table_of_the_run(client: MlflowClient) 
     with open_training_run(parameters={}) as reporter:
         pass
     log_evaluation(
-        reporter.run_id, {"loss": 1.0}, tables={"predictions.json": [{"question": "问", "chrF": 0.5}]}
+        reporter.run_id, {"loss": 1.0}, {}, tables={"predictions.json": [{"question": "问", "chrF": 0.5}]}
     )
     table = client.load_table(experiment_id(client), "predictions.json", run_ids=[reporter.run_id])
     assert table["question"].tolist() == ["问"]
@@ -43,8 +43,8 @@ def test_a_training_with_an_equal_adapter_gets_the_judgement_of_the_earlier_one(
         with open_training_run(parameters={}) as reporter:
             reporter.log_metrics({"loss": loss}, 1)
         runs.append(str(reporter.run_id))
-    log_evaluation(runs[0], {"test_tuned_loss": 0.5, "export_merged_mean_kl": 0.1})
-    log_evaluation(runs[1], {"export_merged_mean_kl": 0.2})
+    log_evaluation(runs[0], {"test_tuned_loss": 0.5, "export_merged_mean_kl": 0.1}, {})
+    log_evaluation(runs[1], {"export_merged_mean_kl": 0.2}, {})
     carry_over(*runs, ("test_", "export_"))
     found = client.get_run(runs[1]).data
     assert found.metrics == {"loss": 2.0, "test_tuned_loss": 0.5, "export_merged_mean_kl": 0.2}

@@ -191,9 +191,6 @@ class AtomicDataset(AbstractVersionedDataset[In, Out]):
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(self.version_folder(old), target, copy_function=link_or_copy)
         flush_tree(target)
-        publication = current_publication()
-        if publication:
-            publication.hold(self.version_folder(new))
         self._clear_version_cache()
 
     def _get_versions(self) -> list[str]:

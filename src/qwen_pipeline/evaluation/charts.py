@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 Words = tuple[str, str]  # English, Chinese
 Points = Sequence[tuple[float, float | None]]
+BINS = 12
 COLOURS = ("#1f6feb", "#d1242f", "#2e7d32", "#9a6700")
 _WIDTH, _HEIGHT = 460, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 10, 12, 34
@@ -40,28 +41,25 @@ def line_chart(series: Sequence[tuple[Words, Points]], x_title: Words, y_title: 
     return _frame("".join(marks), [name for name, _ in series], x_range, y_range, x_title, y_title)
 
 
-def histogram(
-    series: Sequence[tuple[Words, Sequence[float]]], x_title: Words, y_title: Words, bins: int = 12
-) -> Markup:
-    """Bars side by side that count values in bins of equal width.
+def histogram(series: Sequence[tuple[Words, Sequence[float]]], x_title: Words, y_title: Words) -> Markup:
+    """Bars side by side that count values in `BINS` bins of equal width.
 
     Args:
         series: A name and its values each; at most four.
         x_title: What is counted.
         y_title: What a count is of.
-        bins: How many.
     """
     values = [value for _, part in series for value in part]
     if not values:
         return Markup("")
     low, high = min(values), max(values)
-    width = (high - low) / bins or 1.0
-    counts = [[0] * bins for _ in series]
+    width = (high - low) / BINS or 1.0
+    counts = [[0] * BINS for _ in series]
     for row, (_, part) in zip(counts, series, strict=True):
         for value in part:
-            row[min(bins - 1, int((value - low) / width))] += 1
-    x_range, y_range = (low, low + width * bins), (0.0, float(max(max(row) for row in counts)))
-    bar = (_WIDTH - _LEFT - _RIGHT) / bins / (len(series) + 0.4)
+            row[min(BINS - 1, int((value - low) / width))] += 1
+    x_range, y_range = (low, low + width * BINS), (0.0, float(max(max(row) for row in counts)))
+    bar = (_WIDTH - _LEFT - _RIGHT) / BINS / (len(series) + 0.4)
     marks = [
         f'<rect x="{_x(low + width * at, x_range) + bar * number:.1f}" y="{_y(count, y_range):.1f}" width="{bar:.1f}" '
         f'height="{_y(0, y_range) - _y(count, y_range):.1f}" fill="{COLOURS[number]}"><title>{count}</title></rect>'

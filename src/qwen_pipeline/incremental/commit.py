@@ -63,6 +63,7 @@ def take_back(old: Record, decision: Decision, ledger: Ledger, catalog: Any) -> 
             dataset.link_version(output.version, new)
             outputs[name] = Output(new, output.digest)
             folders[name] = dataset.version_folder(new)
+            held.hold(folders[name])
         version = next(iter(outputs.values())).version
         record = replace(
             old, version=version, depends=decision.depends, outputs=outputs, taken_back_from=old.version

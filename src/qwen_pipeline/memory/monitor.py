@@ -13,6 +13,8 @@ from statistics import NormalDist, median
 from qwen_pipeline.memory.measure import MemoryMeter, MemoryReading
 
 MIB_PER_GIB = 1024.0
+CAPACITY = 256  # readings kept; when full, every second one goes and the interval doubles
+LEAST_GROWTH_MIB = 16.0  # over the whole run; less is never called a leak
 STEADY = 0.6  # the slowest third of a leak grows at least so fast as a share of the fastest
 SERIES = {"gpu_allocated_gib": "GPU memory", "host_resident_gib": "host memory"}
 # What host memory may grow by before it is called a leak: caches of libraries fill up for thousands of steps. Measured
@@ -50,13 +52,9 @@ class MemoryMonitor:
 
     Attributes:
         meter: Where readings come from.
-        capacity: Readings kept; when full, every second one goes and the interval doubles.
-        minimum_growth_mib: Growth below this over the whole run is never called a leak.
     """
 
     meter: MemoryMeter
-    capacity: int = 256
-    minimum_growth_mib: float = 16.0
     _readings: list[tuple[int, MemoryReading]] = field(default_factory=list)
     _interval: int = 1
 
@@ -70,7 +68,7 @@ class MemoryMonitor:
             self._readings = [pair for pair in self._readings if pair[0] < step]
         if step % self._interval == 0:
             self._readings.append((step, reading))
-        if len(self._readings) >= self.capacity:
+        if len(self._readings) >= CAPACITY:
             self._interval *= 2
             self._readings = [pair for pair in self._readings if pair[0] % self._interval == 0]
         return reading
@@ -86,14 +84,14 @@ class MemoryMonitor:
         for name, title in SERIES.items():
             values = [(step, getattr(reading, name)) for step, reading in later]
             series = [(float(step), value * MIB_PER_GIB) for step, value in values if value is not None]
-            least = self.minimum_growth_mib + (HOST_CACHES_MIB if name == "host_resident_gib" else 0.0)
+            least = LEAST_GROWTH_MIB + (HOST_CACHES_MIB if name == "host_resident_gib" else 0.0)
             leak = find_leak(title, series, least)
             if leak:
                 found.append(leak)
         return found
 
 
-def find_leak(title: str, series: list[tuple[float, float]], minimum_growth_mib: float) -> Leak | None:
+def find_leak(title: str, series: list[tuple[float, float]], least_mib: float) -> Leak | None:
     """Judge one series of (step, MiB); needs at least 12 readings."""
     if len(series) < 12:
         return None
@@ -103,7 +101,7 @@ def find_leak(title: str, series: list[tuple[float, float]], minimum_growth_mib:
     grown = slope * (series[-1][0] - series[0][0])
     level = median(value for _, value in series)
     is_steady = slope > 0 and min(slopes) > STEADY * max(slopes)  # a cache that fills up slows down
-    if not is_steady or confidence < 0.999 or grown < max(minimum_growth_mib, 0.005 * level):
+    if not is_steady or confidence < 0.999 or grown < max(least_mib, 0.005 * level):
         return None
     return Leak(title, slope, confidence, grown)
 

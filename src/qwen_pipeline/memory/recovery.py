@@ -66,10 +66,8 @@ def run_or_split(
     split: Callable[[Batch], Sequence[Batch]],
     transaction: Transaction | None = None,
     frugal: Callable[[], AbstractContextManager[object]] | None = None,
-    release: Callable[[], None] | None = None,
     size_of: Callable[[Batch], int] | None = None,
     on_event: Callable[[OutOfMemoryEvent], None] = lambda event: None,
-    remedy: str = "Lower max_sequence_length or lora_r, or raise max_memory_gb.",
 ) -> list[Result]:
     """Run a micro-batch; where memory runs out, run its parts instead.
 
@@ -80,10 +78,8 @@ def run_or_split(
         transaction: Undoes what a failed attempt has left behind; `GradientTransaction` in training.
         frugal: Makes a context in which an attempt takes less memory (all layers recomputed, offloading);
             entered for a batch that cannot be split. Without it such a batch is tried once more as it is.
-        release: Gives memory back; by default `release_memory`.
         size_of: Measures a batch for the event.
         on_event: Told of every recovery.
-        remedy: What the user can change when nothing helps.
 
     Returns:
         The results of the parts that ran, in the batch's order: one if nothing went wrong.
@@ -101,7 +97,7 @@ def run_or_split(
         if failure is None:
             results.extend(result)
             continue
-        (release or release_memory)()
+        release_memory()
         size = size_of(part) if size_of else None
         smaller = list(split(part))
         if len(smaller) > 1:
@@ -111,7 +107,7 @@ def run_or_split(
             on_event(OutOfMemoryEvent(failure, "frugal" if frugal else "retry", size, first=part is batch))
             waiting.append((part, True))
         else:
-            raise OutOfMemoryError(_explain(failure, size, remedy))
+            raise OutOfMemoryError(_explain(failure, size, "Lower max_sequence_length or lora_r"))
     return results
 
 
@@ -119,9 +115,7 @@ def run_or_retry(
     action: Callable[[], Result],
     *,
     transaction: Transaction,
-    release: Callable[[], None] | None = None,
     on_event: Callable[[OutOfMemoryEvent], None] = lambda event: None,
-    remedy: str = "Set optim=paged_adamw_8bit or a smaller lora_r, or raise max_memory_gb.",
 ) -> Result:
     """Run what cannot be split, an optimiser step; where memory runs out, free it and try once more.
 
@@ -133,9 +127,9 @@ def run_or_retry(
         results, failure = _attempt(None, lambda _: action(), transaction)
         if failure is None:
             return results[0]
-        (release or release_memory)()
+        release_memory()
         on_event(OutOfMemoryEvent(failure, "retry"))
-    raise OutOfMemoryError(_explain(str(failure), None, remedy))
+    raise OutOfMemoryError(_explain(str(failure), None, "Set optim=paged_adamw_8bit or a smaller lora_r"))
 
 
 def release_memory() -> None:
@@ -171,4 +165,4 @@ def _attempt(
 
 def _explain(failure: str, size: int | None, remedy: str) -> str:
     subject = f"A single row of {size} tokens" if size else "This step"
-    return f"{subject} does not fit into the memory allowed, and cannot be split ({failure}). {remedy}"
+    return f"{subject} does not fit into the memory allowed, and cannot be split ({failure}). {remedy}, or raise max_memory_gb."

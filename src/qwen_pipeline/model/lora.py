@@ -63,11 +63,11 @@ def attach_lora(
     return adapted
 
 
-def load_adapter(model: PreTrainedModel, path: Path, trainable: bool = False) -> PeftModel:
+def load_adapter(model: PreTrainedModel, path: Path) -> PeftModel:
     """Put a saved adapter on its base model, on the base model's device.
 
-    The model stays in training mode, with dropout off unless ``trainable``: on some CPUs evaluation mode
-    makes bitsandbytes repack the weights (see ``load_quantized_model``).
+    The model stays in training mode, with dropout off: on some CPUs evaluation mode makes bitsandbytes
+    repack the weights (see ``load_quantized_model``).
 
     Raises:
         CheckpointError: The directory holds no adapter, or one of another base model.
@@ -78,7 +78,7 @@ def load_adapter(model: PreTrainedModel, path: Path, trainable: bool = False) ->
     _fuse(model, config)
     try:
         adapted: PeftModel = PeftModel.from_pretrained(
-            model, str(path), is_trainable=trainable, config=config, torch_device=str(model.device)
+            model, str(path), config=config, torch_device=str(model.device)
         )
     except (RuntimeError, ValueError, OSError) as error:
         raise CheckpointError(
@@ -87,8 +87,7 @@ def load_adapter(model: PreTrainedModel, path: Path, trainable: bool = False) ->
             f"on. ({str(error).strip().splitlines()[0]})"
         ) from error
     adapted.train()
-    if not trainable:
-        _switch_dropout_off(adapted)
+    _switch_dropout_off(adapted)
     return adapted
 
 

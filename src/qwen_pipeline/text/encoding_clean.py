@@ -19,10 +19,8 @@ _MOST = 7  # so that a window's sum stays within eight bits
 # A window's sum above which it is looked at. In right Chinese text one window in 10,000 is above 2 and none was
 # above 8; in text read wrongly half of all windows are above 18. Source: measured on the decoding benchmark's texts.
 _WORST = 12
-_ENOUGH, _CERTAIN = (
-    16,
-    -2.2,
-)  # right Chinese text has -3.2 on average; no 16 characters read wrongly came below -1
+# Right Chinese text has -3.2 on average; no 16 characters read wrongly came below -1.
+_ENOUGH, _CERTAIN = 16, -2.2
 _SOME, _LIKELY = 4, -0.5
 
 
@@ -78,9 +76,9 @@ def read(data: bytes, candidate: Candidate, at_end: bool = False) -> Reading | N
     return None
 
 
-def is_clean(data: bytes, candidate: Candidate, at_end: bool = False) -> bool:
-    """Whether all bytes are characters of the encoding, and usual ones; arguments as for ``read``."""
-    reading = read(data, candidate, at_end)
+def is_clean(data: bytes, candidate: Candidate) -> bool:
+    """Whether all bytes but those of a last character that is cut off are characters of the encoding, and usual ones."""
+    reading = read(data, candidate, at_end=True)
     return reading is not None and not reading.strange
 
 

@@ -53,12 +53,12 @@ def find_main(data: bytes) -> Guess:
         if reading is not None and reading.is_certain():
             return Guess(candidate, 0.0, "", SUREST)
     guess = _checked(_guess(data[:HEAD_BYTES], data), data)
-    if is_clean(data[:HEAD_BYTES], guess.candidate, at_end=True):
+    if is_clean(data[:HEAD_BYTES], guess.candidate):
         return guess
     # The sample may hold a change: then the start or the end tells better alone.
     for part in (data[:_SHORT_BYTES], data[-len(data) // 2 :][-_SHORT_BYTES:]):
         alone = _checked(_guess(part, part), part)
-        if is_clean(part, alone.candidate, at_end=True):
+        if is_clean(part, alone.candidate):
             return alone
     return guess
 

@@ -37,12 +37,12 @@ def read_group(group: RowGroup, rows_per_batch: int = ROWS_PER_BATCH) -> Iterato
         yield from file.iter_batches(rows_per_batch, row_groups=[group.number], use_threads=False)
 
 
-def read_batches(table: Table, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+def read_batches(table: Table, columns: list[str]) -> Iterator[pa.RecordBatch]:
     """The rows of ``table`` in order, in batches of at most ``ROWS_PER_BATCH``, one row group in memory.
 
     Args:
         table: Parquet files, or a table in memory.
-        columns: The columns to read; None reads all.
+        columns: The columns to read.
     """
     if not hasattr(table, "files"):
         yield from table.to_batches(columns=columns, batch_size=ROWS_PER_BATCH)

@@ -99,5 +99,10 @@ class Delivery:
             "figures. Check MLFLOW_TRACKING_URI.",
             what,
             tracking_uri(),
-            " ".join(str(error).split())[:200],
+            one_line(error),
         )
+
+
+def one_line(error: Exception) -> str:
+    """The beginning of what a store complains of, without its line breaks."""
+    return " ".join(str(error).split())[:200]
