@@ -20,7 +20,6 @@ from kedro_datasets._typing import HTMLPreview, JSONPreview
 from qwen_pipeline.errors import VersionError
 from qwen_pipeline.incremental.durable import flush_folder, flush_tree, link_or_copy
 from qwen_pipeline.incremental.publication import (
-    clear_leftovers,
     current_publication,
     partial_beside,
     staged_beside,
@@ -159,11 +158,6 @@ class AtomicDataset(AbstractVersionedDataset[In, Out]):
         seal = read_seal(self.version_folder(version))
         return seal.digest if seal else None
 
-    def staged_digest(self, version: str) -> str | None:
-        """Content digest of a version that is not published yet."""
-        seal = read_seal(staged_beside(self.version_folder(version)))
-        return seal.digest if seal else None
-
     def damage(self, version: str | None = None, verify: bool = False) -> str | None:
         """What is wrong with a version (by default the one to be loaded), in words.
 
@@ -180,10 +174,6 @@ class AtomicDataset(AbstractVersionedDataset[In, Out]):
         if found is None and verify:
             self._whole = state_of(folder)
         return found
-
-    def clear_leftovers(self) -> None:
-        """Remove what killed runs left; only under the project's lock."""
-        clear_leftovers(self.versions_folder)
 
     def link_version(self, old: str, new: str) -> None:
         """Stage an old version once more as a new one, by hard links where the disk has them."""

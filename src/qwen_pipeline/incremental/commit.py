@@ -12,6 +12,7 @@ from qwen_pipeline.incremental.ledger import Ledger
 from qwen_pipeline.incremental.plan import Decision
 from qwen_pipeline.incremental.publication import Publication, held_outputs, staged_beside
 from qwen_pipeline.incremental.record import Output, Record
+from qwen_pipeline.incremental.seal import read_seal
 
 RUN_ID = "mlflow_run_id"
 
@@ -101,7 +102,8 @@ def _held_folders(names: Iterable[str], catalog: Any, held: Publication) -> dict
 def _output(dataset: Any, folder: Path | None) -> Output:
     if folder is None:
         return Output("", digest_of_dataset(dataset))
-    return Output(folder.name, dataset.staged_digest(folder.name))
+    seal = read_seal(staged_beside(folder))
+    return Output(folder.name, seal.digest if seal else "")
 
 
 def _tracked_run(folders: dict[str, Path], read: dict[str, str], ledger: Ledger, catalog: Any) -> str | None:

@@ -23,7 +23,7 @@ from qwen_pipeline.incremental.ledger import Ledger
 from qwen_pipeline.incremental.lock import project_lock
 from qwen_pipeline.incremental.long_runs import confirm_long_run
 from qwen_pipeline.incremental.plan import Decision, Planner, stage_of
-from qwen_pipeline.incremental.publication import held_outputs
+from qwen_pipeline.incremental.publication import clear_leftovers, held_outputs
 from qwen_pipeline.incremental.viz_events import note_skipped
 from qwen_pipeline.incremental.workspace import WORK, entered, ledger_folder
 
@@ -197,8 +197,8 @@ class IncrementalRunner(SequentialRunner):
         """Put right what a killed run left."""
         self._ledger.recover()
         for name in catalog:
-            if not name.startswith("params:") and hasattr(dataset := catalog[name], "clear_leftovers"):
-                dataset.clear_leftovers()
+            if not name.startswith("params:") and hasattr(dataset := catalog[name], "versions_folder"):
+                clear_leftovers(dataset.versions_folder)
         self._clean_work()
 
     def _clean_work(self) -> None:

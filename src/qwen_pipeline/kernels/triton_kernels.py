@@ -14,11 +14,12 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+Rotation = tuple[Tensor, Tensor] | None  # cosines and sines
 NORM_ELEMENTS = 4096  # of a program that takes several narrow rows
-_NOTHING = nullcontext()
 GATED_ELEMENTS = 2048
 PACKED_BYTES = 1024  # of 4-bit weights
 LOGITS = 4096  # of a row that a program has in hand at a time
+_NOTHING = nullcontext()
 
 
 @triton.jit
@@ -168,12 +169,7 @@ def _softmax_loss(logits_ptr, labels_ptr, loss_ptr, vocabulary, BLOCK: tl.conste
 
 
 def launch_norm(
-    x: Tensor,
-    weight_W: Tensor,
-    eps: float,
-    rotation: tuple[Tensor, Tensor] | None,
-    out: Tensor,
-    inverse_R: Tensor,
+    x: Tensor, weight_W: Tensor, eps: float, rotation: Rotation, out: Tensor, inverse_R: Tensor
 ) -> None:
     """Fill ``out`` and ``inverse_R``; see `fused.norm`."""
     rows, heads, shape = _norm_shape(x, rotation)
@@ -185,12 +181,7 @@ def launch_norm(
 
 
 def launch_norm_backward(
-    grad_out: Tensor,
-    x: Tensor,
-    weight_W: Tensor,
-    inverse_R: Tensor,
-    rotation: tuple[Tensor, Tensor] | None,
-    grad: Tensor,
+    grad_out: Tensor, x: Tensor, weight_W: Tensor, inverse_R: Tensor, rotation: Rotation, grad: Tensor
 ) -> None:
     """Fill ``grad``; see `fused.norm_backward`."""
     rows, heads, shape = _norm_shape(x, rotation)
@@ -235,7 +226,7 @@ def launch_softmax_loss(logits_CV: Tensor, labels_C: Tensor, loss_C: Tensor) -> 
         _softmax_loss[(rows,)](logits_CV, labels_C, loss_C, vocabulary, BLOCK=LOGITS, num_warps=16)
 
 
-def _norm_shape(x: Tensor, rotation: tuple[Tensor, Tensor] | None) -> tuple[int, int, dict[str, int | bool]]:
+def _norm_shape(x: Tensor, rotation: Rotation) -> tuple[int, int, dict[str, int | bool]]:
     """Rows, heads of a token, and how a program is cut."""
     width = x.shape[-1]
     block = triton.next_power_of_2(width)
@@ -244,8 +235,9 @@ def _norm_shape(x: Tensor, rotation: tuple[Tensor, Tensor] | None) -> tuple[int,
         "BLOCK": block,
         "ROWS": max(1, NORM_ELEMENTS // block),
         "ROTATES": rotation is not None,
+        "num_warps": 8,
     }
-    return x.numel() // width, x.shape[-2] if rotation is not None else 1, {**shape, "num_warps": 8}
+    return x.numel() // width, x.shape[-2] if rotation is not None else 1, shape
 
 
 def _on_device_of(tensor: Tensor) -> AbstractContextManager[object]:

@@ -7,12 +7,14 @@ from qwen_pipeline.training.order import StepOrder
 class Cadence:
     """``eval_strategy`` and ``save_strategy`` over the steps of one training."""
 
-    def __init__(self, parameters: TrainParameters, order: StepOrder) -> None:
-        """Take ``eval_*`` and ``save_*``, and where epochs end."""
-        self._parameters, self._order = parameters, order
+    def __init__(self, parameters: TrainParameters, order: StepOrder, has_validation: bool) -> None:
+        """Take ``eval_*`` and ``save_*``, where epochs end, and whether there are validation rows."""
+        self._parameters, self._order, self._has_validation = parameters, order, has_validation
 
     def validates(self, step: int) -> bool:
-        """Whether validation rows are measured after ``step``; always after the last, unless never."""
+        """Whether validation rows are measured after ``step``; always after the last, unless never or where there is none."""
+        if not self._has_validation:
+            return False
         if self._parameters.eval_strategy == "steps":
             return step % self._parameters.eval_steps == 0 or step == self._order.steps
         return self._parameters.eval_strategy == "epoch" and self._order.ends_epoch(step)

@@ -37,7 +37,7 @@ from qwen_pipeline.training.planning import TrainingPlan
 from qwen_pipeline.training.precision import compute_dtype_for
 from qwen_pipeline.training.progress import TrainingProgress
 from qwen_pipeline.training.recorder import Recorder
-from qwen_pipeline.training.report import build_report
+from qwen_pipeline.training.report import build_report, memory_report
 from qwen_pipeline.training.schedule import RateSchedule
 from qwen_pipeline.training.snapshot import TrainedParts
 from qwen_pipeline.training.state import TrainingHistory
@@ -85,7 +85,7 @@ class Trainer:
             parameters.max_steps,
             parameters.seed,
         )
-        self.cadence = Cadence(parameters, self.order)
+        self.cadence = Cadence(parameters, self.order, has_validation=len(validation_rows) > 0)
         optimiser = build_optimiser(parameters, model)
         schedule = RateSchedule(parameters, optimiser, self.order.steps)
         scaler = torch.amp.GradScaler(self.device.type, enabled=self.compute_dtype == torch.float16)
@@ -149,7 +149,7 @@ class Trainer:
                     self._train_step(rows)
                     progress.show(self.history)
                     if interrupt.asked:
-                        self._stop(interrupt.asked)
+                        raise interrupted(interrupt.asked, self.history.step, self.order.steps, self._save())
                     if self._rolled_back or self._is_patient_out():
                         break
 
@@ -194,7 +194,7 @@ class Trainer:
     def _validate_and_save(self) -> None:
         """What follows on a good step; the state to go back to is taken before the checkpoint that holds it."""
         step, is_best = self.history.step, False
-        if self._validates(step):
+        if self.cadence.validates(step):
             loss = self.stepper.validate(self.validation_rows)
             self.reporter.log_metrics({"validation_loss": loss}, step)
             self.parts.schedule.after_validation(loss, self.history.rate_factor)
@@ -205,13 +205,10 @@ class Trainer:
         if self.cadence.saves(step, is_best):
             self._save()
 
-    def _validates(self, step: int) -> bool:
-        return len(self.validation_rows) > 0 and self.cadence.validates(step)
-
     def _owes_validation(self) -> bool:
         """Whether the run before ran out of memory in the validation after its last step."""
         step, done = self.history.step, self.history.validation
-        return step > 0 and self._validates(step) and (not done or done[-1]["step"] != step)
+        return step > 0 and self.cadence.validates(step) and (not done or done[-1]["step"] != step)
 
     def _save(self) -> Path:
         self.reporter.flush()
@@ -239,9 +236,6 @@ class Trainer:
         patience = self.parameters.early_stopping_patience
         return patience is not None and self.history.validations_without_gain >= patience
 
-    def _stop(self, signal_name: str) -> None:
-        raise interrupted(signal_name, self.history.step, self.order.steps, self._save())
-
     def _stop_without_memory(self, failure: OutOfMemoryError) -> None:
         """Save what there is after the last whole step; the failure has left it as it was."""
         self.history.step = len(self.history.losses)
@@ -254,12 +248,5 @@ class Trainer:
         if self._is_patient_out() and self.history.step < self.order.steps:
             self.history.event("early_stop")
         self.recorder.finished()
-        return build_report(
-            self.history,
-            self.parameters,
-            self.plan,
-            self.compute_dtype,
-            self.order,
-            self.meter.read(),
-            self.recorder.monitor.history(),
-        )
+        memory = memory_report(self.plan.memory, self.meter.read(), self.recorder.monitor.history())
+        return build_report(self.history, self.parameters, self.plan, self.compute_dtype, self.order, memory)

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from qwen_pipeline.memory.measure import MemoryReading
+from qwen_pipeline.memory.plan import MemoryPlan
 from qwen_pipeline.memory.plan_table import compare_with_measured, plan_report
 from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.tracking.json_values import as_json_values
@@ -19,8 +20,7 @@ def build_report(
     plan: TrainingPlan,
     compute_dtype: torch.dtype,
     order: StepOrder,
-    reading: MemoryReading,
-    memory_history: list[dict[str, float]],
+    memory: dict[str, Any],
 ) -> dict[str, Any]:
     """Put the report together.
 
@@ -30,24 +30,11 @@ def build_report(
         plan: Its micro-batches and memory plan.
         compute_dtype: Dtype of its products.
         order: Its steps.
-        reading: Memory at its end, peaks included.
-        memory_history: Memory over its steps.
+        memory: What `memory_report` gave.
 
     Returns:
         Plain data, as JSON has it: a figure that is not finite (the loss of a step that was left out) is ``None``.
     """
-    measured = {name: round(value, 4) for name, value in reading.as_metrics("").items()}
-    planned = plan_report(plan.memory) if plan.memory else None
-    comparison = (
-        compare_with_measured(
-            plan.memory,
-            reading.gpu_peak_allocated_gib,
-            reading.gpu_peak_reserved_gib,
-            reading.host_peak_gib if reading.gpu_allocated_gib is None else reading.gpu_process_gib,
-        )
-        if plan.memory
-        else None
-    )
     report = {
         "steps": history.step,
         "planned_steps": order.steps,
@@ -67,13 +54,31 @@ def build_report(
         "events": history.events,
         "tokens_per_second": history.tokens_per_second,
         "seconds": history.seconds,
-        "memory": {
-            "measured": measured,
-            "planned": planned,
-            "comparison": comparison,
-            "over_time": memory_history,
-        },
+        "memory": memory,
         "mlflow_run_id": history.mlflow_run_id,
     }
     plain: dict[str, Any] = as_json_values(report)
     return plain
+
+
+def memory_report(
+    plan: MemoryPlan | None, reading: MemoryReading, over_time: list[dict[str, float]]
+) -> dict[str, Any]:
+    """Memory as measured, as planned, and one beside the other.
+
+    Args:
+        plan: ``None`` where none was made.
+        reading: Memory at the training's end, peaks included.
+        over_time: Memory over its steps.
+    """
+    planned = comparison = None
+    if plan:
+        planned = plan_report(plan)
+        comparison = compare_with_measured(
+            plan,
+            reading.gpu_peak_allocated_gib,
+            reading.gpu_peak_reserved_gib,
+            reading.host_peak_gib if reading.gpu_allocated_gib is None else reading.gpu_process_gib,
+        )
+    measured = {name: round(value, 4) for name, value in reading.as_metrics("").items()}
+    return {"measured": measured, "planned": planned, "comparison": comparison, "over_time": over_time}

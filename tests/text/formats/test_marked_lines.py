@@ -7,7 +7,7 @@ import pytest
 from qwen_pipeline.text.formats.content import Line
 from qwen_pipeline.text.formats.headings import read_headings
 from qwen_pipeline.text.formats.marked_lines import MarkedLine, mark_lines
-from qwen_pipeline.text.formats.markers import read_marked
+from qwen_pipeline.text.formats.marked_pairs import read_marked
 from qwen_pipeline.text.formats.row import Found, Row
 
 Reader = Callable[[list[MarkedLine]], Iterator[Row]]

@@ -11,8 +11,7 @@ from qwen_pipeline.text.formats import json_broken
 from qwen_pipeline.text.formats.json_broken import Broken
 from qwen_pipeline.text.formats.json_inside import LONGEST_HEAD, HoldsRows, first_list, next_list
 
-_SPACE = re.compile(r"[\s,\ufeff\x00]*")
-_COMMENT = re.compile(r"(?://|#)[^\n]*\n?")
+_SPACE = re.compile(r"(?:[\s,\ufeff\x00]++|(?://|#)[^\n]*+\n?)++")  # and comments
 _NEXT_OBJECT = re.compile(r"\}\s*+,?\s*+(?=\{\s*+[\"'])")  # possessive: a long gap is gone through once
 _LONE_RETURN = re.compile(r"\r(?!\n)")  # CRLF stays: offsets count the characters of the file
 _EXCERPT = 200
@@ -43,9 +42,7 @@ class BadValue:
     text: str
 
 
-def iterate_values(
-    pieces: Iterator[str], holds_rows: HoldsRows = lambda names, key, element: False
-) -> Iterator[Value | BadValue]:
+def iterate_values(pieces: Iterator[str], holds_rows: HoldsRows) -> Iterator[Value | BadValue]:
     """The elements of a top-level array, or the top-level values one after another.
 
     A trailing comma is forgiven; after a stretch that is no JSON, reading goes on at the next object. Of an object that is too long to
@@ -97,12 +94,9 @@ class _Stream:
     def skip_space(self) -> None:
         """Go to the next character that belongs to a value."""
         while True:
-            found = _SPACE.match(self._text, self._at)
-            self._advance(found.end() if found else self._at)
-            comment = _COMMENT.match(self._text, self._at)
-            if comment:
-                self._advance(comment.end())
-            elif self._at < len(self._text) or not self._more():
+            if found := _SPACE.match(self._text, self._at):
+                self._advance(found.end())
+            if self._at < len(self._text) or not self._more():
                 return
 
     def take(self, mark: str) -> bool:
@@ -119,7 +113,8 @@ class _Stream:
             try:
                 return self._decode()
             except (ValueError, RecursionError) as error:
-                if self._may_be_incomplete(error) and self._more():
+                is_short = len(self._text) - self._at < _LONGEST_VALUE
+                if isinstance(error, ValueError) and is_short and self._more():  # it may be cut off
                     continue
                 if self._enter_object(error):
                     return self.next_value()
@@ -178,9 +173,6 @@ class _Stream:
             self._advance(start)
             self.in_array = self._in_object = True
         return start is not None
-
-    def _may_be_incomplete(self, error: Exception) -> bool:
-        return isinstance(error, ValueError) and len(self._text) - self._at < _LONGEST_VALUE
 
     def _without_trailing_commas(self, error: json.JSONDecodeError) -> str | None:
         """The value that begins here with a space for each trailing comma, if such a comma is what is wrong and the value has an end.

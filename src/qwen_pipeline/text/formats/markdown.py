@@ -21,7 +21,8 @@ from qwen_pipeline.text.formats.instruction_sections import (
 )
 from qwen_pipeline.text.formats.json_lines import begins_like_json
 from qwen_pipeline.text.formats.marked_lines import MarkedLine, mark_lines, split_separators, unquoted
-from qwen_pipeline.text.formats.markers import count_markers, read_marked
+from qwen_pipeline.text.formats.marked_pairs import read_marked
+from qwen_pipeline.text.formats.markers import count_markers
 from qwen_pipeline.text.formats.mojibake_lines import NOTE, lines_taken_back
 from qwen_pipeline.text.formats.page_lines import without_pages
 from qwen_pipeline.text.formats.paragraph_pairs import (

@@ -1,13 +1,10 @@
-"""Documents that mark questions and answers: ``Q1:``/``A1:``, ``问：``/``答：``, bold, as headings, in lists."""
+"""Marks of questions and answers at the start of a line: ``Q1:``/``A1:``, ``问：``/``答：``, bold, as headings, in lists."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from qwen_pipeline.text.formats.answer_text import tidy_answer, tidy_question
-from qwen_pipeline.text.formats.marked_lines import EDGES, INVISIBLE, MarkedLine, notes_on_end
-from qwen_pipeline.text.formats.row import Found, Row, refuse
-from qwen_pipeline.text.schema import RejectReason
+from qwen_pipeline.text.formats.marked_lines import EDGES, INVISIBLE, MarkedLine
 
 _Q_WORDS = (
     r"Questions?|Ques|Q|Ｑ|ｑ|标准问题|标准问|问题|提问[者人]|提问|问|問題|質問|問|题目|題目|질문|第[0-9０-９一二三四五六七八九十百]{1,4}[问題题問]"
@@ -27,7 +24,7 @@ _MARK = re.compile(
     r"(?P<sep>[:：.．、)）,，|]|[-–—](?=\s)|(?=\s)|(?<=[】\]])|$)[ \t\u3000]*(?P<close2>\*\*(?=\s)|\*\*$)?(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )
-_INLINE_ANSWER = re.compile(
+INLINE_ANSWER = re.compile(
     rf"(?:(?<=[\s?？。！!.])|(?<=>))(?:\*\*)?(?:A|Ａ|Answer|答|回答|答案|{_FOREIGN_ANSWERS})\s*(?P<number>[0-9０-９]{{1,9}})?\s*[:：](?:\*\*)?",
     re.IGNORECASE,
 )
@@ -41,7 +38,6 @@ _MAY_MARK = re.compile(
     rf"[{re.escape(_MARK_EDGES)}]{{0,39}}"
     rf"(?:[{_MARK_LETTERS}]|[Ss][Oo][Rr]|[Cc](?:[Ee][Vv]|[Ââ])|[Yy][Aa][Nn]|[Hh][Ỏỏ]|[Tt][Rr][Ảả])"
 )
-_MOST_UNANSWERED = 2000
 _ASCII_DIGITS = str.maketrans("０１２３４５６７８９", "0123456789")
 
 
@@ -104,161 +100,5 @@ def count_markers(lines: Iterable[MarkedLine]) -> tuple[int, int]:
         mark = find_mark(line)
         if mark is not None:
             questions += mark.is_question
-            answers += (not mark.is_question) or bool(_INLINE_ANSWER.search(mark.rest))
+            answers += (not mark.is_question) or bool(INLINE_ANSWER.search(mark.rest))
     return questions, answers
-
-
-@dataclass
-class _Pair:
-    """A pair as it is being read."""
-
-    number: str
-    line: MarkedLine
-    question: list[str]
-    answer: list[MarkedLine] | None = None
-    answer_start: str = ""
-    ended: bool = False
-    notes: tuple[str, ...] = ()
-
-
-def read_marked(lines: Iterable[MarkedLine], head: list[MarkedLine], has_answer_marks: bool) -> Iterator[Row]:
-    """Rows of a marked document.
-
-    Args:
-        lines: All lines.
-        head: The first of them, from which the order (answers first?) is told.
-        has_answer_marks: Whether answers carry marks; without, an answer is what follows the question's line.
-    """
-    if _answers_come_first(head):
-        yield from _read_reversed(lines)
-        return
-    pair: _Pair | None = None
-    unanswered: dict[str, _Pair] = {}  # by number: all answers may stand after all questions
-    for line in lines:
-        mark = find_mark(line)
-        if mark is None:
-            if pair is not None:
-                _add_line(pair, line, has_answer_marks)
-        elif mark.is_question:
-            if pair is not None:
-                yield from _set_aside(pair, unanswered)
-            pair = _open(mark, line, has_answer_marks)
-        elif mark.number in unanswered and (pair is None or mark.number != pair.number):
-            if pair is not None:
-                yield from _set_aside(pair, unanswered)
-            pair = unanswered.pop(mark.number)
-            pair.answer, pair.answer_start = [], mark.rest
-        elif pair is None or pair.ended:
-            yield refuse(
-                line.number, RejectReason.MISSING_QUESTION, "an answer without a question", line.text
-            )
-        elif pair.answer is None or not (pair.answer_start or pair.answer):
-            pair.answer, pair.answer_start = [], mark.rest
-            if mark.number and pair.number and mark.number != pair.number:
-                pair.notes = ("other_number",)
-        elif not has_answer_marks or not mark.number:
-            pair.answer.append(line)
-        else:
-            yield _finish(pair)
-            yield refuse(
-                line.number, RejectReason.MISSING_QUESTION, "an answer without a question", line.text
-            )
-            pair = None
-    if pair is not None:
-        yield _finish(pair)
-    yield from map(_finish, unanswered.values())
-
-
-def _set_aside(pair: _Pair, unanswered: dict[str, _Pair]) -> Iterator[Row]:
-    """Keep a numbered question whose answer may come later; any other pair is a row."""
-    if pair.answer is not None or not pair.number:
-        yield _finish(pair)
-        return
-    if pair.number in unanswered or len(unanswered) == _MOST_UNANSWERED:
-        yield _finish(unanswered.pop(pair.number if pair.number in unanswered else next(iter(unanswered))))
-    unanswered[pair.number] = pair
-
-
-def _open(mark: Mark, line: MarkedLine, has_answer_marks: bool) -> _Pair:
-    """A new pair; an answer on the question's own line is split off."""
-    inline = _INLINE_ANSWER.search(mark.rest)
-    if inline and (inline["number"] or "") == mark.number:
-        question, answer = mark.rest[: inline.start()], mark.rest[inline.end() :]
-        return _Pair(mark.number, line, [question], [], answer.strip(EDGES))
-    no_marks = not has_answer_marks and bool(mark.rest)
-    return _Pair(mark.number, line, [mark.rest], [] if no_marks else None)
-
-
-def _add_line(pair: _Pair, line: MarkedLine, has_answer_marks: bool) -> None:
-    """A line that begins with no mark belongs to the question, the answer, or to what stands between pairs."""
-    own_level = pair.line.level
-    if line.level and own_level and line.level <= own_level:
-        pair.ended = True
-    if pair.ended:
-        return
-    if pair.answer is not None:
-        pair.answer.append(line)
-    elif not has_answer_marks and pair.question[-1].strip() and line.blank:
-        pair.answer = []
-    elif own_level and pair.question[0]:
-        pair.answer = [line] if not line.blank else None
-    else:
-        pair.question.append(line.text)
-
-
-def _finish(pair: _Pair) -> Row:
-    question = tidy_question("\n".join(pair.question))
-    if not question:
-        return refuse(
-            pair.line.number, RejectReason.MISSING_QUESTION, "a mark without a question", pair.line.text
-        )
-    lines = pair.answer or []
-    answer = tidy_answer(pair.answer_start, lines)
-    if not answer:
-        return refuse(pair.line.number, RejectReason.MISSING_ANSWER, "a question without an answer", question)
-    messages = (("user", question), ("assistant", answer))
-    return Found(messages, pair.line.number, pair.line.offset, pair.notes + notes_on_end(lines))
-
-
-def _answers_come_first(head: list[MarkedLine]) -> bool:
-    """Whether the document opens with an answer whose question, of the same number, follows it."""
-    marks = (mark for line in head if (mark := find_mark(line)) is not None)
-    first, second = next(marks, None), next(marks, None)
-    return (
-        first is not None
-        and second is not None
-        and not first.is_question
-        and second.is_question
-        and bool(first.number)
-        and first.number == second.number
-    )
-
-
-def _read_reversed(lines: Iterable[MarkedLine]) -> Iterator[Row]:
-    """Pairs by number where each answer stands before its question."""
-    answer: tuple[Mark, MarkedLine, list[MarkedLine]] | None = None
-    question: _Pair | None = None
-    for line in lines:
-        mark = find_mark(line)
-        if mark is None:
-            if question is not None:
-                question.question.append(line.text)
-            elif answer is not None:
-                answer[2].append(line)
-            continue
-        if mark.is_question:
-            if answer is None or answer[0].number != mark.number:
-                yield refuse(line.number, RejectReason.MISSING_ANSWER, "no answer before it", line.text)
-                continue
-            question = _Pair(mark.number, line, [mark.rest], answer[2], answer[0].rest)
-            answer = None
-        else:
-            if question is not None:
-                yield _finish(question)
-            if answer is not None:
-                yield refuse(answer[1].number, RejectReason.MISSING_QUESTION, "no question", answer[1].text)
-            question, answer = None, (mark, line, [])
-    if question is not None:
-        yield _finish(question)
-    if answer is not None:
-        yield refuse(answer[1].number, RejectReason.MISSING_QUESTION, "no question follows", answer[1].text)

@@ -4,7 +4,7 @@ import pytest
 
 from qwen_pipeline.text.formats.content import Line
 from qwen_pipeline.text.formats.marked_lines import mark_lines
-from qwen_pipeline.text.formats.markers import read_marked
+from qwen_pipeline.text.formats.marked_pairs import read_marked
 from qwen_pipeline.text.formats.row import Found, Row
 
 
