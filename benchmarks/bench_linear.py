@@ -106,9 +106,8 @@ def train(count: int, times: int, counts_operations: bool) -> dict[str, Any]:
         trainer = Trainer(model, rows, validation, parameters, plan, Reporter(), Path(folder) / "checkpoints")
         counter = FlopCounterMode(display=False)
         if counts_operations:
-            trainer.stepper.time_micro_batch = lambda rows: (
-                0.0
-            )  # one micro-batch more, however many rows there are
+            # one micro-batch more, however many rows there are
+            trainer.stepper.time_micro_batch = lambda rows: 0.0
             with counter:
                 trainer.run()
         else:

@@ -112,9 +112,8 @@ def test_every_export_answers_like_the_live_adapter(finished_project: FinishedPr
     assert checks["adapter"]["max_logit_difference"] <= 1e-3
     assert checks["merged"]["mean_kl"] <= 0.001
     merges: Any = report["merges"]
-    assert (
-        merges["4-bit"]["max_logit_difference"] <= 1e-3
-    )  # the merge in float32, before it is rounded to a file
+    # the merge in float32, before it is rounded to a file
+    assert merges["4-bit"]["max_logit_difference"] <= 1e-3
     assert report["prompts_as_trained"] == 1
 
 

@@ -25,9 +25,8 @@ def kept_and_peak(attend, lengths):
     query, key, value = (tensor.requires_grad_() for tensor in states)
     with LiveBytes() as memory:
         out, _ = attend(None, query, key, value, None, row_lengths=lengths)
-        seen = out.reshape(
-            1, tokens, -1
-        ).contiguous()  # as the layer hands it to the output projection, which keeps it
+        # as the layer hands it to the output projection, which keeps it
+        seen = out.reshape(1, tokens, -1).contiguous()
         del out
         return memory.live / (tokens * HEADS * WIDTH * 4), memory.peak, seen.shape
 

@@ -197,17 +197,7 @@ class AtomicDataset(AbstractVersionedDataset[In, Out]):
 
 
 class AtomicFileDataset(AtomicDataset[Any, Any]):
-    """Any single-file dataset of kedro-datasets, made atomic.
-
-    Example in the catalog::
-
-        train_report:
-          type: qwen_pipeline.datasets.versioned.AtomicFileDataset
-          filepath: data/08_reporting/train_report.json
-          versioned: true
-          dataset: {type: json.JSONDataset}
-          volatile: [seconds, memory.measured]
-    """
+    """Any single-file dataset of kedro-datasets, made atomic; ``train_report`` in conf/base/catalog.yml shows how."""
 
     def __init__(
         self,

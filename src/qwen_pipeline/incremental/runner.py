@@ -181,9 +181,8 @@ class IncrementalRunner(SequentialRunner):
         needed = _whole_pipeline().to_outputs(
             *(name for node in outside for name in node.outputs if name in wanted)
         )
-        unforced = Planner(
-            self._ledger, DependencyReader(run.catalog, self._code)
-        )  # force is for this run's nodes
+        # force is for this run's nodes
+        unforced = Planner(self._ledger, DependencyReader(run.catalog, self._code))
         for decision in unforced.foresee(needed.nodes):
             if decision.action != "current":
                 logger.warning(

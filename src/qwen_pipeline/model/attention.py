@@ -93,9 +93,8 @@ def _one_row(query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tenso
 
 
 def _kernel(query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
-    if (
-        query.device.type == "cuda"
-    ):  # there only FlashAttention takes grouped heads; else tokens times tokens would live
+    # there only FlashAttention takes grouped heads; else tokens times tokens would live
+    if query.device.type == "cuda":
         key, value = (t.repeat_interleave(query.shape[1] // t.shape[1], dim=1) for t in (key, value))
         return scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling)
     return scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling, enable_gqa=True)

@@ -68,9 +68,8 @@ class FusedLora4bit(Linear4bit):  # type: ignore[misc]
         name: str = self.active_adapters[0]
         if name not in self.lora_A or self.base_layer.bias is not None or self.lora_B[name].bias is not None:
             return None
-        if (
-            name in self.lora_variant
-        ):  # peft's own DoRA would make the whole matrix for each token it generates
+        # peft's own DoRA would make the whole matrix for each token it generates
+        if name in self.lora_variant:
             return name if isinstance(self.lora_variant[name], FusedDora) else None
         casts = _product_dtype(x) != self.lora_A[name].weight.dtype
         if casts and not torch.is_autocast_enabled(x.device.type):

@@ -71,9 +71,8 @@ def _go_on(partial: Path, location: str, url: str, size: int, file: str) -> None
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
     headers = build_hf_headers()
-    if (
-        urlsplit(location).netloc != urlsplit(url).netloc
-    ):  # the store behind the hub signs its addresses itself
+    # the store behind the hub signs its addresses itself
+    if urlsplit(location).netloc != urlsplit(url).netloc:
         headers.pop("authorization", None)
     with partial.open("ab") as target:
         if target.tell() > size:

@@ -131,9 +131,8 @@ class _Labels:
         inner = piece[first:last]
         if len(inner) < _LEAST_INNER * len(piece) or b"\0" in inner:
             return None
-        for candidate in (
-            self._seen if level == _LINE else ()
-        ):  # pricing all candidates takes a hundred times as long
+        # pricing all candidates takes a hundred times as long
+        for candidate in self._seen if level == _LINE else ():
             reading = read(inner, candidate, at_end)
             if reading is not None and reading.is_certain():
                 return first, last, candidate, reading

@@ -10,14 +10,14 @@ import re
 from collections.abc import Iterable
 
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
-_ADDRESS_OF = re.compile(
-    r"(?:[=(,!<>+*/|?:{\[&]|\breturn)\s*$"
-)  # before a variable's address in code, as ``= &num;``
+# before a variable's address in code, as ``= &num;``
+_ADDRESS_OF = re.compile(r"(?:[=(,!<>+*/|?:{\[&]|\breturn)\s*$")
 _NEVER_NAMES = ("lt;", "gt;", "amp;", "quot;", "apos;", "nbsp;")
 _BREAK = re.compile(r"(?<![ \t])[ \t]*<(?:br\s*/?|/p|/div)>[ \t]*\n?", re.IGNORECASE)
+# ``Callback<P>`` is a type with a parameter
 _LAYOUT = re.compile(
     r"(?!(?<=[A-Za-z0-9_])(?-i:<P>))</?(?:p|div|span|font|center)(?:\s[^<>\n]{0,300})?>", re.IGNORECASE
-)  # ``Callback<P>`` is a type with a parameter
+)
 _CODE = re.compile(
     r"(```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]+`|^[ \t]*\|[^\n]*$)", re.DOTALL | re.MULTILINE
 )

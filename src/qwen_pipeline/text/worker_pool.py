@@ -135,9 +135,8 @@ def serve() -> None:
     gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS, 20, 100)
     sys.meta_path.insert(0, _WithoutPandas())
     answers: BinaryIO = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(
-        sys.stderr.fileno(), sys.stdout.fileno()
-    )  # a print of some library must not end up among the answers
+    # a print of some library must not end up among the answers
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     while True:
         try:
             function, task = pickle.load(sys.stdin.buffer)

@@ -77,9 +77,8 @@ class Checkpoints:
         def write(folder: Path) -> None:
             folder.mkdir()
             _save_adapter(model, folder / ADAPTER)
-            with (folder / STATE).open(
-                "wb"
-            ) as stream:  # torch tells a stream's failure, and none of its own files'
+            # torch tells a stream's failure, and none of its own files'
+            with (folder / STATE).open("wb") as stream:
                 torch.save(state, stream)
 
         target = self._writer.put(

@@ -64,11 +64,8 @@ class PatientWriter:
             self._wait_for_space(needed + RESERVE_BYTES, what, deadline)
             try:
                 return self._put(name, write)
-            except (
-                OSError,
-                RuntimeError,
-                SafetensorError,
-            ) as failure:  # torch hides the system's reason in its own
+            # torch hides the system's reason in its own
+            except (OSError, RuntimeError, SafetensorError) as failure:
                 self.clear_leftovers()
                 cause = _system_failure(failure)
                 if cause is None or cause.errno not in _FULL or time.monotonic() >= deadline:

@@ -110,9 +110,8 @@ class Stepper:
         self.scaler.unscale_(self.optimiser)
         norm = torch.nn.utils.clip_grad_norm_(flat, self.max_grad_norm)
         total = sum_over_ranks(torch.stack(losses).sum())
-        figures = torch.stack(
-            [total / max(trained_tokens, 1), norm.float()]
-        ).tolist()  # one wait for the device
+        # one wait for the device
+        figures = torch.stack([total / max(trained_tokens, 1), norm.float()]).tolist()
         tokens = sum(len(row["input_ids"]) for row in rows)
         return StepResult(figures[0], figures[1], trained_tokens, tokens, self._overflows(*figures))
 

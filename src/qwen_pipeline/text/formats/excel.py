@@ -111,9 +111,8 @@ def _read_sheet(sheet: list[list[Any]], content: Content) -> Iterator[Row]:
         header = texts[start][: _width(texts[start])]
         names, notes = name_columns([name or f"column {at + 1}" for at, name in enumerate(header)])
     for number, cells in filled[start + 1 :]:
-        if _width(cells) > len(
-            names
-        ):  # a sheet is as wide as its widest row: what is missing is an empty cell
+        # a sheet is as wide as its widest row: what is missing is an empty cell
+        if _width(cells) > len(names):
             detail = f"{_width(cells)} cells where the header has {len(names)}"
             yield refuse(number, RejectReason.MALFORMED_ROW, detail, "; ".join(map(str, cells)))
             continue

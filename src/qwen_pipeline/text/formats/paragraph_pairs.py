@@ -13,10 +13,8 @@ from qwen_pipeline.text.schema import RejectReason
 _FEWEST_PAIRS = 2
 _LEAST_SHARE = 0.9
 _LONGEST_QUESTION = 300
-_FEWEST_IN_TURN, _LEAST_IN_TURN = (
-    3,
-    0.45,
-)  # of paragraphs that are questions: essays and letters ask more rarely
+# of paragraphs that are questions: essays and letters ask more rarely
+_FEWEST_IN_TURN, _LEAST_IN_TURN = 3, 0.45
 _SPOKEN = re.compile(rf"[{EDGES}]*[\"'“”‘«»„「『—–>*•-]")
 
 

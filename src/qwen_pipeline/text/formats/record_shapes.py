@@ -15,9 +15,10 @@ _TRANSCRIPTS = ("chosen", "text")
 _TURNS = ("messages", "conversations", "conversation")
 _PROMPTS = ("prompt", "instruction")
 _ANSWERS_OF_PROMPT = ("chosen", "completion", "response", "output", "answer")
+# without any of these it is plain already
 _TELLING = frozenset(
     ("mapping", "chat", "answers", "context", *_PROMPTS, *_TRANSCRIPTS, *OPTIONS, *FIRST_OPTIONS)
-)  # without any of these it is plain already
+)
 # Beside one of these a field ``text`` is the same pair once more, in a prompt's wording.
 _PAIR_FIELDS = frozenset(
     ("question", "instruction", "answer", "output", "response", "completion", "messages", "conversations")

@@ -159,9 +159,8 @@ class _Building:
     def take(self, event: Any) -> None:
         if isinstance(event, yaml.ScalarEvent):
             is_null = event.style in (None, "") and event.value in ("", "~", "null")
-            if (
-                self._open and not is_null and len(event.value) > 1
-            ):  # Python has one object for a text of one character
+            # Python has one object for a text of one character
+            if self._open and not is_null and len(event.value) > 1:
                 self.places[id(event.value)] = self.places[id(self._open[-1].value)]
             self._put(None if is_null else event.value, 1, event.anchor)
         elif isinstance(event, yaml.AliasEvent):
