@@ -1,4 +1,4 @@
-"""This project's commands beside Kedro's own; each imports what it needs when it is called."""
+"""This project's commands beside Kedro's own: its `run` with three options more, and one file of `commands/` each."""
 
 import copy
 import warnings
@@ -30,7 +30,6 @@ FORCE = click.Option(
 )
 DRY_RUN = click.Option(["--dry-run"], is_flag=True, help="Only say what would run, and why.")
 YES = click.Option(["--yes"], is_flag=True, help="Do not ask before a long stage runs again.")
-
 
 HELP = """Fine-tune Qwen3 on question-and-answer files.
 

@@ -1,4 +1,4 @@
-"""The guide's three names, for people who test one component at a time. They only delegate (S18)."""
+"""The guide's three names, for people who test one component at a time. They only delegate; S18 in docs/troubleshooting.md shows them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

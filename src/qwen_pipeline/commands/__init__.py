@@ -1,1 +1,1 @@
-"""One command a file; `cli.py` puts them together and imports none of their heavy needs."""
+"""One command a file; `cli.py` puts them together. Each imports what is slow, as torch, only when it is called."""

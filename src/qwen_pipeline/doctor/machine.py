@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+GIB = 2**30
+
 
 @dataclass(frozen=True)
 class TorchBuild:

@@ -11,13 +11,11 @@ from typing import Any
 
 from qwen_pipeline.doctor.finding import Finding, Inspection
 from qwen_pipeline.doctor.log_file import last_error, last_log
-from qwen_pipeline.doctor.machine import free_disk_bytes, read_driver, read_torch_build
+from qwen_pipeline.doctor.machine import GIB, free_disk_bytes, read_driver, read_torch_build
 from qwen_pipeline.doctor.redact import redact_values
 from qwen_pipeline.doctor.reproduction import reproduce
 from qwen_pipeline.errors import DataError
 from qwen_pipeline.tracking.json_values import json_document
-
-GIB = 2**30
 
 
 def build_report(inspection: Inspection, findings: Iterable[Finding]) -> dict[str, Any]:

@@ -13,11 +13,17 @@ def without_dropout(model: nn.Module) -> Iterator[None]:
     An evaluation-mode forward makes bitsandbytes repack the 4-bit weights on some CPUs, and gradients are wrong
     from then on. Source: tried with bitsandbytes 0.50; can go when the repacking keeps the original.
     """
-    dropouts = [m for m in model.modules() if isinstance(m, nn.Dropout) and m.training]
-    for module in dropouts:
-        module.eval()
+    dropouts = switch_dropout_off(model)
     try:
         yield
     finally:
         for module in dropouts:
             module.train()
+
+
+def switch_dropout_off(model: nn.Module) -> list[nn.Dropout]:
+    """Put every dropout that is on into evaluation mode; returns them."""
+    dropouts = [m for m in model.modules() if isinstance(m, nn.Dropout) and m.training]
+    for module in dropouts:
+        module.eval()
+    return dropouts

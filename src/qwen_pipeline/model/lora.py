@@ -12,6 +12,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from qwen_pipeline.errors import CheckpointError, ParameterError
+from qwen_pipeline.model.dropout import switch_dropout_off
 from qwen_pipeline.model.source import ModelSource
 
 ALL_LINEAR = ("down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj")
@@ -87,7 +88,7 @@ def load_adapter(model: PreTrainedModel, path: Path) -> PeftModel:
             f"on. ({str(error).strip().splitlines()[0]})"
         ) from error
     adapted.train()
-    _switch_dropout_off(adapted)
+    switch_dropout_off(adapted)
     return adapted
 
 
@@ -143,12 +144,6 @@ def save_adapter(model: PeftModel, directory: Path, base_name: str | None = None
         config["base_model_name_or_path"] = base_name
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     (directory / "README.md").unlink(missing_ok=True)
-
-
-def _switch_dropout_off(model: nn.Module) -> None:
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.eval()
 
 
 def _require_targets(model: nn.Module, names: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from qwen_pipeline.chat.template import prompt_ids
 from qwen_pipeline.memory.place import place_for
 from qwen_pipeline.memory.recovery import release_memory
 from qwen_pipeline.model.device import fast_dtype
+from qwen_pipeline.model.dropout import switch_dropout_off
 from qwen_pipeline.model.merge import StoredWeights
 from qwen_pipeline.release.gate import Check
 from qwen_pipeline.release.gguf_file import GgufWeights
@@ -130,9 +131,7 @@ def write_base_path(adapter: Path, base: str, revision: str | None) -> None:
 
 def _check_model(export: str, client: str, model: Any, folder: Path, live: LiveAnswers) -> Check:
     model.train()  # evaluation mode repacks 4-bit weights on some CPUs; see load_quantized_model
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.eval()
+    switch_dropout_off(model)
     reading, same_answers = read_model(model, live.rows), _same_answers(model, live)
     del model
     release_memory()

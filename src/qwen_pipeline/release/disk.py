@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qwen_pipeline.errors import DiskSpaceError
+from qwen_pipeline.memory.measure import GIB
 
-GIB = 2**30
 # Bytes a weight. Source: block sizes of the ggml quantisation types (34 bytes for 32 weights in q8_0, …).
 BYTES_PER_WEIGHT = {"f16": 2.0, "q8_0": 34 / 32, "q6_k": 0.8205, "q5_k_m": 0.711, "q4_k_m": 0.606}
 MARGIN = 1.02  # headers, tokenizer, file system

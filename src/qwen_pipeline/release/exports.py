@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from qwen_pipeline.errors import ExportError
 from qwen_pipeline.incremental.content import files_below
+from qwen_pipeline.memory.measure import GIB
 from qwen_pipeline.memory.place import keep_to_cap
 from qwen_pipeline.model.device import compute_device, threads_for
 from qwen_pipeline.model.merge import AdapterWeights, Foundation, MergedWeights, StoredWeights, write_merged
@@ -25,7 +26,7 @@ from qwen_pipeline.model.source import ModelSource
 from qwen_pipeline.model.tokenizer import load_tokenizer
 from qwen_pipeline.params.export import ExportParameters
 from qwen_pipeline.release import clients
-from qwen_pipeline.release.disk import GIB, export_bytes, require_space
+from qwen_pipeline.release.disk import export_bytes, require_space
 from qwen_pipeline.release.gate import Check, require_passed, table_of
 from qwen_pipeline.release.gguf_file import tensor_names, write_gguf
 from qwen_pipeline.release.live import LiveAnswers, Row, read_live

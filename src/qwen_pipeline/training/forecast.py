@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qwen_pipeline.training.order import StepOrder
+from qwen_pipeline.training.patient_writer import MIB
 from qwen_pipeline.training.progress import duration
 
 logger = logging.getLogger(__name__)
-MIB = 2**20
 
 
 def tokens_left(order: StepOrder, done: int, lengths: NDArray[np.int32]) -> int:

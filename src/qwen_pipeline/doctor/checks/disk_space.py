@@ -5,11 +5,10 @@ from pathlib import Path
 
 from qwen_pipeline.doctor.checks.model_files import cache_folder, is_remote
 from qwen_pipeline.doctor.finding import Finding, Inspection, error, ok, warning
-from qwen_pipeline.doctor.machine import free_disk_bytes
+from qwen_pipeline.doctor.machine import GIB, free_disk_bytes
 from qwen_pipeline.doctor.model_size import ModelSize, size_of_folder, size_of_name
 
 ORDER = 60
-GIB = 2**30
 LEAST_BYTES = GIB  # below this even the demo's adapters, tables and pages are at risk
 TRAINING_STATE = 2.5  # a checkpoint is an adapter with its optimiser's two moments, at most in float32
 UNKNOWN_MODEL_BYTES = 8 * GIB  # 16-bit weights of a 4B model

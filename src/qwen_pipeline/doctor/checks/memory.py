@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from qwen_pipeline.doctor.finding import Finding, Inspection, error, ok, warning
-from qwen_pipeline.doctor.machine import read_driver
+from qwen_pipeline.doctor.machine import GIB, read_driver
 from qwen_pipeline.doctor.model_size import size_of_folder, size_of_name
 
 ORDER = 50
-GIB = 2**30
 CONTEXT_GIB = 0.5  # what CUDA itself takes
 ROOM_GIB = 1.0  # for activations of a short row
 LEAST_HOST_BYTES = 3 * GIB  # torch, transformers, the demo and one data stage

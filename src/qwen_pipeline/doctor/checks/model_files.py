@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from qwen_pipeline.doctor.finding import Finding, Inspection, error, ok, warning
+from qwen_pipeline.doctor.machine import GIB
 from qwen_pipeline.errors import ModelSourceError, PipelineError, UnsupportedModelError
 from qwen_pipeline.model.local_files import check_directory, weight_files
 from qwen_pipeline.model.source import ModelSource
 
 ORDER = 53
-GIB = 2**30
 TRAINED = "model_name=Qwen/Qwen3-4B-Thinking-2507, or another Qwen3, Qwen2 or Llama model"
 
 

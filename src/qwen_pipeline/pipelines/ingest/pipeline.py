@@ -1,4 +1,4 @@
-"""The ingest stage."""
+"""Ingest: raw files to examples."""
 
 from kedro.pipeline import Pipeline, node
 
@@ -6,15 +6,6 @@ from qwen_pipeline.pipelines.ingest.nodes import ingest_files
 
 
 def create_pipeline() -> Pipeline:
-    """Raw files to examples."""
-    return Pipeline(
-        [
-            node(
-                ingest_files,
-                inputs=["raw_files", "params:ingest"],
-                outputs=["ingested_examples", "ingest_rejects", "ingest_report"],
-                name="ingest_files",
-                tags="ingest",
-            )
-        ]
-    )
+    """Raw files to examples, rejects and an account."""
+    outputs = ["ingested_examples", "ingest_rejects", "ingest_report"]
+    return Pipeline([node(ingest_files, ["raw_files", "params:ingest"], outputs, name="ingest_files")])
