@@ -14,7 +14,7 @@ from typing import TypeVar
 import torch
 
 from qwen_pipeline.errors import OutOfMemoryError
-from qwen_pipeline.memory.transaction import NoTransaction, Transaction
+from qwen_pipeline.memory.transaction import Transaction
 
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
@@ -87,7 +87,7 @@ def run_or_split(
     Raises:
         OutOfMemoryError: A single row does not fit, not even at a second attempt in the most frugal way.
     """
-    transaction = transaction or NoTransaction()
+    transaction = transaction or Transaction()
     waiting = [(batch, False)]  # and whether it is the second attempt
     results: list[Result] = []
     while waiting:

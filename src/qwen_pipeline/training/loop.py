@@ -79,12 +79,8 @@ class Trainer:
         self.device = compute_device()
         self.compute_dtype = compute_dtype_for(parameters, self.device)
         self.order = StepOrder(
-            len(rows),
-            parameters.examples_per_step,
-            parameters.num_epochs,
-            parameters.max_steps,
-            parameters.seed,
-        )
+            len(rows), parameters.examples_per_step, parameters.num_epochs, parameters.max_steps, parameters.seed,
+        )  # fmt: skip
         self.cadence = Cadence(parameters, self.order, has_validation=len(validation_rows) > 0)
         optimiser = build_optimiser(parameters, model)
         schedule = RateSchedule(parameters, optimiser, self.order.steps)

@@ -14,7 +14,7 @@ from qwen_pipeline.chat.packing import Row, count_trained_tokens, halves, pack, 
 from qwen_pipeline.errors import OutOfMemoryError
 from qwen_pipeline.memory.activations import ActivationPolicy, temporary_policy
 from qwen_pipeline.memory.recovery import OutOfMemoryEvent, run_or_retry, run_or_split
-from qwen_pipeline.memory.transaction import GradientTransaction, NoTransaction, OptimizerTransaction
+from qwen_pipeline.memory.transaction import GradientTransaction, OptimizerTransaction, Transaction
 from qwen_pipeline.model.dropout import without_dropout
 from qwen_pipeline.training.flat_parameters import FlatParameters, flatten_parameters
 from qwen_pipeline.training.micro_step import micro_step, score_micro_batch
@@ -105,7 +105,7 @@ class Stepper:
                 size_of=lambda piece: sum(len(row["input_ids"]) for row in piece),
                 on_event=self.on_event,
             )
-        flat = run_or_retry(self._gather_gradients, transaction=NoTransaction(), on_event=self.on_event)
+        flat = run_or_retry(self._gather_gradients, transaction=Transaction(), on_event=self.on_event)
         sum_gradients(flat)
         self.scaler.unscale_(self.optimiser)
         norm = torch.nn.utils.clip_grad_norm_(flat, self.max_grad_norm)
