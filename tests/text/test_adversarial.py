@@ -5,11 +5,12 @@ import re
 
 import pytest
 
-from qwen_pipeline.text.clean_row import CleanRow, CleanRules, clean_row
+from qwen_pipeline.text.clean_row import CleanRow, CleanRules
 from qwen_pipeline.text.formats.content import Content
 from qwen_pipeline.text.formats.row import Found
 from qwen_pipeline.text.raw_file import RawFile
 from qwen_pipeline.text.read_files import read_rows
+from text.cleaning import clean_row
 
 # Lossy mojibake is found as pairs by ingest and refused by clean, so its pairs are counted after clean.
 COUNTED_AFTER_CLEAN = {"mojibake_utf8_as_gbk_lossy.md", "mojibake_kunjinkao.md"}

@@ -2,8 +2,9 @@
 
 import pytest
 
-from qwen_pipeline.text.clean_row import CleanRow, CleanRules, clean_row
+from qwen_pipeline.text.clean_row import CleanRow, CleanRules
 from qwen_pipeline.text.quality import QualityRules
+from text.cleaning import clean_row
 
 
 def clean(question, answer, **rules):

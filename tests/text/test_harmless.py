@@ -2,7 +2,8 @@
 
 import pytest
 
-from qwen_pipeline.text.clean_row import CleanRow, CleanRules, clean_row
+from qwen_pipeline.text.clean_row import CleanRow, CleanRules
+from text.cleaning import clean_row
 
 
 def cleaned(answer):

@@ -4,8 +4,9 @@ import time
 
 import pytest
 
-from qwen_pipeline.text.clean_row import CleanRules, clean_row
+from qwen_pipeline.text.clean_row import CleanRules
 from qwen_pipeline.text.html_leftovers import remove_html_leftovers
+from text.cleaning import clean_row
 
 
 def clean(question, answer, file="a.csv", **rules):

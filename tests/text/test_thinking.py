@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from qwen_pipeline.text.clean_row import CleanRow, CleanRules, Fault, clean_row
+from qwen_pipeline.text.clean_row import CleanRow, CleanRules, Fault
+from text.cleaning import clean_row
 
 
 def clean(question: str, *turns: str) -> CleanRow | Fault:

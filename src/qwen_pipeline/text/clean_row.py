@@ -14,7 +14,7 @@ from qwen_pipeline.text.repair import repair_mojibake
 from qwen_pipeline.text.schema import RejectReason
 from qwen_pipeline.text.split import content_key, given_split, hash_split
 from qwen_pipeline.text.thinking import asks_about_tags, is_left_open, restore_opening, split_thinking
-from qwen_pipeline.text.traits import ANY_TRAIT, COMPOSES, DAMAGED, ODD, SUSPECT, traits_of
+from qwen_pipeline.text.traits import ANY_TRAIT, COMPOSES, DAMAGED, ODD, SUSPECT
 
 _NO_HTML, _ENTITIES, _ENTITIES_AND_TAGS = "", "&", "&<"
 
@@ -56,22 +56,10 @@ class Fault:
     text: str
 
 
-def clean_row(messages: Sequence[tuple[str, str]], source_file: str, rules: CleanRules) -> CleanRow | Fault:
-    """Clean an example.
-
-    Args:
-        messages: Pairs of role and content.
-        source_file: Where they come from.
-        rules: What to do.
-    """
-    traits = traits_of([text for _, text in messages])
-    return clean_messages(messages, traits.tolist(), source_file, rules)
-
-
 def clean_messages(
     given: Sequence[tuple[str, str]], traits: Sequence[int], source_file: str, rules: CleanRules
 ) -> CleanRow | Fault:
-    """Clean an example whose texts' traits are known.
+    """Clean an example.
 
     Args:
         given: Pairs of role and content.
