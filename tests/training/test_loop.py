@@ -1,6 +1,7 @@
 """What a whole training does: parity with the plain way, guards, interruption, validation, every setting's effect."""
 
 import math
+import multiprocessing
 import os
 import signal
 from collections.abc import Mapping, Sequence
@@ -324,3 +325,20 @@ def test_memory_is_freed_as_often_as_asked(
     monkeypatch.setattr(loop, "release_memory", lambda: freed.append(trainer.history.step))
     trainer.run()
     assert freed == [2, 4, 6]
+
+
+def test_a_training_that_fails_leaves_no_process_that_fetches(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They ignore the signal by which Python ends what is left at its exit, and it would wait for them without end."""
+    trainer = make_trainer(tiny, tmp_path, dataloader_num_workers=1)
+
+    def fail(rows: Any) -> None:
+        assert multiprocessing.active_children()
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(trainer, "_train_step", fail)
+    with pytest.raises(ZeroDivisionError) as failure:
+        trainer.run()
+    assert failure.value.__traceback__  # which holds the loop's frames
+    assert not multiprocessing.active_children()

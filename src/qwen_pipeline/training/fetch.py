@@ -1,7 +1,7 @@
 """Rows of the coming optimiser steps, fetched by a PyTorch data loader, in the order of the steps."""
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ class _Steps(Sampler[list[int]]):
 
 def fetch_steps(
     rows: Sequence[Row], order: StepOrder, done: int, parameters: TrainParameters, on_cuda: bool
-) -> Iterator[list[Row]]:
+) -> Generator[list[Row], None, None]:
     """The rows of each optimiser step after ``done``, their tokens as int64 tensors.
 
     Args:
@@ -115,6 +115,9 @@ def _as_is(step: StepRows) -> StepRows:
 
 
 def _leave_signals_to_the_run(worker: int) -> None:
-    """A signal to the whole group (Ctrl-C, a batch system) ends no worker: the run finishes its step, saves and ends them."""
+    """A signal to the whole group (Ctrl-C, a batch system) ends no worker: the run finishes its step, saves and ends them.
+
+    So whoever fetches must close the steps: what Python ends by a signal at its exit would be waited for without end.
+    """
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)

@@ -7,7 +7,8 @@ checkpoint to the same adapter.
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -141,13 +142,20 @@ class Trainer:
             self._validate_and_save()
         with Interrupt() as interrupt, TrainingProgress(self.order.steps) as progress:
             while self.history.step < self.order.steps and not self._is_patient_out():
-                for rows in self._fetch():
-                    self._train_step(rows)
-                    progress.show(self.history)
-                    if interrupt.asked:
-                        raise interrupted(interrupt.asked, self.history.step, self.order.steps, self._save())
-                    if self._rolled_back or self._is_patient_out():
-                        break
+                with closing(self._fetch()) as steps:
+                    self._train_steps(steps, interrupt, progress)
+
+    def _train_steps(
+        self, steps: Iterable[list[Row]], interrupt: Interrupt, progress: TrainingProgress
+    ) -> None:
+        """Train until a rollback, which needs other rows, or to the end."""
+        for rows in steps:
+            self._train_step(rows)
+            progress.show(self.history)
+            if interrupt.asked:
+                raise interrupted(interrupt.asked, self.history.step, self.order.steps, self._save())
+            if self._rolled_back or self._is_patient_out():
+                break
 
     def _announce(self) -> None:
         """Check the disk before the first step, and say what the run will take."""
@@ -160,7 +168,7 @@ class Trainer:
         tokens = tokens_left(self.order, done, row_lengths(self.rows))
         announce(self.order.steps - done, tokens, self.stepper.time_micro_batch(first), disk_bytes)
 
-    def _fetch(self) -> Iterable[list[Row]]:
+    def _fetch(self) -> Generator[list[Row], None, None]:
         self._rolled_back = False
         return fetch_steps(
             self.rows, self.order, self.history.step, self.parameters, self.device.type == "cuda"
