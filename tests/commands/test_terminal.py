@@ -88,7 +88,10 @@ class _Full(io.RawIOBase):
     ("content", "told"),
     [
         ("version: [1\n  a: b: c\n", "conf/logging.yml, line 2: expected ',' or ']'"),
-        ("version: 1\nroot: {handlers: [none]}\n", "conf/logging.yml: Unable to configure root logger"),
+        (
+            "version: 1\ndisable_existing_loggers: false\nroot: {handlers: [none]}\n",
+            "conf/logging.yml: Unable to configure root logger",
+        ),
         ("just words\n", "conf/logging.yml: "),
     ],
 )
