@@ -93,8 +93,12 @@ def generation_arguments(generation: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of ``generate``: what only sampling reads is left out without sampling, and said to be where it was set."""
     arguments = dict(generation)
     if not arguments["do_sample"]:
-        ordinary = GenerationConfig().model_dump()
-        if unread := [f"{name}={arguments[name]}" for name in SAMPLING if arguments[name] != ordinary[name]]:
+        unread = [
+            f"{name}={arguments[name]}"
+            for name, ordinary in GenerationConfig().model_dump(include=set(SAMPLING)).items()
+            if arguments.get(name, ordinary) != ordinary
+        ]
+        if unread:
             _tell_unread(" and ".join(unread))
         arguments |= dict.fromkeys(SAMPLING)
     return arguments

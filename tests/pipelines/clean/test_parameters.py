@@ -148,14 +148,14 @@ def test_workers_change_no_result(folder: Path, workers: dict[str, int]) -> None
 
 def test_columns_and_speakers_are_what_the_user_says(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("标题,内容\n怎么开机？,按下电源键三秒钟。\n", encoding="utf-8")
-    (tmp_path / "b.txt").write_text("来访者：我睡不好。\n咨询师：从什么时候开始的？\n", encoding="utf-8")
+    (tmp_path / "b.txt").write_text("船客：我睡不好。\n船长：从什么时候开始的？\n", encoding="utf-8")
     (tmp_path / "c.md").write_text("Q: 一直读得到的一行？\nA: 是的，一直读得到。\n", encoding="utf-8")
     assert len(run(tmp_path)[0]) == 1
     found, _ = run(
         tmp_path,
         ingest={
             "column_map": {"question": "标题", "answer": "内容"},
-            "speakers": {"来访者": "user", "咨询师": "assistant"},
+            "speakers": {"船客": "user", "船长": "assistant"},
         },
     )
     assert found["怎么开机？"] == ["按下电源键三秒钟。"]
