@@ -66,8 +66,10 @@ def _speakers(
     from qwen_pipeline.release.conversation import Conversation  # the project is open: log levels are set
     from qwen_pipeline.release.open_model import open_models
 
-    cap, generation = (groups["evaluate"][name] for name in ("max_memory_gb", "generation_config"))
-    models = open_models(source, sides, **dict(zip(names, folders, strict=True)), max_memory_gb=cap)
+    settings = groups["evaluate"]
+    opened = dict(zip(names, folders, strict=True))
+    models = open_models(source, sides, **opened, max_memory_gb=settings["max_memory_gb"])
+    generation = settings["generation_config"]
     return {side: Conversation(model, generation, system=system) for side, model in models.items()}
 
 

@@ -4,14 +4,13 @@ The lines get marks with their numbers. Both lists must have the same numbers, e
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import takewhile
 
-from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine
+from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine, Rewrite
 from qwen_pipeline.text.formats.markers import find_mark
 from qwen_pipeline.text.formats.number_gaps import number_of, question_of
 
-Rewrite = Callable[[Iterable[MarkedLine]], Iterator[MarkedLine]]
 _TITLE = re.compile(rf"[{EDGES}]*[【\[]?(?:(?:参考|标准|正确)?答案|答案[及与和]?解析)[】\]]?[:：]?[{EDGES}]*")
 _LEAST_QUESTIONS = 2
 

@@ -1,13 +1,12 @@
 """Marks in brackets, ``(Q1)``/``(A1)``, callouts (``> [!question]``), and pairs on a line, several or behind a number. They become marks with a colon."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
-from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine
+from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine, Rewrite
 from qwen_pipeline.text.formats.markers import count_markers, find_mark
 from qwen_pipeline.text.formats.question_lines import NUMBER
 
-Rewrite = Callable[[Iterable[MarkedLine]], Iterator[MarkedLine]]
 _BRACKETED = re.compile(
     rf"(?P<before>[{EDGES}]*(?:\*\*)?)[（(](?P<letter>[QAＱＡ])[ .]?(?P<number>[0-9]{{1,4}})[)）][ \t.:：]*"
 )

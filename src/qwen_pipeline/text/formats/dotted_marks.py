@@ -7,14 +7,13 @@ answer's mark counts only right after a question.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 from qwen_pipeline.text.formats.headings import looks_like_question
-from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine
+from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine, Rewrite
 from qwen_pipeline.text.formats.markers import count_markers, find_mark
 
-Rewrite = Callable[[Iterable[MarkedLine]], Iterator[MarkedLine]]
 _BEFORE = rf"(?P<before>[{EDGES}]*(?:[-*+][ \t]+)?(?:\*\*|__)?)"
 _MARK = re.compile(
     rf"{_BEFORE}(?P<letter>[QAＱＡ])(?:[.．][ \t]?(?P<number>[0-9]{{1,4}})[.:)]?(?=[\s*_])|\.(?=[\s*_])|．"

@@ -1,7 +1,7 @@
 """Lines of a document, each with what Markdown makes of it: in a code fence, a heading, a table row."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from qwen_pipeline.text.formats.content import Line
@@ -39,6 +39,11 @@ class MarkedLine(NamedTuple):
     def blank(self) -> bool:
         """Whether nothing visible stands on it."""
         return not self.text.strip(EDGES)
+
+
+Rewrite = Callable[
+    [Iterable[MarkedLine]], Iterator[MarkedLine]
+]  # gives a document's lines the marks that readers know
 
 
 def split_separators(lines: Iterable[Line]) -> Iterator[Line]:

@@ -6,14 +6,13 @@ decides: the numbers go up by one from line to line, or the line names how many 
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import pairwise
 
-from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine
+from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine, Rewrite
 from qwen_pipeline.text.formats.markers import find_mark
 
-Rewrite = Callable[[Iterable[MarkedLine]], Iterator[MarkedLine]]
 _OF_ALL = re.compile(
     rf"[{EDGES}]*(?:第\s*(?P<page>[0-9]{{1,4}})\s*[页頁]\s*[,，/|]?\s*共\s*[0-9]{{1,4}}\s*[页頁]|Page\s+(?P<english>[0-9]{{1,4}})\s+of\s+[0-9]{{1,4}})[{EDGES}]*",
     re.IGNORECASE,
