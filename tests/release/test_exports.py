@@ -102,6 +102,21 @@ def test_the_cap_is_kept_before_anything_is_loaded_and_large_models_go_where_the
     assert 0.5 * sum(shapes) < live_bytes < 4 * sum(shapes)
 
 
+def test_an_adapter_is_exported_from_a_base_in_the_older_format(
+    base_folder: Path, adapter_folder: Path, tmp_path: Path
+) -> None:
+    """Only a merge reads weights tensor by tensor, and so needs safetensors."""
+    base, adapter = shutil.copytree(base_folder, tmp_path / "base"), tmp_path / "adapter"
+    torch.save(load_file(base / "model.safetensors"), base / "pytorch_model.bin")
+    (base / "model.safetensors").unlink()
+    shutil.copytree(adapter_folder, adapter)
+    clients.write_base_path(adapter, str(base), None)
+    made = Exports(
+        ModelSource(str(base)), adapter, ExportParameters(export_formats="adapter"), tmp_path / "out", card
+    )
+    assert [check["passed"] for check in made.run(rows_of(base), CONVERSATIONS)["checks"]] == [True]
+
+
 def test_a_merge_with_the_wrong_scale_does_not_pass(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     delta = AdapterWeights.delta
     monkeypatch.setattr(AdapterWeights, "delta", lambda self, target: 0.5 * delta(self, target))

@@ -6,7 +6,6 @@ it is written.
 """
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,8 +17,6 @@ from qwen_pipeline.errors import CheckpointError, ExportError
 from qwen_pipeline.model.local_files import weight_files
 
 Foundation = Literal["16-bit", "4-bit"]
-# Of a weight in NF4: 4 bits, its blocks' scales, and what the allocator rounds up. Source: blocks of 64 in groups of 256, bitsandbytes.
-QUANTISED_BYTES = 0.55
 _PREFIX = "base_model.model."
 _NOT_FOLDED = ("fan_in_fan_out", "modules_to_save", "trainable_token_indices", "lora_bias")
 
@@ -122,19 +119,6 @@ class StoredWeights:
         """How many numbers the model has."""
         return sum(int(torch.Size(shape).numel()) for shape in self.shapes.values())
 
-    def quantised_bytes(self, other: int) -> int:
-        """What the model takes once its layers are in 4 bits.
-
-        Args:
-            other: Bytes of a number that stays as it is, in embeddings, norms and head.
-        """
-        return int(
-            sum(
-                torch.Size(shape).numel() * (QUANTISED_BYTES if _is_quantised(name, shape) else other)
-                for name, shape in self.shapes.items()
-            )
-        )
-
     def stored_dtype(self) -> torch.dtype:
         """The base's own 16-bit dtype; bfloat16 where it is stored wider."""
         name = next(iter(self._files))
@@ -179,7 +163,7 @@ class MergedWeights(StoredWeights):
         """One merged tensor, float32, on the CPU."""
         stored: torch.Tensor = self._files[name].get_tensor(name)
         weight = stored.float()
-        if self._foundation == "4-bit" and _is_quantised(name, stored.shape):
+        if self._foundation == "4-bit" and _is_quantised(name, stored):
             weight = dequantised(stored.to(self._device, self._quantised_dtype)).cpu()
         return self._adapter.fold(name, weight) if name in self._adapter.targets else weight
 
@@ -240,9 +224,9 @@ def _into_shards(shapes: dict[str, tuple[int, ...]], width: int, shard_bytes: in
     return groups
 
 
-def _is_quantised(name: str, shape: Sequence[int]) -> bool:
+def _is_quantised(name: str, weight: torch.Tensor) -> bool:
     """Whether training keeps this weight in 4 bits: every linear layer inside the blocks."""
-    return ".layers." in name and len(shape) == 2
+    return ".layers." in name and weight.ndim == 2
 
 
 def _require_safetensors(path: Path) -> Path:

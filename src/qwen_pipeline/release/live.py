@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from transformers import AutoConfig
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from qwen_pipeline.chat.messages import Message
 from qwen_pipeline.chat.template import end_of_turn, prompt_ids
+from qwen_pipeline.memory.fake_model import build_fake_model, count_model_bytes
 from qwen_pipeline.memory.place import place_for
 from qwen_pipeline.memory.recovery import release_memory
 from qwen_pipeline.model.load import load_quantized_model
 from qwen_pipeline.model.lora import load_adapter
-from qwen_pipeline.model.merge import StoredWeights
 from qwen_pipeline.model.source import ModelSource
 from qwen_pipeline.release.reading import Reading, read_model, targets_of
 
@@ -75,7 +77,14 @@ def read_live(
         conversations: For each row its whole conversation, answers included.
         device: Where the run computes; the model is loaded there if it fits.
     """
-    needed = StoredWeights(source.directory()).quantised_bytes(other=4)
+    config = AutoConfig.from_pretrained(str(source.directory()))
+    shapes = build_fake_model(
+        config,
+        mode=FakeTensorMode(allow_non_fake_inputs=True),
+        attach_adapters=lambda base: base,
+        compute_dtype=torch.float32,
+    )
+    needed = count_model_bytes(shapes).total
     device = place_for(needed, device, "The live adapter in float32") or device
     base = load_quantized_model(source, compute_dtype=torch.float32, device=device)
     model = load_adapter(base, adapter)
