@@ -1,5 +1,6 @@
 """Answers in batches are those of one by one, and are taken apart rightly."""
 
+import logging
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from qwen_pipeline.evaluation.generation import (
     read_answer,
 )
 from qwen_pipeline.params.evaluate import GenerationConfig
+from qwen_pipeline.text import progress
 
 QUESTIONS = ["a b c", "What does the learning rate do?", "学习率决定步长。", "1", "a b c d e f g"]
 
@@ -32,11 +34,13 @@ def test_a_batch_answers_as_one_by_one_and_in_the_order_of_the_questions(tiny_pa
     assert ask(tiny_pair, QUESTIONS, batch_size=4) == ask(tiny_pair, QUESTIONS, batch_size=1)
 
 
-def test_nothing_is_written_where_no_terminal_shows_it(
-    tiny_pair: tuple[Any, Any], capfd: pytest.CaptureFixture[str]
+def test_a_long_evaluation_says_how_far_it_is_in_a_log_too(
+    tiny_pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ask(tiny_pair, QUESTIONS[:2], 1)
-    assert capfd.readouterr().out == ""
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+    with caplog.at_level(logging.INFO):
+        ask(tiny_pair, QUESTIONS[:2], 1)
+    assert [line.partition(" done")[0] for line in caplog.messages] == ["Answering questions: 50 %"]
 
 
 def test_sampling_depends_on_the_seed_alone(tiny_pair: tuple[Any, Any]) -> None:

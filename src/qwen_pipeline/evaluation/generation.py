@@ -8,14 +8,13 @@ from functools import cache
 from typing import Any
 
 import torch
-from rich import get_console
-from rich.progress import track
 
 from qwen_pipeline.chat.messages import Message
 from qwen_pipeline.chat.template import end_of_turn, prompt_ids
 from qwen_pipeline.memory.recovery import run_or_split
 from qwen_pipeline.model.dropout import without_dropout
 from qwen_pipeline.params.evaluate import GenerationConfig
+from qwen_pipeline.text.progress import with_progress
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +78,7 @@ def answer_questions(
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     answers: dict[int, Answer] = {}
     with ordinary_attention(model), without_dropout(model):
-        for batch in track(batches, "generate", transient=True, disable=not get_console().is_terminal):
+        for batch in with_progress(batches, len(batches), "Answering questions"):
             for part in run_or_split(
                 batch,
                 run=lambda numbers: _generate(model, tokenizer, prompts, numbers, arguments, stop),

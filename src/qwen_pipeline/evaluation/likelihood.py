@@ -14,6 +14,7 @@ from qwen_pipeline.memory.recovery import run_or_split
 from qwen_pipeline.model.attention import packed_hidden_states
 from qwen_pipeline.model.device import autocast
 from qwen_pipeline.model.dropout import without_dropout
+from qwen_pipeline.text.progress import with_progress
 
 MICRO_BATCH_TOKENS = 4096
 LENGTH_BANDS = ((64, "1-64"), (256, "65-256"), (1024, "257-1024"))
@@ -64,7 +65,8 @@ def score_rows(
     """
     scores: list[RowScore] = []
     with without_dropout(model):
-        for part in split_rows(rows, max_rows=len(rows), max_tokens=max_tokens):
+        parts = list(split_rows(rows, max_rows=len(rows), max_tokens=max_tokens))
+        for part in with_progress(parts, len(parts), "Scoring held-out rows"):
             for piece in run_or_split(part, run=lambda rows: _score(model, rows), split=halves):
                 scores += piece
     return [_with_characters(score, tokenizer, row) for score, row in zip(scores, rows, strict=True)]
