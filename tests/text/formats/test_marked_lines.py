@@ -8,12 +8,16 @@ from qwen_pipeline.text.formats.content import Line
 from qwen_pipeline.text.formats.headings import read_headings
 from qwen_pipeline.text.formats.marked_lines import MarkedLine, mark_lines
 from qwen_pipeline.text.formats.marked_pairs import read_marked
+from qwen_pipeline.text.formats.paragraph_pairs import read_paragraph_pairs
+from qwen_pipeline.text.formats.question_lines import question_style, read_question_lines
 from qwen_pipeline.text.formats.row import Found, Row
 
 Reader = Callable[[list[MarkedLine]], Iterator[Row]]
 READERS: dict[str, Reader] = {
     "Q: What?\nA:": lambda lines: read_marked(lines, lines, has_answer_marks=True),
     "## What?": lambda lines: read_headings(lines, 2),
+    "What?": read_paragraph_pairs,
+    "**1. What?**": lambda lines: read_question_lines(lines, question_style([*lines, *lines])),
 }
 
 

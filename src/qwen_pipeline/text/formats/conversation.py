@@ -1,7 +1,8 @@
-"""Turns into a conversation that can be trained on: it begins with a user's turn and ends with an answer."""
+"""Turns, or a question with its answer, into a row that can be trained on: it begins with a user's turn and ends with an answer."""
 
 from collections.abc import Iterable
 
+from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine, notes_on_end
 from qwen_pipeline.text.formats.row import Found, Message, Row, refuse
 from qwen_pipeline.text.schema import RejectReason
 
@@ -35,6 +36,34 @@ def conversation(turns: Iterable[Message], line: int, offset: int = 0, notes: tu
     notes += ("opening_answer_left_out",) * (start > 0)
     notes += ("unanswered_last_turn_left_out",) * (end < len(rest))
     return Found((*system, *rest[start:end]), line, offset, notes)
+
+
+def row_of_pair(
+    at: MarkedLine,
+    question: str,
+    answer: str,
+    lines: list[MarkedLine],
+    no_question: str = "a mark without a question",
+    no_answer: str = "a question without an answer",
+    notes: tuple[str, ...] = (),
+) -> Row:
+    """A row of a document's question and its answer.
+
+    Args:
+        at: Where it begins.
+        question: What is asked, tidied.
+        answer: What is answered, tidied.
+        lines: The answer's lines as they stand.
+        no_question: What is wrong where nothing is asked.
+        no_answer: The same where nothing is answered.
+        notes: What the caller noted.
+    """
+    if not question:
+        return refuse(at.number, RejectReason.MISSING_QUESTION, no_question, at.text)
+    if not answer.strip(EDGES + "\n"):
+        return refuse(at.number, RejectReason.MISSING_ANSWER, no_answer, question)
+    messages = (("user", question), ("assistant", answer))
+    return Found(messages, at.number, at.offset, notes + notes_on_end(lines))
 
 
 def _merge(turns: list[Message]) -> tuple[list[Message], int]:

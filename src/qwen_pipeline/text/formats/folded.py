@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from qwen_pipeline.text.formats.answer_text import ANSWER_MARK, tidy_question
+from qwen_pipeline.text.formats.conversation import row_of_pair
 from qwen_pipeline.text.formats.headings import looks_like_question
 from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine
-from qwen_pipeline.text.formats.row import Found, Row, refuse
-from qwen_pipeline.text.schema import RejectReason
+from qwen_pipeline.text.formats.row import Row
 
 _OPEN = re.compile(r"<details\b[^<>]*>", re.IGNORECASE)
 _CLOSE = re.compile(r"</details\s*>", re.IGNORECASE)
@@ -33,13 +33,7 @@ def are_folded_answers(lines: Iterable[MarkedLine]) -> bool:
 def read_folded(lines: Iterable[MarkedLine]) -> Iterator[Row]:
     """A row for every folded block; text between the blocks belongs to the document."""
     for line, block in _blocks(lines):
-        question, answer = _cut(block)
-        if not question:
-            yield refuse(line.number, RejectReason.MISSING_QUESTION, "folded text without a question", block)
-        elif not answer.strip(EDGES + "\n"):
-            yield refuse(line.number, RejectReason.MISSING_ANSWER, "a question without an answer", question)
-        else:
-            yield Found((("user", question), ("assistant", answer)), line.number, line.offset)
+        yield row_of_pair(line._replace(text=block), *_cut(block), [], "folded text without a question")
 
 
 def _cut(block: str) -> tuple[str, str]:

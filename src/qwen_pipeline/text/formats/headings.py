@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from qwen_pipeline.text.formats.answer_text import ANSWER_MARK, tidy_answer, tidy_question
-from qwen_pipeline.text.formats.marked_lines import MarkedLine, notes_on_end
-from qwen_pipeline.text.formats.row import Found, Row, refuse
-from qwen_pipeline.text.schema import RejectReason
+from qwen_pipeline.text.formats.conversation import row_of_pair
+from qwen_pipeline.text.formats.marked_lines import MarkedLine
+from qwen_pipeline.text.formats.row import Row
 
 _NUMBERED = re.compile(
     r"(?:\*\*)?(?:第?[0-9０-９]{1,4}(?:[.\-][0-9]{1,3})*[题問]?|[（(][0-9]{1,4}[)）]|[一二三四五六七八九十]{1,3})\s*[.．、:：)）]\s*"
@@ -111,9 +111,4 @@ def _row(heading: MarkedLine, lines: list[MarkedLine]) -> Row:
     at = _folded_answer(lines)
     question = tidy_question("\n".join([title, *(line.text for line in lines[:at])]))
     answer = ANSWER_MARK.sub("", tidy_answer("", lines[at:]), count=1)
-    if not question:
-        return refuse(heading.number, RejectReason.MISSING_QUESTION, "an empty heading", heading.text)
-    if not answer:
-        return refuse(heading.number, RejectReason.MISSING_ANSWER, "a heading without an answer", question)
-    messages = (("user", question), ("assistant", answer))
-    return Found(messages, heading.number, heading.offset, notes_on_end(lines))
+    return row_of_pair(heading, question, answer, lines, "an empty heading", "a heading without an answer")

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from qwen_pipeline.text.formats.answer_text import tidy_answer, tidy_question
-from qwen_pipeline.text.formats.marked_lines import MarkedLine, body_text, notes_on_end
-from qwen_pipeline.text.formats.row import Found, Row, refuse
-from qwen_pipeline.text.schema import RejectReason
+from qwen_pipeline.text.formats.conversation import row_of_pair
+from qwen_pipeline.text.formats.marked_lines import MarkedLine, body_text
+from qwen_pipeline.text.formats.row import Row
 
 _ROLES = {"instruction": "asked", "input": "asked", "response": "answer", "output": "answer", "end": "end"}
 _PREAMBLE = re.compile(r"Below is an instruction that describes a task")
@@ -57,8 +57,6 @@ def _row(at: MarkedLine, asked: list[list[MarkedLine]], answer: list[MarkedLine]
     texts = (tidy_question(body_text(lines)) for lines in asked)
     question = "\n".join(text for text in texts if text)
     said = tidy_answer("", answer)
-    if not question:
-        return refuse(at.number, RejectReason.MISSING_QUESTION, "an empty instruction", at.text)
-    if not said:
-        return refuse(at.number, RejectReason.MISSING_ANSWER, "an instruction without a response", question)
-    return Found((("user", question), ("assistant", said)), at.number, at.offset, notes_on_end(answer))
+    return row_of_pair(
+        at, question, said, answer, "an empty instruction", "an instruction without a response"
+    )

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from qwen_pipeline.text.formats.answer_text import tidy_answer, tidy_question
-from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine, notes_on_end
+from qwen_pipeline.text.formats.conversation import row_of_pair
+from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine
 from qwen_pipeline.text.formats.markers import INLINE_ANSWER, Mark, find_mark
-from qwen_pipeline.text.formats.row import Found, Row, refuse
+from qwen_pipeline.text.formats.row import Row, refuse
 from qwen_pipeline.text.schema import RejectReason
 
 _MOST_UNANSWERED = 2000
@@ -111,17 +112,9 @@ def _add_line(pair: _Pair, line: MarkedLine, has_answer_marks: bool) -> None:
 
 
 def _finish(pair: _Pair) -> Row:
-    question = tidy_question("\n".join(pair.question))
-    if not question:
-        return refuse(
-            pair.line.number, RejectReason.MISSING_QUESTION, "a mark without a question", pair.line.text
-        )
     lines = pair.answer or []
-    answer = tidy_answer(pair.answer_start, lines)
-    if not answer:
-        return refuse(pair.line.number, RejectReason.MISSING_ANSWER, "a question without an answer", question)
-    messages = (("user", question), ("assistant", answer))
-    return Found(messages, pair.line.number, pair.line.offset, pair.notes + notes_on_end(lines))
+    question = tidy_question("\n".join(pair.question))
+    return row_of_pair(pair.line, question, tidy_answer(pair.answer_start, lines), lines, notes=pair.notes)
 
 
 def _answers_come_first(head: list[MarkedLine]) -> bool:

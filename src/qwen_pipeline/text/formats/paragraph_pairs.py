@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from qwen_pipeline.text.formats.answer_text import tidy_answer, tidy_question
+from qwen_pipeline.text.formats.conversation import row_of_pair
 from qwen_pipeline.text.formats.headings import names_questions
 from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine
-from qwen_pipeline.text.formats.row import Found, Row, refuse
-from qwen_pipeline.text.schema import RejectReason
+from qwen_pipeline.text.formats.row import Row
 
 _FEWEST_PAIRS = 2
 _LEAST_SHARE = 0.9
@@ -28,17 +28,8 @@ def are_paragraph_pairs(lines: Iterable[MarkedLine]) -> bool:
 def read_paragraph_pairs(lines: Iterable[MarkedLine]) -> Iterator[Row]:
     """A row for every paragraph that begins with a question; other paragraphs are reported."""
     for first, *rest in _paragraphs(lines):
-        if not _asks(first):
-            yield refuse(
-                first.number, RejectReason.MISSING_QUESTION, "a paragraph without a question", first.text
-            )
-        elif not rest:
-            yield refuse(
-                first.number, RejectReason.MISSING_ANSWER, "a question without an answer", first.text
-            )
-        else:
-            messages = (("user", tidy_question(first.text)), ("assistant", tidy_answer("", rest)))
-            yield Found(messages, first.number, first.offset)
+        question = tidy_question(first.text) if _asks(first) else ""
+        yield row_of_pair(first, question, tidy_answer("", rest), rest, "a paragraph without a question")
 
 
 def are_paragraphs_in_turn(lines: Iterable[MarkedLine]) -> bool:
@@ -66,10 +57,10 @@ def read_paragraphs_in_turn(lines: Iterable[MarkedLine]) -> Iterator[Row]:
             answer += [*between, *paragraph]
             continue
         if question is not None:
-            yield _row(question, answer)
+            yield row_of_pair(question, tidy_question(question.text), tidy_answer("", answer), answer)
         question, answer = paragraph[0], []
     if question is not None:
-        yield _row(question, answer)
+        yield row_of_pair(question, tidy_question(question.text), tidy_answer("", answer), answer)
 
 
 def _spaced(lines: Iterable[MarkedLine]) -> Iterator[tuple[list[MarkedLine], list[MarkedLine]]]:
@@ -90,13 +81,6 @@ def _spaced(lines: Iterable[MarkedLine]) -> Iterator[tuple[list[MarkedLine], lis
 
 def _asks_alone(paragraph: list[MarkedLine]) -> bool:
     return len(paragraph) == 1 and _asks(paragraph[0]) and not _SPOKEN.match(paragraph[0].text)
-
-
-def _row(question: MarkedLine, answer: list[MarkedLine]) -> Row:
-    asked, said = tidy_question(question.text), tidy_answer("", answer)
-    if not said:
-        return refuse(question.number, RejectReason.MISSING_ANSWER, "a question without an answer", asked)
-    return Found((("user", asked), ("assistant", said)), question.number, question.offset)
 
 
 def _asks(line: MarkedLine) -> bool:

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise, takewhile
 
 from qwen_pipeline.text.formats.answer_text import ANSWER_MARK, tidy_answer, tidy_question
+from qwen_pipeline.text.formats.conversation import row_of_pair
 from qwen_pipeline.text.formats.headings import looks_like_question
 from qwen_pipeline.text.formats.marked_lines import EDGES, INVISIBLE, MarkedLine
 from qwen_pipeline.text.formats.number_gaps import left_out, number_of, question_of
-from qwen_pipeline.text.formats.row import Found, Row, refuse
-from qwen_pipeline.text.schema import RejectReason
+from qwen_pipeline.text.formats.row import Row
 
 _DEEP_NUMBER = r"[0-9]{1,3}(?:[.．][0-9]{1,3}){1,2}(?:\s*[.．、:：)）]|\s)"
 NUMBER = rf"(?:{_DEEP_NUMBER}|[0-9０-９]{{1,4}}\s*[.．、:：)）]|[①-⑳]|[（(][0-9]{{1,4}}[)）]|[一二三四五六七八九十]{{1,3}}、)"
@@ -128,6 +128,4 @@ def _bold_number(line: MarkedLine) -> tuple[int, re.Match[str]] | None:
 
 def _row(question: str, at: MarkedLine, start: str, lines: list[MarkedLine]) -> Row:
     answer = ANSWER_MARK.sub("", tidy_answer(start, lines), count=1)
-    if not answer:
-        return refuse(at.number, RejectReason.MISSING_ANSWER, "a question without an answer", question)
-    return Found((("user", tidy_question(question)), ("assistant", answer)), at.number, at.offset)
+    return row_of_pair(at, tidy_question(question), answer, lines)
