@@ -47,21 +47,20 @@ def begins_like_json(text: str) -> bool:
     first = first.strip().rstrip(",")
     if first.endswith(("[", "{")) or (not end and len(text) > len(head)):
         return True
+    return isinstance(_parsed(first), dict | list)
+
+
+def _parsed(text: str) -> Any:
+    """The value that a text is; None where it is no JSON."""
     try:
-        return isinstance(orjson.loads(first), dict | list)
+        return orjson.loads(text)
     except orjson.JSONDecodeError:
-        return False
+        return None
 
 
 def _has_whole_objects(head: str) -> bool:
     """Whether a line behind the first is a whole object that begins at the margin, as records do one a line."""
-    for line in head.splitlines()[1:]:
-        try:
-            if line.startswith("{") and isinstance(orjson.loads(line), dict):
-                return True
-        except orjson.JSONDecodeError:
-            continue
-    return False
+    return any(line.startswith("{") and isinstance(_parsed(line), dict) for line in head.splitlines()[1:])
 
 
 def _first_line_is_object(head: str) -> bool:
@@ -73,9 +72,8 @@ def _first_line_is_object(head: str) -> bool:
     first = lines[0].strip(" \ufeff\t")
     if not first.startswith(("{", "[")) or len(first) < 3:
         return False
-    try:
-        value = orjson.loads(first.rstrip(", \t"))
-    except orjson.JSONDecodeError:
+    value = _parsed(first.rstrip(", \t"))
+    if value is None:
         second = lines[1].strip(" \ufeff\t") if len(lines) > 1 else ""
         opens = first.endswith(("[", "{", ",", ":")) or '"' not in first[1:]
         return first[0] == "{" and second.startswith("{") and not opens
@@ -145,14 +143,11 @@ def _holds_rows(content: Content, names: list[str], key: str, element: Any) -> b
 
 
 def _rows_of_value(value: Value, content: Content) -> Iterator[Row]:
-    is_object = isinstance(value.value, dict)
-    columns = rows_of_columns(value.value, value.line, value.offset, content) if is_object else None
-    if columns is None:
-        text = value.source if len(value.source) < LONGEST_TO_PARSE_TWICE else ""
-        line_of = LineFinder(value.source, value.line, content.column_map).line_of
-        yield from rows_of_value(value.value, value.line, value.offset, content, text, line_of)
-    else:
-        yield from columns
+    text = value.source if len(value.source) < LONGEST_TO_PARSE_TWICE else ""
+    line_of = LineFinder(value.source, value.line, content.column_map).line_of
+    yield from rows_of_columns(value.value, value.line, value.offset, content) or rows_of_value(
+        value.value, value.line, value.offset, content, text, line_of
+    )
 
 
 class LineFinder:

@@ -28,6 +28,15 @@ def is_turn(value: Mapping[str, Any]) -> bool:
     return any(key in value for key in _ROLE_KEYS) and any(key in value for key in _CONTENT_KEYS)
 
 
+def are_turns(value: Any) -> bool:
+    """Whether a value is a list of nothing but turns."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(one, dict) and is_turn(one) for one in value)
+    )
+
+
 def role_of(turn: Any) -> str | None:
     """The role that a turn names, in this project's word for it; None where it names none that is known."""
     if not isinstance(turn, Mapping):

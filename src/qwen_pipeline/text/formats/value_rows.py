@@ -4,11 +4,12 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from qwen_pipeline.text.formats.answer_lists import are_texts
 from qwen_pipeline.text.formats.content import Content
 from qwen_pipeline.text.formats.json_containers import rows_inside
-from qwen_pipeline.text.formats.records import is_record, map_fields, row_of_record
+from qwen_pipeline.text.formats.records import map_fields, row_of_record
 from qwen_pipeline.text.formats.row import Refused, Row, refuse
-from qwen_pipeline.text.formats.turns import is_turn
+from qwen_pipeline.text.formats.turns import are_turns, is_turn
 from qwen_pipeline.text.schema import RejectReason
 
 
@@ -50,50 +51,36 @@ def _conversations_of(value: Any, column_map: Mapping[str, str]) -> list[Any] | 
     if not given:
         return None
     # ChatterBot's corpora name categories beside lists of what two say in turn; pairs alone are one conversation's turns.
-    if all(map(_is_spoken_in_turn, given)) and ("categories" in value or any(len(one) != 2 for one in given)):
+    if all(map(are_texts, given)) and ("categories" in value or any(len(one) != 2 for one in given)):
         return given
     return given if all(_is_conversation(one, column_map) for one in given) else None
 
 
-def _is_spoken_in_turn(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(part, str) for part in value)
-
-
 def _is_conversation(value: Any, column_map: Mapping[str, str]) -> bool:
-    if isinstance(value, list):
-        return bool(value) and all(isinstance(part, dict) and is_turn(part) for part in value)
-    return isinstance(value, dict) and not is_turn(value) and _turns_field(value, column_map) is not None
+    if isinstance(value, dict) and not is_turn(value):
+        return _turns_field(value, column_map) is not None
+    return are_turns(value)
 
 
 def _turns_field(value: Any, column_map: Mapping[str, str]) -> list[Any] | None:
     """The list under the field of an object that should hold turns; None where there is no such list."""
-    name = (
-        map_fields([str(name) for name in value], column_map).get("messages")
-        if isinstance(value, dict)
-        else None
-    )
-    found = value.get(name) if name else None
+    if not isinstance(value, dict):
+        return None
+    found = value.get(map_fields([str(name) for name in value], column_map).get("messages"))
     return found if isinstance(found, list) else None
 
 
-def rows_of_columns(value: Mapping[str, Any], line: int, offset: int, content: Content) -> list[Row] | None:
-    """The rows of an object that is a table written column by column, or None where it is none."""
-    columns = _columns(value, content)
-    return None if columns is None else [_row(row, line, offset, content, "") for row in columns]
+def rows_of_columns(value: Any, line: int, offset: int, content: Content) -> list[Row]:
+    """The rows of an object that is a table written column by column; none where it is something else."""
+    roles = map_fields([str(name) for name in value], content.column_map) if isinstance(value, dict) else {}
+    if not {"question", "answer"} <= roles.keys():
+        return []
+    records = _records_of_columns(value, [roles["question"], roles["answer"]])
+    return [_row(record, line, offset, content, "") for record in records]
 
 
-def _columns(value: Mapping[str, Any], content: Content) -> list[Any] | None:
-    """The rows of an object that is a table by columns."""
-    names = [str(name) for name in value]
-    if not is_record(names, content.column_map):
-        return None
-    roles = map_fields(names, content.column_map)
-    keys = [roles[role] for role in ("question", "answer") if role in roles]
-    return _cells_of_columns(value, keys) if len(keys) == 2 else None
-
-
-def _cells_of_columns(value: Mapping[str, Any], keys: list[str]) -> list[Any] | None:
-    """The rows of a table that is written column by column, as lists or as objects by row number.
+def _records_of_columns(value: Mapping[str, Any], keys: list[str]) -> list[dict[str, Any]]:
+    """The records of columns that are lists, or objects by row number.
 
     What stands once beside the columns, such as a system prompt, is said of every row.
     """
@@ -107,21 +94,23 @@ def _cells_of_columns(value: Mapping[str, Any], keys: list[str]) -> list[Any] | 
         name: column for name, column in cells.items() if isinstance(column, list) and len(column) == count
     }
     texts = all(name in columns and all(isinstance(cell, str) for cell in columns[name]) for name in keys)
-    if not texts or not count:
-        return None
+    if not texts:
+        return []
     shared = {name: cell for name, cell in value.items() if isinstance(cell, str | bool | int | float)}
     return [{**shared, **dict(zip(columns, row, strict=True))} for row in zip(*columns.values(), strict=True)]
 
 
 def is_one_row(value: list[Any]) -> bool:
     """Whether a list is one conversation: a question and an answer, or turns, and no list of rows."""
-    if len(value) == 2 and all(isinstance(part, str) for part in value):
-        return True
-    return bool(value) and all(isinstance(part, dict) and is_turn(part) for part in value)
+    return _is_pair(value) or are_turns(value)
+
+
+def _is_pair(value: Any) -> bool:
+    return are_texts(value) and len(value) == 2
 
 
 def _row(value: Any, line: int, offset: int, content: Content, text: str) -> Row:
-    if isinstance(value, list) and len(value) == 2 and all(isinstance(part, str) for part in value):
+    if _is_pair(value):
         value = {"question": value[0], "answer": value[1]}
     if isinstance(value, list) and value and all(isinstance(part, dict) for part in value):
         value = {"messages": value}
@@ -136,16 +125,9 @@ def _repeats_key(value: Mapping[str, Any], text: str) -> bool:
     """Whether a key of the object is written twice; the last one counts, as in every JSON reader."""
     if sum(text.count(f'"{key}"') for key in value) <= len(value):
         return False
-    repeated = False
-
-    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        nonlocal repeated
-        made = dict(pairs)
-        repeated = repeated or len(made) < len(pairs)
-        return made
-
+    repeated: list[bool] = []
     try:
-        json.loads(text, object_pairs_hook=collect)
+        json.loads(text, object_pairs_hook=lambda pairs: repeated.append(len(dict(pairs)) < len(pairs)))
     except (ValueError, RecursionError):
         return False
-    return repeated
+    return any(repeated)

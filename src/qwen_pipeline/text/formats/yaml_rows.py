@@ -92,8 +92,7 @@ def _rows(chunk: _Chunk, content: Content) -> Iterator[Row]:
         return
     line = chunk.line
     for one in value if chunk.is_item and isinstance(value, list) else [value]:
-        columns = rows_of_columns(one, line, chunk.offset, content) if isinstance(one, dict) else None
-        yield from columns or rows_of_value(
+        yield from rows_of_columns(one, line, chunk.offset, content) or rows_of_value(
             one, line, chunk.offset, content, "", lambda row: _line_of(row, places) or line
         )
 
