@@ -59,26 +59,19 @@ def repetition(text: str) -> float:
 
 def find_fault(question: str, answer: str, rules: QualityRules) -> tuple[RejectReason, str] | None:
     """The first rule that the row breaks, with the figure that broke it, or None."""
-    if len(question) < rules.min_question:
-        return (
-            RejectReason.TOO_SHORT,
-            f"the question has {len(question)} characters, at least {rules.min_question} are asked for",
-        )
-    if len(answer) < rules.min_answer:
-        return (
-            RejectReason.TOO_SHORT,
-            f"the answer has {len(answer)} characters, at least {rules.min_answer} are asked for",
-        )
-    if rules.max_question is not None and len(question) > rules.max_question:
-        return (
-            RejectReason.TOO_LONG,
-            f"the question has {len(question)} characters, at most {rules.max_question} are allowed",
-        )
-    if rules.max_answer is not None and len(answer) > rules.max_answer:
-        return (
-            RejectReason.TOO_LONG,
-            f"the answer has {len(answer)} characters, at most {rules.max_answer} are allowed",
-        )
+    lengths = (
+        ("question", len(question), rules.min_question, rules.max_question),
+        ("answer", len(answer), rules.min_answer, rules.max_answer),
+    )
+    for name, length, least, _ in lengths:
+        if length < least:
+            return (
+                RejectReason.TOO_SHORT,
+                f"the {name} has {length} characters, at least {least} are asked for",
+            )
+    for name, length, _, most in lengths:
+        if most is not None and length > most:
+            return RejectReason.TOO_LONG, f"the {name} has {length} characters, at most {most} are allowed"
     if rules.max_repetition is not None and len(answer) >= _SHORTEST_TO_JUDGE:
         share = repetition(answer)
         if share > rules.max_repetition:
