@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from qwen_pipeline.text.formats.content import Content
+from qwen_pipeline.text.formats.field_roles import is_record, map_fields
 from qwen_pipeline.text.formats.json_lines import begins_like_json
 from qwen_pipeline.text.formats.pipe_table import has_pipe_table
-from qwen_pipeline.text.formats.records import is_record, map_fields, row_of_record
+from qwen_pipeline.text.formats.records import row_of_record
 from qwen_pipeline.text.formats.registry import adapter
 from qwen_pipeline.text.formats.row import Row, refuse
 from qwen_pipeline.text.formats.row_lines import MOST_LINES_OF_A_ROW, SEPARATOR_LINE, RowLines

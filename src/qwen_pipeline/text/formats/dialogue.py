@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from qwen_pipeline.text.formats.conversation import conversation
 from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine
 from qwen_pipeline.text.formats.row import Message, Row
+from qwen_pipeline.text.formats.speakers import SPEAKERS
 
 _SPEAKER = re.compile(
     rf"[{EDGES}]*(?:\*\*)?([^\s:：*][^:：*\n]{{0,30}}?)(?:\*\*)?\s*[:：](?:\*\*)?\s*(.*)", re.DOTALL
@@ -16,20 +17,15 @@ _TIME = r"(?:[0-9]{4}[-/.年][0-9]{1,2}[-/.月][0-9]{1,2}日?[T, ]*)?[0-9]{1,2}:
 _STAMP = re.compile(rf"[{EDGES}]*[\[(（【]?{_TIME}[\])）】]?[,，{EDGES}]*")
 _STAMPED_NAME = re.compile(rf"[{EDGES}]*(\S[^:：\n]{{0,30}}?)(?:[(（<][^()（）<>]{{1,40}}[)）>])?[{EDGES}]*")
 _NAME_BEFORE_STAMP = re.compile(rf"{_STAMPED_NAME.pattern}[\[(（【]?{_TIME}[\])）】]?[{EDGES}]*")
-_KNOWN = {
-    "user": "user", "human": "user", "用户": "user", "人类": "user", "客户": "user", "顾客": "user", "访客": "user", "患者": "user",
-    "病人": "user", "来访者": "user", "customer": "user", "patient": "user", "you": "user", "you said": "user", "你说": "user",
-    "assistant": "assistant", "ai": "assistant", "bot": "assistant", "chatgpt": "assistant", "chatgpt said": "assistant",
-    "chatgpt 说": "assistant", "助手": "assistant", "助理": "assistant", "客服": "assistant", "医生": "assistant", "机器人": "assistant",
-    "智能客服": "assistant", "人工客服": "assistant", "咨询师": "assistant",
-    "agent": "assistant", "doctor": "assistant",
-    "system": "system",
+_KNOWN = SPEAKERS | {
+    "人类": "user", "访客": "user", "you": "user", "you said": "user", "你说": "user", "chatgpt said": "assistant",
+    "chatgpt 说": "assistant", "助理": "assistant", "智能客服": "assistant", "人工客服": "assistant",
 }  # fmt: skip
 _ROLES = ("user", "assistant")
 _LEAST_SHARE = 0.5
 # Titles of ordinary sections too: such a heading begins no turn.
 _SECTIONS = frozenset(
-    (
+    [
         "客户",
         "顾客",
         "访客",
@@ -44,7 +40,7 @@ _SECTIONS = frozenset(
         "system",
         "ai",
         "bot",
-    )
+    ]
 )
 
 

@@ -21,15 +21,8 @@ _MARK = re.compile(
 )
 _FIRST_OPTION = re.compile(rf"[{EDGES}]*A[.．)、:：]\s?")
 _OPTION = re.compile(rf"[{EDGES}]*B[.．)、:：]\s?")
-_LETTERS = (
-    "QR",
-    "FA",
-    "PR",
-    "ВО",
-    "SC",
-    "سج",
-    "문답",
-)  # French, German, Romance, Russian, Turkish, Arabic, Korean
+# French, German, Romance, Russian, Turkish, Arabic, Korean
+_LETTERS = ("QR", "FA", "PR", "ВО", "SC", "سج", "문답")
 _LETTER = re.compile(
     rf"{_BEFORE}(?P<letter>[{''.join(_LETTERS)}])[ \t]?(?P<number>[0-9]{{1,4}})?[ \t\u00a0\u202f]*[:：]"
 )

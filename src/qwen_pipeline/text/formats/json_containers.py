@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from qwen_pipeline.text.formats.field_roles import is_record
 from qwen_pipeline.text.formats.record_shapes import pairs_of_object, plain_record
-from qwen_pipeline.text.formats.records import is_record
 
 _DEEPEST = 8
 

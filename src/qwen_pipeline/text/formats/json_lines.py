@@ -11,9 +11,9 @@ import orjson
 
 from qwen_pipeline.text.formats.answer_lists import are_texts
 from qwen_pipeline.text.formats.content import LONGEST_LINE, Content
+from qwen_pipeline.text.formats.field_roles import is_record, map_fields
 from qwen_pipeline.text.formats.json_broken import drop_trailing_commas
 from qwen_pipeline.text.formats.json_values import BadValue, Value, iterate_values
-from qwen_pipeline.text.formats.records import is_record, map_fields
 from qwen_pipeline.text.formats.registry import adapter
 from qwen_pipeline.text.formats.row import Found, Row, refuse
 from qwen_pipeline.text.formats.value_rows import is_one_row, rows_of_columns, rows_of_value

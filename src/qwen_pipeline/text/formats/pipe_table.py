@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
 
+from qwen_pipeline.text.formats.field_roles import is_record
 from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine
-from qwen_pipeline.text.formats.records import is_record, row_of_record
+from qwen_pipeline.text.formats.records import row_of_record
 from qwen_pipeline.text.formats.row import Row, refuse
 from qwen_pipeline.text.formats.table_header import name_columns
 from qwen_pipeline.text.schema import RejectReason

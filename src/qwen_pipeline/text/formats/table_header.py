@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from qwen_pipeline.text.formats.records import is_record
+from qwen_pipeline.text.formats.field_roles import is_record
 
 MOST_ROWS_ABOVE = 10
 _SENTENCE = re.compile(r"[?？。！!]|.{25}", re.DOTALL)

@@ -2,6 +2,8 @@
 
 import re
 
+from qwen_pipeline.text.formats.speakers import SPEAKERS
+
 _CHATML = re.compile(r"<\|im_start\|>\s*(\w+)\s*\n(.*?)(?:<\|im_end\|>|\Z)", re.DOTALL)
 _INST_MARK = re.compile(r"(\[INST\])|(\[/INST\])|</?s>")
 _SYSTEM = re.compile(r"\s*<<SYS>>(.*?)<</SYS>>", re.DOTALL)
@@ -10,10 +12,9 @@ _SPEAKER = re.compile(
     r"\s*[:：]|(?:^|\n\n|\n)(Human|User|Assistant|用户|助手)\s*[:：]",
     re.IGNORECASE,
 )
-_ROLES = {
-    "human": "user", "user": "user", "instruction": "user", "input": "user", "question": "user", "问题": "user",
-    "指令": "user", "输入": "user", "用户": "user", "assistant": "assistant", "response": "assistant", "output": "assistant",
-    "answer": "assistant", "回答": "assistant", "助手": "assistant", "system": "system",
+_ROLES = SPEAKERS | {
+    "instruction": "user", "input": "user", "question": "user", "问题": "user", "指令": "user", "输入": "user",
+    "response": "assistant", "output": "assistant", "answer": "assistant", "回答": "assistant",
 }  # fmt: skip
 
 

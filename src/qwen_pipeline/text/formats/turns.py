@@ -5,20 +5,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from qwen_pipeline.text.formats.row import Message
+from qwen_pipeline.text.formats.speakers import SPEAKERS
 from qwen_pipeline.text.schema import RejectReason
 
-_ROLES = {
-    "user": "user", "human": "user", "prompter": "user", "question": "user", "client": "user", "用户": "user",
-    "customer": "user", "patient": "user", "客户": "user", "顾客": "user", "患者": "user", "病人": "user", "来访者": "user", "买家": "user",
-    "assistant": "assistant", "gpt": "assistant", "bot": "assistant", "chatgpt": "assistant", "model": "assistant",
-    "answer": "assistant", "ai": "assistant", "chatbot": "assistant", "counselor": "assistant", "助手": "assistant",
-    "agent": "assistant", "doctor": "assistant", "客服": "assistant", "医生": "assistant", "机器人": "assistant", "咨询师": "assistant", "卖家": "assistant",
-    "system": "system", "developer": "system", "系统": "system",
+_ROLES = SPEAKERS | {
+    "prompter": "user", "question": "user", "client": "user", "买家": "user", "gpt": "assistant", "model": "assistant",
+    "answer": "assistant", "chatbot": "assistant", "counselor": "assistant", "卖家": "assistant", "developer": "system", "系统": "system",
     "tool": "tool", "function": "tool", "observation": "tool", "function_call": "call", "tool_call": "call",
     "ipython": "tool", "function_response": "tool",
 }  # fmt: skip
 _ROLE_KEYS = ("role", "from", "speaker", "author", "角色")
 _CONTENT_KEYS = ("content", "value", "text", "message", "utterance", "parts", "内容")
+_PAIRS = (
+    ("input", "output"),
+    ("question", "answer"),
+    ("human", "assistant"),
+    ("user", "assistant"),
+    ("q", "a"),
+)
 _REASONING_KEYS = ("reasoning_content", "reasoning", "thinking")
 _LEARNED_KEYS = ("weight", "train", "loss")  # by OpenAI, axolotl and ms-swift: 0 or false is context only
 
@@ -158,14 +162,7 @@ def _require_learned(turn: Mapping[str, Any]) -> None:
 
 def _pair(turn: Mapping[str, Any]) -> list[Message]:
     """A turn that holds question and answer together, perhaps with a system text."""
-    keys = (
-        ("input", "output"),
-        ("question", "answer"),
-        ("human", "assistant"),
-        ("user", "assistant"),
-        ("q", "a"),
-    )
-    for asked, answered in keys:
+    for asked, answered in _PAIRS:
         if asked in turn and answered in turn:
             system = text_of(turn.get("system"))
             opening: list[Message] = [("system", system)] if system.strip() else []

@@ -6,8 +6,9 @@ from typing import Any
 
 from qwen_pipeline.text.formats.answer_lists import are_texts
 from qwen_pipeline.text.formats.content import Content
+from qwen_pipeline.text.formats.field_roles import map_fields
 from qwen_pipeline.text.formats.json_containers import rows_inside
-from qwen_pipeline.text.formats.records import map_fields, row_of_record
+from qwen_pipeline.text.formats.records import row_of_record
 from qwen_pipeline.text.formats.row import Refused, Row, refuse
 from qwen_pipeline.text.formats.turns import are_turns, is_turn
 from qwen_pipeline.text.schema import RejectReason
