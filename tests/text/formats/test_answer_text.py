@@ -63,3 +63,7 @@ def test_a_chapter_behind_a_list_is_taken_off() -> None:
         mark_lines(Line(at, 0, line) for at, line in enumerate(["一、打开", "二、关闭", "第二章 付款"], 1))
     )
     assert tidy_answer("两步", lines) == "两步\n一、打开\n二、关闭"
+
+
+def test_a_question_keeps_the_sign_that_it_ends_with():
+    assert tidy_question("How do I add a class in C #") == "How do I add a class in C #"

@@ -26,13 +26,11 @@ ANSWER_MARK = re.compile(
 
 
 def tidy_question(text: str) -> str:
-    """A question without line breaks in HTML, bold around all of it, anchors and trailing marks of a heading."""
+    """A question without line breaks in HTML at its end, bold around all of it, and anchors."""
     text = _ANCHOR.sub("", text).strip(EDGES + "\n\r")
     text = _without_last_breaks(text).strip(EDGES + "\n\r")
     wrapped = _WRAPPED.fullmatch(text)
-    if wrapped and wrapped[1] not in wrapped[2]:
-        text = wrapped[2].strip(EDGES)
-    return text.rstrip("#").strip(EDGES + "\n\r") if text.endswith(" #") else text
+    return wrapped[2].strip(EDGES) if wrapped and wrapped[1] not in wrapped[2] else text
 
 
 def _without_last_breaks(text: str) -> str:
