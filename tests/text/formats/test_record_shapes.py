@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from documents import read_document
-from qwen_pipeline.text.formats.json_containers import rows_inside
 from qwen_pipeline.text.formats.records import row_of_record
 from qwen_pipeline.text.formats.row import Found, Refused, Row
+from qwen_pipeline.text.formats.value_rows import rows_inside
 
 ASKED, ANSWERED = "What is LoRA?", "A low-rank adapter."
 USER, ASSISTANT = {"role": "user", "content": ASKED}, {"role": "assistant", "content": ANSWERED}

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from qwen_pipeline.text.formats.history import turns_of_history
 from qwen_pipeline.text.formats.records import row_of_record
 from qwen_pipeline.text.formats.row import Found
+from qwen_pipeline.text.formats.turns import turns_of_history
 
 TURNS = [("user", "Hi?"), ("assistant", "Yes.")]
 

@@ -16,7 +16,7 @@ from io import BufferedIOBase
 from pathlib import PurePosixPath
 from typing import BinaryIO, NamedTuple, cast
 
-from qwen_pipeline.text.decode import Decoded, decode
+from qwen_pipeline.text.decode import MARKS, Decoded, decode
 from qwen_pipeline.text.raw_file import RawFile
 
 WHOLE_FILE_BYTES = 8 * 2**20
@@ -24,12 +24,6 @@ HEAD_BYTES = 64 * 2**10
 LONGEST_LINE = 64 * 2**20  # characters; a longer one comes in parts of one number
 _GZIP_MAGIC = b"\x1f\x8b"
 _LINE_END = re.compile("\r{1,2}\n|\r|\n")  # CRCRLF is a CRLF that was written as text on Windows once more
-_WIDE_MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
 _WIDE = ("utf-16", "utf-32")
 
 
@@ -90,12 +84,12 @@ class Content:
     @cached_property
     def first_text(self) -> str:
         """The first piece of text, without a byte order mark."""
-        return next(self._pieces(), "").lstrip("\ufeff")
+        return next(self.pieces(), "").lstrip("\ufeff")
 
     def lines(self) -> Iterator[Line]:
         """The decoded lines; CR, LF, CRLF and CRCRLF end a line."""
         number, offset, rest = 1, 0, ""
-        for piece in self._pieces():
+        for piece in self.pieces():
             text, start = rest + piece, offset
             for line, size in _cut_lines(text):
                 yield Line(number, offset, line)
@@ -108,10 +102,6 @@ class Content:
         if rest:
             yield Line(number, offset, rest)
 
-    def pieces(self) -> Iterator[str]:
-        """The decoded text in order, in pieces that end at line ends."""
-        return self._pieces()
-
     def encoding_at(self, offset: int) -> tuple[str, float]:
         """Encoding and confidence at a character of the text read last."""
         for start, decoded in reversed(self._decoded):
@@ -119,7 +109,8 @@ class Content:
                 return decoded.encoding_at(min(offset - start, max(len(decoded.text) - 1, 0)))
         return "utf-8", 1.0
 
-    def _pieces(self) -> Iterator[str]:
+    def pieces(self) -> Iterator[str]:
+        """The decoded text in order, in pieces that end at line ends."""
         self._decoded, self.pieces_read, offset = [], 0, 0
         with self.open() as stream:
             for data in _cut_at_lines(stream, "\n".encode(self._wide or "ascii")):
@@ -132,7 +123,7 @@ class Content:
     @cached_property
     def _wide(self) -> str | None:
         """The encoding if its units are wider than a byte: such a file is all in one, and is cut between units."""
-        marked = next((name for mark, name in _WIDE_MARKS if self.head.startswith(mark)), None)
+        marked = next((name for mark, name, _ in MARKS[1:] if self.head.startswith(mark)), None)
         if self.encoding:
             return _forced_wide(codecs.lookup(self.encoding).name, marked)
         if marked or (self.file.size < WHOLE_FILE_BYTES and not self.gzipped):

@@ -8,8 +8,7 @@ from functools import partial
 from typing import Any
 
 from qwen_pipeline.text.formats import json_broken
-from qwen_pipeline.text.formats.json_broken import Broken
-from qwen_pipeline.text.formats.json_inside import LONGEST_HEAD, HoldsRows, first_list, next_list
+from qwen_pipeline.text.formats.json_broken import LONGEST_HEAD, Broken, HoldsRows, first_list, next_list
 
 _SPACE = re.compile(r"(?:[\s,\ufeff\x00]++|(?://|#)[^\n]*+\n?)++")  # and comments
 _NEXT_OBJECT = re.compile(r"\}\s*+,?\s*+(?=\{\s*+[\"'])")  # possessive: a long gap is gone through once

@@ -7,10 +7,16 @@ from typing import Any
 from qwen_pipeline.text.formats.answer_lists import alternatives, are_texts, records_of_lists
 from qwen_pipeline.text.formats.conversation import conversation
 from qwen_pipeline.text.formats.field_roles import map_fields
-from qwen_pipeline.text.formats.history import turns_of_history
 from qwen_pipeline.text.formats.record_shapes import plain_record
 from qwen_pipeline.text.formats.row import Message, Row, refuse
-from qwen_pipeline.text.formats.turns import RecordError, answer_with_reasoning, role_of, text_of, turns_of
+from qwen_pipeline.text.formats.turns import (
+    RecordError,
+    answer_with_reasoning,
+    role_of,
+    text_of,
+    turns_of,
+    turns_of_history,
+)
 from qwen_pipeline.text.schema import RejectReason
 
 

@@ -132,6 +132,36 @@ def turns_of(given: Any, tool_turns: str) -> list[Message]:
     return turns
 
 
+def turns_of_history(given: Any) -> list[Message] | None:
+    """The earlier turns of a record, as Alpaca and its relatives keep them beside the question: pairs, turns, or texts that alternate.
+
+    Args:
+        given: The list, or JSON text of one.
+
+    Returns:
+        The turns, none where the field is empty; None where it holds something else, such as free text.
+
+    Raises:
+        RecordError: A turn cannot be read.
+    """
+    if isinstance(given, str) and given.strip().startswith("["):
+        try:
+            given = json.loads(given)
+        except (ValueError, RecursionError):
+            return None
+    if not given or given != given or (isinstance(given, str) and not given.strip()):
+        return []
+    if not isinstance(given, list):
+        return None
+    if all(isinstance(turn, dict) for turn in given):
+        return turns_of(given, "drop")
+    if len(given) % 2 == 0 and all(isinstance(turn, str) for turn in given):
+        given = list(zip(given[::2], given[1::2], strict=True))
+    if not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in given):
+        return None
+    return [turn for pair in given for turn in (("user", text_of(pair[0])), ("assistant", text_of(pair[1])))]
+
+
 def _turn(turn: Mapping[str, Any], tool_turns: str) -> list[Message]:
     named = next((turn[key] for key in _ROLE_KEYS if turn.get(key) is not None), None)
     if named is None:

@@ -64,16 +64,14 @@ def _chunks(lines: Iterator[Line]) -> Iterator[_Chunk]:
             if chunk:
                 yield chunk
             chunk = None
-        elif chunk is None:
-            if text.strip() and not text.startswith(("#", "%")):
-                chunk = _Chunk(line.number, line.offset, bool(_ITEM.match(text)))
-                chunk.add(text)
-        elif chunk.is_item and _ITEM.match(text):
-            yield chunk
-            chunk = _Chunk(line.number, line.offset, True)
-            chunk.add(text)
-        else:
-            chunk.add(text)
+            continue
+        if chunk is None and (not text.strip() or text.startswith(("#", "%"))):
+            continue
+        if chunk is None or (chunk.is_item and _ITEM.match(text)):
+            if chunk:
+                yield chunk
+            chunk = _Chunk(line.number, line.offset, bool(_ITEM.match(text)))
+        chunk.add(text)
     if chunk:
         yield chunk
 
