@@ -87,15 +87,15 @@ class CleanPart:
         remove_part(self.path)
 
 
-def clean_part(group: RowGroup, path: Path, rules: CleanRules, with_sketches: bool) -> CleanPart:
+def clean_part(task: tuple[RowGroup, Path], rules: CleanRules, with_sketches: bool) -> CleanPart:
     """Clean the rows of one row group.
 
     Args:
-        group: Where they are.
-        path: What the names of the files to write begin with.
+        task: Where they are, and what the names of the files to write begin with.
         rules: What to do with each row.
         with_sketches: Whether near duplicates are looked for.
     """
+    group, path = task
     return _write(path, (clean_batch(batch, rules, with_sketches) for batch in read_group(group)))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from qwen_pipeline.text.clean_part import CleanPart, clean_part
+from qwen_pipeline.text.clean_part import clean_part
 from qwen_pipeline.text.clean_row import CleanRules
 from qwen_pipeline.text.duplicates import EXACT, KEPT, NEAR, OF_HELDOUT, RowIndex, mark_exact, mark_near
 from qwen_pipeline.text.parts import map_parts
@@ -62,7 +62,7 @@ def clean_table(
         work / "clean.parquet", work / "clean_rejects.parquet", work / "clean_duplicates.parquet"
     )
     search = near_duplicates != "keep"
-    clean = partial(_clean_part, rules=rules, with_sketches=search)
+    clean = partial(clean_part, rules=rules, with_sketches=search)
     parts = list(map_parts(clean, groups, work, workers, "Cleaning"))
     index = RowIndex(work, parts)
     mark_exact(index)
@@ -79,10 +79,6 @@ def clean_table(
     for part in parts:
         part.remove()
     return tables
-
-
-def _clean_part(task: tuple[RowGroup, Path], rules: CleanRules, with_sketches: bool) -> CleanPart:
-    return clean_part(*task, rules=rules, with_sketches=with_sketches)
 
 
 def _distribute(index: RowIndex, tables: CleanTables, rejects: TableWriter, report_only: bool) -> None:

@@ -15,11 +15,11 @@ from qwen_pipeline.text.encoding_candidates import BY_NAME, MIXABLE, UTF8, WIDE,
 from qwen_pipeline.text.encoding_change import Stretch
 from qwen_pipeline.text.encoding_clean import read
 from qwen_pipeline.text.encoding_escaped import read_escaped
-from qwen_pipeline.text.encoding_guess import SUREST, rank
+from qwen_pipeline.text.encoding_guess import SUREST, rank, sample_of
 from qwen_pipeline.text.encoding_main import find_main, is_doubtful_utf8
-from qwen_pipeline.text.encoding_sample import sample_of
 from qwen_pipeline.text.encoding_stretches import cut_into_stretches
 
+# A byte order mark, the encoding, and how it is told. UTF-8 comes first; the wide ones follow, the widest first.
 MARKS = (
     (codecs.BOM_UTF8, "utf-8", "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32-le", "utf-32"),

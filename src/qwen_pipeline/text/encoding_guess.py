@@ -1,5 +1,9 @@
-"""Which encoding a sample of bytes is in: every reading is priced, and the cheapest wins."""
+"""Which encoding a sample of bytes is in: every reading is priced, and the cheapest wins.
 
+The sample is the bytes that tell most: those around bytes above ASCII.
+"""
+
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,6 +11,9 @@ from qwen_pipeline.text.encoding_candidates import RARE_FORMS, SINGLE_BYTE, Cand
 from qwen_pipeline.text.language_costs import ALPHABET_OF_ITS_OWN, bits_of
 
 SUREST = 0.999
+SAMPLE_BYTES = 4096
+_ABOVE_ASCII = re.compile(rb"[\x80-\xff]")
+_BEFORE, _AFTER = 24, 600  # bytes of a line that are taken on both sides of its first byte above ASCII
 _BITS_OF_A_CUT_BYTE = 8.0
 _BITS_OF_ONLY_A_CUT_BYTE = (
     8.0  # more where nothing else is above ASCII, so that nothing speaks for the encoding
@@ -33,6 +40,28 @@ class Guess:
     bits: float
     language: str
     confidence: float = 1.0
+
+
+def sample_of(data: bytes, size: int = SAMPLE_BYTES) -> bytes:
+    """Lines, or parts of long ones, with bytes above ASCII, about ``size`` bytes of them, from the start.
+
+    Args:
+        data: The bytes of a file or a part of one.
+        size: How many bytes are enough.
+    """
+    if len(data) <= size:
+        return data
+    parts: list[bytes] = []
+    held = at = 0
+    while held < size and (found := _ABOVE_ASCII.search(data, at)):
+        first = found.start()
+        start = max(at, first - _BEFORE, data.rfind(b"\n", at, first) + 1)
+        stop = first + 1 + _AFTER
+        end = data.find(b"\n", first + 1, stop + 1) + 1 or min(stop, len(data))
+        parts.append(data[start:end])
+        held += end - start
+        at = end
+    return b"".join(parts) or data[:size]
 
 
 def rank(sample: bytes, candidates: Sequence[Candidate]) -> list[Guess]:

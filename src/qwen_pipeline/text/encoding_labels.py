@@ -19,8 +19,7 @@ from qwen_pipeline.text.encoding_candidates import (
     Candidate,
 )
 from qwen_pipeline.text.encoding_clean import Reading, read, reading_of
-from qwen_pipeline.text.encoding_guess import Guess, rank
-from qwen_pipeline.text.encoding_sample import sample_of
+from qwen_pipeline.text.encoding_guess import Guess, rank, sample_of
 from qwen_pipeline.text.language_costs import CHINESE_JAPANESE_KOREAN
 
 PIECE_BYTES = (1 << 16, 1 << 10, 1)  # a block, a cell, a line

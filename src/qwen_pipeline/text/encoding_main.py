@@ -19,8 +19,7 @@ from qwen_pipeline.text.encoding_candidates import (
 )
 from qwen_pipeline.text.encoding_change import find_changes
 from qwen_pipeline.text.encoding_clean import is_clean, read, reading_of
-from qwen_pipeline.text.encoding_guess import SUREST, Guess, rank
-from qwen_pipeline.text.encoding_sample import sample_of
+from qwen_pipeline.text.encoding_guess import SUREST, Guess, rank, sample_of
 from qwen_pipeline.text.language_costs import CHINESE_JAPANESE_KOREAN, units_of
 
 HEAD_BYTES = 2048

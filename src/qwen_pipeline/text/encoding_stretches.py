@@ -10,7 +10,7 @@ from dataclasses import replace
 from qwen_pipeline.text.encoding_borders import open_borders
 from qwen_pipeline.text.encoding_candidates import MIXABLE, UTF32, WIDE, Candidate
 from qwen_pipeline.text.encoding_change import Stretch, find_changes, merge
-from qwen_pipeline.text.encoding_guess import rank
+from qwen_pipeline.text.encoding_guess import rank, sample_of
 from qwen_pipeline.text.encoding_labels import (
     BITS_PER_BYTE_OF_JUNK,
     PIECE_BYTES,
@@ -18,7 +18,6 @@ from qwen_pipeline.text.encoding_labels import (
     Piece,
     label_pieces,
 )
-from qwen_pipeline.text.encoding_sample import sample_of
 
 MOST_SEARCHED_BYTES = 1 << 18  # of one file, byte by byte; the rest is read as what stands before it
 _SEARCHED_AT_ONCE = 1 << 14

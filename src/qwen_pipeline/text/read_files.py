@@ -24,8 +24,7 @@ from qwen_pipeline.text.formats.row import Found, Refused, Row, refuse
 from qwen_pipeline.text.parts import read_stream
 from qwen_pipeline.text.raw_file import RawFile
 from qwen_pipeline.text.schema import EXAMPLE_SCHEMA, REJECT_SCHEMA, RejectReason
-from qwen_pipeline.text.stream_writer import StreamWriter
-from qwen_pipeline.text.table_writer import TableWriter
+from qwen_pipeline.text.table_writer import StreamWriter, TableWriter
 from qwen_pipeline.text.unreadable import (
     ZIP_FAULTS,
     binary_kind,
