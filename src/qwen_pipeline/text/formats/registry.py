@@ -1,7 +1,7 @@
 """The adapters, found in this folder: a new format is one file with one decorated function.
 
 An adapter takes a ``Content`` and returns the rows in it, or None where the content is not of its kind. So what
-a file is called decides nothing; an extension only lets its adapter look first.
+a file is called decides nothing; an extension only lets its adapter look first. `formats` tells the whole order.
 """
 
 import importlib
