@@ -1,13 +1,13 @@
 """The encodings that bytes may be in, with the languages that each was made for and how common each is."""
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 
 _SURPRISE = 6.0
 _GUEST = 5.0  # bits; less than a surprise, for such text is seen now and then
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Candidate:
     """An encoding that a detector may answer.
 
@@ -25,25 +25,15 @@ class Candidate:
     wider: tuple[str, ...] = ()
     lead: frozenset[int] = frozenset()
 
-    @property
+    @cached_property
     def language_names(self) -> tuple[str, ...]:
         """All its languages."""
-        return _language_names(self)
+        return tuple(name for name, _ in self.languages)
 
-    @property
+    @cached_property
     def usual_languages(self) -> tuple[str, ...]:
         """The languages that are no surprise in this encoding."""
-        return _usual_languages(self)
-
-
-@cache
-def _language_names(candidate: Candidate) -> tuple[str, ...]:
-    return tuple(name for name, _ in candidate.languages)
-
-
-@cache
-def _usual_languages(candidate: Candidate) -> tuple[str, ...]:
-    return tuple(name for name, bits in candidate.languages if bits < _SURPRISE)
+        return tuple(name for name, bits in self.languages if bits < _SURPRISE)
 
 
 def _leads(*ranges: tuple[int, int]) -> frozenset[int]:

@@ -23,16 +23,12 @@ def _valid_card(number: str) -> bool:
     return (sum(digits[::2]) + sum(doubled)) % 10 == 0
 
 
-def _always(_: str) -> bool:
-    return True
-
-
 _SECRET_NAME = r"(?:api|access|secret|auth|app)[ _-]?(?:key|token|secret)"
-_KINDS: tuple[tuple[str, re.Pattern[str], Callable[[str], bool]], ...] = (
+_KINDS: tuple[tuple[str, re.Pattern[str], Callable[[str], bool] | None], ...] = (
     (
         "private_key",
         re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
-        _always,
+        None,
     ),
     (
         "secret",
@@ -41,18 +37,18 @@ _KINDS: tuple[tuple[str, re.Pattern[str], Callable[[str], bool]], ...] = (
             r"|github_pat_[A-Za-z0-9_]{50,}|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{35}|xox[abprs]-[A-Za-z0-9-]{10,}"
             r"|eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,})"
         ),
-        _always,
+        None,
     ),
     (
         "secret",
         re.compile(
             rf"(?P<kept>{_SECRET_NAME}[\"']?\s*[:=：]\s*[\"']?)(?=[^\s\"']{{0,200}}\d)[A-Za-z0-9_/+=.-]{{16,}}", re.IGNORECASE
         ),
-        _always,
+        None,
     ),
-    ("email", re.compile(r"(?<![\w.+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,4}\.[A-Za-z]{2,24}\b", re.ASCII), _always),
+    ("email", re.compile(r"(?<![\w.+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,4}\.[A-Za-z]{2,24}\b", re.ASCII), None),
     ("id_number", re.compile(r"(?<!\d)[1-9]\d{5}(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])\d{3}[\dXx](?![\dA-Za-z])", re.ASCII), _valid_id),
-    ("phone", re.compile(r"(?<![\d.])(?:\+?86[ -]?)?1[3-9]\d(?:[ -]?\d{4}){2}(?![\d.]\d|\d)", re.ASCII), _always),
+    ("phone", re.compile(r"(?<![\d.])(?:\+?86[ -]?)?1[3-9]\d(?:[ -]?\d{4}){2}(?![\d.]\d|\d)", re.ASCII), None),
     ("bank_card", re.compile(r"(?<![\d.])(?:62|4\d|5[1-5])\d{2}(?:[ -]?\d{4}){2,3}(?:[ -]?\d{1,4})?(?!\d)", re.ASCII), _valid_card),
 )  # fmt: skip
 _POSSIBLE = re.compile(
@@ -73,8 +69,10 @@ def mask_personal_data(text: str) -> tuple[str, tuple[str, ...]]:
     kinds: list[str] = []
     for kind, pattern, is_valid in _KINDS:
 
-        def mask(found: re.Match[str], kind: str = kind, is_valid: Callable[[str], bool] = is_valid) -> str:
-            if not is_valid(found[0]):
+        def mask(
+            found: re.Match[str], kind: str = kind, is_valid: Callable[[str], bool] | None = is_valid
+        ) -> str:
+            if is_valid and not is_valid(found[0]):
                 return found[0]
             kinds.append(kind)
             return f"{found.groupdict().get('kept') or ''}[{kind}]"

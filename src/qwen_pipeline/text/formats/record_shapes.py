@@ -4,9 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from qwen_pipeline.text.formats.answer_lists import are_texts
+from qwen_pipeline.text.formats.answer_lists import are_texts, path_of_best, with_chosen_first
 from qwen_pipeline.text.formats.multiple_choice import FIRST_OPTIONS, OPTIONS, with_options
-from qwen_pipeline.text.formats.replies import path_of_best, with_chosen_first
 from qwen_pipeline.text.formats.transcript import turns_of_transcript
 from qwen_pipeline.text.formats.turns import role_of
 
