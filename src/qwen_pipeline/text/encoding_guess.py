@@ -21,7 +21,7 @@ _BITS_OF_ONLY_A_CUT_BYTE = (
 _BITS_OF_ASCII_AROUND = 6.0  # for a few letters of another alphabet in text of ASCII letters
 _MOSTLY = 2
 _ASCII_LETTERS = bytes([*range(0x41, 0x5B), *range(0x61, 0x7B)])
-_HIGH = bytes(range(0x80, 0x100))
+HIGH = bytes(range(0x80, 0x100))
 _BITS_PER_DOUBLING = 4.0  # neighbouring characters depend on each other, so bits count less than they say
 
 
@@ -95,7 +95,7 @@ def _price(sample: bytes, candidate: Candidate) -> Guess:
 
 def _is_mostly_ascii(sample: bytes) -> bool:
     ascii_letters = len(sample) - len(sample.translate(None, _ASCII_LETTERS))
-    return ascii_letters > _MOSTLY * (len(sample) - len(sample.translate(None, _HIGH)))
+    return ascii_letters > _MOSTLY * (len(sample) - len(sample.translate(None, HIGH)))
 
 
 def read_for_price(sample: bytes, candidate: Candidate) -> tuple[str, int, str]:

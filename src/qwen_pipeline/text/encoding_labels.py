@@ -20,6 +20,7 @@ from qwen_pipeline.text.encoding_candidates import (
 )
 from qwen_pipeline.text.encoding_clean import Reading, read, reading_of
 from qwen_pipeline.text.encoding_guess import Guess, rank, sample_of
+from qwen_pipeline.text.encoding_utf8_lines import find_utf8_lines
 from qwen_pipeline.text.language_costs import CHINESE_JAPANESE_KOREAN
 
 PIECE_BYTES = (1 << 16, 1 << 10, 1)  # a block, a cell, a line
@@ -92,6 +93,8 @@ class _Labels:
         piece, at_end = self._data[start:end], end == len(self._data)
         for candidate, reading in self._likely(piece, at_end, level == _LINE):
             if reading is not None and _is_fit(reading) and (candidate in WIDE or b"\0" not in piece):
+                if level < _LINE and _hides_utf8(piece, candidate):
+                    return start
                 self._keep(start, end, candidate, reading)
                 return end
         inner = self._inner(piece, at_end, level) if len(piece) >= SHORT_BYTES else None
@@ -138,7 +141,8 @@ class _Labels:
         for guess in rank(sample_of(inner), _NARROW)[:2]:
             reading = read(inner, guess.candidate, at_end)
             if reading is not None and not reading.strange:
-                return first, last, guess.candidate, reading
+                is_mixed = level < _LINE and _hides_utf8(inner, guess.candidate)
+                return None if is_mixed else (first, last, guess.candidate, reading)
         return None
 
     def _keep(self, start: int, end: int, candidate: Candidate, reading: Reading) -> None:
@@ -199,6 +203,13 @@ def _is_rather_utf8(line: bytes, at_hand: Candidate) -> bool:
         return True
     guesses = {guess.candidate: guess.bits for guess in rank(line, (UTF8, at_hand))}
     return guesses[UTF8] + _BITS_FOR_UTF8 < guesses[at_hand]
+
+
+def _hides_utf8(piece: bytes, candidate: Candidate) -> bool:
+    """Whether some line is rather UTF-8, though the whole piece may fit the encoding."""
+    if candidate is UTF8 or candidate in WIDE:
+        return False
+    return any(_is_rather_utf8(piece[start:end], candidate) for start, end, _ in find_utf8_lines(piece))
 
 
 def _safe_cut(data: bytes, start: int, stop: int, end: int) -> int:

@@ -19,10 +19,13 @@ from qwen_pipeline.text.encoding_candidates import (
 )
 from qwen_pipeline.text.encoding_change import find_changes
 from qwen_pipeline.text.encoding_clean import is_clean, read, reading_of
-from qwen_pipeline.text.encoding_guess import SUREST, Guess, rank, sample_of
+from qwen_pipeline.text.encoding_guess import HIGH, SUREST, Guess, is_cut_character, rank, sample_of
+from qwen_pipeline.text.encoding_utf8_lines import find_utf8_lines
 from qwen_pipeline.text.language_costs import CHINESE_JAPANESE_KOREAN, units_of
 
 HEAD_BYTES = 2048
+_SEARCHED_BYTES = 1 << 14  # for lines in UTF-8
+_LEAST_HIGH_BYTES = 4  # fewer bytes that are no UTF-8 are damage rather than another encoding
 _CONTROL = re.compile("[\0-\x08\x0e-\x1a\x1c-\x1f]")
 _MOST_FREQUENT = (GB18030, UTF16_LE, BIG5, SHIFT_JIS, EUC_JP, UTF16_BE)
 _SHORT_BYTES = 240
@@ -47,10 +50,43 @@ def find_main(data: bytes) -> Guess:
     plain = _ascii_in_utf16(data[:HEAD_BYTES])
     if plain is not None:
         return Guess(plain, 0.0, "", SUREST)
+    if (certain := _find_certain(data)) is not None:
+        return certain
+    rest = _without_utf8_lines(data)
+    return _find_certain(rest) or _find_cheapest(rest)
+
+
+def _find_certain(data: bytes) -> Guess | None:
     for candidate in _MOST_FREQUENT:
         reading = read(data[:HEAD_BYTES], candidate, at_end=True)
         if reading is not None and reading.is_certain():
             return Guess(candidate, 0.0, "", SUREST)
+    return None
+
+
+def _without_utf8_lines(data: bytes) -> bytes:
+    """The lines from the first that is no UTF-8, without those that are; all bytes where that is no question."""
+    if b"\0" in data[:HEAD_BYTES]:
+        return data
+    try:
+        data.decode("utf-8")
+        return data
+    except UnicodeDecodeError as error:
+        if is_cut_character(error):
+            return data
+        begin = data.rfind(b"\n", 0, error.start) + 1
+    part = data[begin : begin + _SEARCHED_BYTES]
+    places = [
+        (start, end)
+        for start, end, text in find_utf8_lines(part)
+        if not is_doubtful_utf8(part[start:end], text)
+    ]
+    cuts = [0, *(place for bounds in places for place in bounds), len(part)]
+    rest = b"".join(part[start:end] for start, end in zip(cuts[::2], cuts[1::2], strict=True))
+    return rest if (begin or places) and len(HIGH.findall(rest)) >= _LEAST_HIGH_BYTES else data
+
+
+def _find_cheapest(data: bytes) -> Guess:
     guess = _checked(_guess(data[:HEAD_BYTES], data), data)
     if is_clean(data[:HEAD_BYTES], guess.candidate):
         return guess
