@@ -32,6 +32,7 @@ class TableWriter:
         self._rows_per_batch = rows_per_batch
         self._held: list[Mapping[str, Any]] = []
         self._waiting: list[pa.RecordBatch] = []
+        self._waiting_rows = self._waiting_bytes = 0
         self._writer = pq.ParquetWriter(path, schema, compression="zstd", compression_level=1)
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._writing: Future[None] | None = None
@@ -49,10 +50,8 @@ class TableWriter:
         self._flush_rows()
         if batch.num_rows:
             self.rows += batch.num_rows
-            self._waiting.append(batch)
-        waiting_rows = sum(one.num_rows for one in self._waiting)
-        waiting_bytes = sum(one.nbytes for one in self._waiting)
-        if waiting_rows >= self._rows_per_batch or waiting_bytes >= BYTES_PER_BATCH:
+            self._hold(batch)
+        if self._waiting_rows >= self._rows_per_batch or self._waiting_bytes >= BYTES_PER_BATCH:
             self._flush_batches()
 
     def close(self) -> Path:
@@ -68,13 +67,19 @@ class TableWriter:
 
     def _flush_rows(self) -> None:
         if self._held:
-            self._waiting.append(pa.RecordBatch.from_pylist(self._held, schema=self._schema))
+            self._hold(pa.RecordBatch.from_pylist(self._held, schema=self._schema))
             self._held = []
+
+    def _hold(self, batch: pa.RecordBatch) -> None:
+        self._waiting.append(batch)
+        self._waiting_rows += batch.num_rows
+        self._waiting_bytes += batch.nbytes
 
     def _flush_batches(self) -> None:
         if self._waiting:
             table = pa.Table.from_batches(self._waiting, self._schema)
             self._waiting = []
+            self._waiting_rows = self._waiting_bytes = 0
             self._wait()
             self._writing = self._thread.submit(self._write_table, table)
 
