@@ -22,6 +22,14 @@ def project_dir() -> Path:
     return PROJECT
 
 
+@pytest.fixture(autouse=True)
+def no_project_open() -> None:
+    """A test outside of a project knows nothing of one that a test before it opened."""
+    from qwen_pipeline.incremental import workspace
+
+    workspace._opened.clear()
+
+
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
     """The folder of real-world data beside the checkout; tests that need it skip without it."""

@@ -15,6 +15,7 @@ from kedro.io import DatasetError
 
 from qwen_pipeline.doctor.log_file import close_log_file, open_log_file
 from qwen_pipeline.errors import VersionError
+from qwen_pipeline.incremental.workspace import open_project
 from qwen_pipeline.tracking.store import default_tracking_uri
 
 LIBRARIES = ("transformers", "datasets")
@@ -38,6 +39,7 @@ class ProjectHooks:
     def after_context_created(self, context: KedroContext) -> None:
         """Point MLflow at the project's store and apply ``log_level`` before anything is loaded."""
         self._project_path = Path(context.project_path)
+        open_project(self._project_path)
         os.environ.setdefault("MLFLOW_TRACKING_URI", default_tracking_uri(self._project_path))
         train = context.config_loader["parameters"]["train"]
         apply_log_level(str(train["log_level"]))

@@ -11,6 +11,26 @@ first, second = work_directory(), work_directory()
 print(first, second, sep="\\n")
 """
 
+SESSION = """
+import sys
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+from qwen_pipeline.incremental.workspace import project_root
+
+bootstrap_project(sys.argv[1])
+with KedroSession.create(project_path=sys.argv[1]) as session:
+    catalog = session.load_context().catalog
+print(project_root(), catalog["raw_files"]._samples, sep="\\n")
+"""
+
+
+def test_a_session_started_outside_of_the_project_works_on_its_files(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", SESSION, str(root)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert printed.stdout.splitlines()[-2:] == [str(root), str(root / "data/sample")]
+    assert not list(tmp_path.iterdir())
+
 
 def test_the_folder_of_a_node_called_by_hand_goes_with_the_process() -> None:
     printed = subprocess.run([sys.executable, "-c", CALL], capture_output=True, text=True, check=True)

@@ -12,6 +12,7 @@ WORK = ".work"
 _directory: ContextVar[Path | None] = ContextVar("work_directory", default=None)
 _fingerprint: ContextVar[str | None] = ContextVar("fingerprint", default=None)
 _afterwards: ContextVar[list[Callable[[], None]] | None] = ContextVar("afterwards", default=None)
+_opened: list[Path] = []  # the project that Kedro opened last in this process
 _temporary: list[tempfile.TemporaryDirectory[str]] = []  # removed with this list, when the process ends
 
 
@@ -69,14 +70,19 @@ def entered(directory: Path, fingerprint: str) -> Iterator[list[Callable[[], Non
         _afterwards.reset(tokens[2])
 
 
+def open_project(path: Path) -> None:
+    """Name the project that Kedro opened, for a session that was started in a folder outside of it."""
+    _opened[:] = [path]
+
+
 def project_root() -> Path:
-    """The Kedro project that the working directory is in; the working directory itself outside of one."""
+    """The Kedro project that the working directory is in; outside of one that which is open, or the working directory."""
     here = Path.cwd()
     for folder in (here, *here.parents):
         settings = folder / "pyproject.toml"
         if settings.is_file() and "[tool.kedro]" in settings.read_text(encoding="utf-8"):
             return folder
-    return here
+    return _opened[0] if _opened else here
 
 
 def ledger_folder() -> Path:
