@@ -12,7 +12,7 @@ from qwen_pipeline.text.language_costs import ALPHABET_OF_ITS_OWN, bits_of
 
 SUREST = 0.999
 SAMPLE_BYTES = 4096
-_ABOVE_ASCII = re.compile(rb"[\x80-\xff]")
+ABOVE_ASCII = re.compile(rb"[\x80-\xff]")
 _BEFORE, _AFTER = 24, 600  # bytes of a line that are taken on both sides of its first byte above ASCII
 _BITS_OF_A_CUT_BYTE = 8.0
 _BITS_OF_ONLY_A_CUT_BYTE = (
@@ -21,7 +21,7 @@ _BITS_OF_ONLY_A_CUT_BYTE = (
 _BITS_OF_ASCII_AROUND = 6.0  # for a few letters of another alphabet in text of ASCII letters
 _MOSTLY = 2
 _ASCII_LETTERS = bytes([*range(0x41, 0x5B), *range(0x61, 0x7B)])
-HIGH = bytes(range(0x80, 0x100))
+_HIGH = bytes(range(0x80, 0x100))
 _BITS_PER_DOUBLING = 4.0  # neighbouring characters depend on each other, so bits count less than they say
 
 
@@ -53,7 +53,7 @@ def sample_of(data: bytes, size: int = SAMPLE_BYTES) -> bytes:
         return data
     parts: list[bytes] = []
     held = at = 0
-    while held < size and (found := _ABOVE_ASCII.search(data, at)):
+    while held < size and (found := ABOVE_ASCII.search(data, at)):
         first = found.start()
         start = max(at, first - _BEFORE, data.rfind(b"\n", at, first) + 1)
         stop = first + 1 + _AFTER
@@ -95,7 +95,7 @@ def _price(sample: bytes, candidate: Candidate) -> Guess:
 
 def _is_mostly_ascii(sample: bytes) -> bool:
     ascii_letters = len(sample) - len(sample.translate(None, _ASCII_LETTERS))
-    return ascii_letters > _MOSTLY * (len(sample) - len(sample.translate(None, HIGH)))
+    return ascii_letters > _MOSTLY * (len(sample) - len(sample.translate(None, _HIGH)))
 
 
 def read_for_price(sample: bytes, candidate: Candidate) -> tuple[str, int, str]:

@@ -19,7 +19,7 @@ from qwen_pipeline.text.encoding_candidates import (
 )
 from qwen_pipeline.text.encoding_change import find_changes
 from qwen_pipeline.text.encoding_clean import is_clean, read, reading_of
-from qwen_pipeline.text.encoding_guess import HIGH, SUREST, Guess, is_cut_character, rank, sample_of
+from qwen_pipeline.text.encoding_guess import ABOVE_ASCII, SUREST, Guess, is_cut_character, rank, sample_of
 from qwen_pipeline.text.encoding_utf8_lines import find_utf8_lines
 from qwen_pipeline.text.language_costs import CHINESE_JAPANESE_KOREAN, units_of
 
@@ -83,7 +83,7 @@ def _without_utf8_lines(data: bytes) -> bytes:
     ]
     cuts = [0, *(place for bounds in places for place in bounds), len(part)]
     rest = b"".join(part[start:end] for start, end in zip(cuts[::2], cuts[1::2], strict=True))
-    return rest if (begin or places) and len(HIGH.findall(rest)) >= _LEAST_HIGH_BYTES else data
+    return rest if (begin or places) and len(ABOVE_ASCII.findall(rest)) >= _LEAST_HIGH_BYTES else data
 
 
 def _find_cheapest(data: bytes) -> Guess:
