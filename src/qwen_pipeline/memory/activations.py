@@ -11,19 +11,15 @@ The layers nearest the head are the ones to keep: their backward comes first, so
 before any other layer is computed again.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Self
+from typing import Self
 
-import torch
-from torch import Tensor, nn
-from torch._subclasses.fake_tensor import is_fake
-from torch.autograd.graph import saved_tensors_hooks
-from torch.utils.checkpoint import checkpoint
+from torch import nn
 
 from qwen_pipeline.errors import ParameterError, UnsupportedModelError
+from qwen_pipeline.memory.recompute import Recomputation
 
 
 @dataclass(frozen=True)
@@ -95,14 +91,11 @@ def apply_activation_policy(model: nn.Module, policy: ActivationPolicy) -> None:
     # Without dropout there is no random state to bring back, and asking for it would cost a copy a layer.
     draws = any(isinstance(module, nn.Dropout) and module.p > 0 for module in model.modules())
     for index, layer in enumerate(layers):
-        recompute = partial(
-            _recompute, preserve_rng_state=draws, offload=policy.offload,
-            # A layer's own context for a forward of which only what backward needs is used.
-            recomputing=getattr(layer, "recomputing", nullcontext),
-        )  # fmt: skip
+        # A layer's own context for a forward of which only what backward needs is used.
+        again = getattr(layer, "recomputing", nullcontext)
         keeps = policy.keeps(index, len(layers))
         layer.gradient_checkpointing = not keeps  # type: ignore[assignment]
-        layer._gradient_checkpointing_func = recompute  # type: ignore[assignment]
+        layer._gradient_checkpointing_func = Recomputation(again, draws, policy.offload)  # type: ignore[assignment]
 
 
 @contextmanager
@@ -120,37 +113,3 @@ def temporary_policy(model: nn.Module, policy: ActivationPolicy) -> Iterator[Non
         for layer, (enabled, function) in zip(layers, before, strict=True):
             layer.gradient_checkpointing = enabled
             layer._gradient_checkpointing_func = function  # type: ignore[assignment]
-
-
-def _recompute(
-    function: Callable[..., Any],
-    *args: Any,
-    preserve_rng_state: bool,
-    offload: bool,
-    recomputing: Callable[[], AbstractContextManager[None]],
-    **kwargs: Any,
-) -> Any:
-    run = partial(
-        checkpoint, function, *args, use_reentrant=False, preserve_rng_state=preserve_rng_state,
-        context_fn=lambda: (nullcontext(), recomputing()), **kwargs,
-    )  # fmt: skip
-    if not offload or not torch.is_grad_enabled():
-        return run()
-    with saved_tensors_hooks(_to_host, _to_device):
-        return run()
-
-
-def _to_host(tensor: Tensor) -> tuple[torch.device, Tensor | Callable[[], Tensor]]:
-    """Copy to pinned memory on the current stream; the copy is read only by a later copy on that stream."""
-    if is_fake(tensor):  # In a memory plan: it is gone from the device until it is wanted again.
-        return tensor.device, partial(torch.empty, tensor.shape, dtype=tensor.dtype, device=tensor.device)
-    if tensor.device.type != "cuda":
-        return tensor.device, tensor
-    host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
-    host.copy_(tensor, non_blocking=True)
-    return tensor.device, host
-
-
-def _to_device(packed: tuple[torch.device, Tensor | Callable[[], Tensor]]) -> Tensor:
-    device, waiting = packed
-    return waiting.to(device, non_blocking=True) if isinstance(waiting, Tensor) else waiting()
