@@ -33,7 +33,7 @@ class Card:
     """A 24 GiB card on which this process's allocator has reserved 0.25 GiB; what it is asked, in order."""
 
     def __init__(self):
-        self.asked = []
+        self.asked, self.dtypes = [], []
         self.free_gib = 23.0
 
     @property
@@ -47,6 +47,7 @@ def card(monkeypatch):
 
     def first_tensor(*size, device, dtype):
         card.asked.append(("tensor", size))
+        card.dtypes.append(dtype)
         return ones(*size, dtype=dtype)
 
     monkeypatch.setattr(torch, "ones", first_tensor)
@@ -82,6 +83,11 @@ def test_the_allocator_gets_what_the_measured_context_and_later_kernels_leave(ca
 def test_where_the_driver_does_not_tell_the_usual_context_is_taken(card):
     cap = apply_memory_cap(8.0, CudaMeter(process_gib=None))
     assert cap.context_gib == CONTEXT_GIB and card.fractions == [pytest.approx((8 - CONTEXT_GIB) / 24)]
+
+
+def test_the_first_product_is_one_that_a_card_without_bfloat16_takes(card):
+    apply_memory_cap(8, CudaMeter(process_gib=0.75))
+    assert card.dtypes == [torch.float16]
 
 
 def test_a_cap_above_the_card_is_what_the_card_has(card, caplog):

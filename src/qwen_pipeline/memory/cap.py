@@ -137,7 +137,8 @@ def _tell_shortage(wanted_gib: float, limit_gib: float, context_gib: float) -> N
 
 def measure_context_gib(meter: MemoryMeter) -> float | None:
     """The CUDA context's size after a first product, with what later kernels add; None where the driver does not tell."""
-    small = torch.ones(64, 64, device=meter.device, dtype=torch.bfloat16)
+    # In float16, which every card multiplies; cards before Turing refuse bfloat16. Source: pytorch/pytorch issue 57773.
+    small = torch.ones(64, 64, device=meter.device, dtype=torch.float16)
     torch.mm(small, small)
     torch.cuda.synchronize(meter.device)
     process = meter.process_bytes()
