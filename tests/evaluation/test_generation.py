@@ -4,7 +4,10 @@ import logging
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor
 
+from qwen_pipeline.evaluation import generation
 from qwen_pipeline.evaluation.generation import (
     _tell_unread,
     answer_questions,
@@ -115,3 +118,19 @@ def test_an_answer_ends_where_the_template_ends_it(
     monkeypatch.setattr(model, "generate", lambda **k: asked.append(k["eos_token_id"]) or generate(**k))
     ask(tiny_pair, QUESTIONS[:1], 1)
     assert asked == [tokenizer.convert_tokens_to_ids("</tool_call>")]
+
+
+def test_a_long_prompt_is_read_in_parts_with_the_same_answers(
+    tiny_pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, attend = list[int](), torch.nn.functional.scaled_dot_product_attention
+
+    def note(query: Tensor, *others: Any, **options: Any) -> Tensor:
+        asked.append(query.shape[2])
+        return attend(query, *others, **options)
+
+    at_once = [ask(tiny_pair, QUESTIONS, batch_size) for batch_size in (1, 4)]
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", note)
+    monkeypatch.setattr(generation, "PREFILL_TOKENS", 5)
+    assert [ask(tiny_pair, QUESTIONS, batch_size) for batch_size in (1, 4)] == at_once
+    assert max(asked) == 5

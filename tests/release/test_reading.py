@@ -1,7 +1,9 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 from transformers import AutoConfig
 
 from model.tiny_model import load_plain_model
@@ -51,3 +53,23 @@ def test_weights_streamed_by_layer_read_like_the_whole_model(base_folder: Path, 
     found = distance(whole, streamed, targets_of(rows))
     assert found.max_logit_difference < 1e-3
     assert found.mean_kl < 1e-6
+
+
+def test_no_reading_leaves_grouped_heads_to_a_kernel_that_float32_does_not_have_on_a_card(
+    base_folder: Path, adapter_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, attend = list[bool](), torch.nn.functional.scaled_dot_product_attention
+
+    def note(query: Tensor, key: Tensor, *others: Any, **options: Any) -> Tensor:
+        asked.append(query.shape[1] == key.shape[1])
+        return attend(query, key, *others, **options)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", note)
+    rows, config = rows_of(base_folder), AutoConfig.from_pretrained(base_folder)
+    base = load_quantized_model(ModelSource(str(base_folder)), compute_dtype=torch.float32)
+    read_model(load_adapter(base, adapter_folder), rows)
+    weights = MergedWeights(base_folder, AdapterWeights(adapter_folder), "4-bit")
+    read_streamed(config, weights, rows, torch.device("cpu"))
+    assert config.num_key_value_heads < config.num_attention_heads
+    assert len(asked) == 2 * len(rows) * config.num_hidden_layers
+    assert all(asked)

@@ -19,6 +19,9 @@ from qwen_pipeline.text.progress import with_progress
 logger = logging.getLogger(__name__)
 
 OPEN, CLOSE = "<think>", "</think>"
+# A longer prompt is read in parts. Read at once, without padding, its grouped heads are left to PyTorch, which has no kernel for them on a
+# card before Ampere or in float32: scores of all heads would live, tokens by tokens (see `release.reading.causal_mask`).
+PREFILL_TOKENS = 1024
 SAMPLING = ("temperature", "top_p", "top_k")  # what only sampling reads
 
 
@@ -89,8 +92,11 @@ def answer_questions(
 
 
 def generation_arguments(generation: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of ``generate``: what only sampling reads is left out without sampling, and said to be where it was set."""
-    arguments = dict(generation)
+    """Arguments of ``generate``: what only sampling reads is left out without sampling, and said to be where it was set.
+
+    Long prompts are read in parts.
+    """
+    arguments = {**generation, "prefill_chunk_size": PREFILL_TOKENS}
     if not arguments["do_sample"]:
         unread = [
             f"{name}={arguments[name]}"

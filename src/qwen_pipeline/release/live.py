@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from qwen_pipeline.chat.messages import Message
 from qwen_pipeline.chat.template import end_of_turn, prompt_ids
+from qwen_pipeline.evaluation.generation import PREFILL_TOKENS
 from qwen_pipeline.memory.fake_model import build_fake_model, count_model_bytes
 from qwen_pipeline.memory.place import place_for
 from qwen_pipeline.memory.recovery import release_memory
@@ -125,6 +126,7 @@ def answer_greedily(model: Any, prompt: Sequence[int], stops: frozenset[int]) ->
     out = model.generate(
         input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=ANSWER_TOKENS, do_sample=False,
         temperature=None, top_p=None, top_k=None, repetition_penalty=1.0, use_cache=True,
+        prefill_chunk_size=PREFILL_TOKENS,
         eos_token_id=sorted(stops), pad_token_id=sorted(stops)[0],
     )  # fmt: skip
     answer = [int(token) for token in out[0, len(prompt) :]]

@@ -99,9 +99,24 @@ def read_model(model: Any, rows: Sequence[Mapping[str, Any]]) -> HiddenReading:
     hidden = []
     for row in rows:
         ids = torch.tensor([row["input_ids"]], device=inner.device)
-        states = inner.model(input_ids=ids, use_cache=False).last_hidden_state[0, :-1]
+        mask = causal_mask(ids.shape[1], ids.device)
+        states = inner.model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state[0, :-1]
         hidden.append(states[trained_positions(row).to(states.device)].float().cpu())
     return HiddenReading(torch.cat(hidden), compact_head(inner.get_output_embeddings().weight))
+
+
+def causal_mask(tokens: int, device: torch.device) -> torch.Tensor:
+    """What each token sees, ``[1, 1, tokens, tokens]`` bool, for transformers' own attention of one row in float32.
+
+    Without a mask it leaves grouped heads to PyTorch, which on a card has no kernel for them in float32: scores of all heads would
+    live, 8.6 GB for a row of 8,192 tokens of Qwen3-4B. With one it repeats the heads, and they do not. Source:
+    ``transformers.integrations.sdpa_attention.use_gqa_in_sdpa``; PyTorch 2.13, sdp_utils.cpp.
+
+    Args:
+        tokens: Of the row.
+        device: Where it is read.
+    """
+    return torch.ones(tokens, tokens, dtype=torch.bool, device=device).tril()[None, None]
 
 
 def trained_positions(row: Mapping[str, Any]) -> torch.Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from qwen_pipeline.release.reading import HiddenReading, compact_head, trained_positions
+from qwen_pipeline.release.reading import HiddenReading, causal_mask, compact_head, trained_positions
 
 
 class Weights(Protocol):
@@ -55,11 +55,13 @@ def read_streamed(
 
 
 def _through(layer: Any, rotary: Any, hidden: torch.Tensor) -> torch.Tensor:
-    """One layer over one row ``[1, tokens, D]``; without a mask attention is causal."""
-    positions = torch.arange(hidden.shape[1], device=hidden.device)[None]
+    """One layer over one row ``[1, tokens, D]``."""
+    tokens, device = hidden.shape[1], hidden.device
+    positions = torch.arange(tokens, device=device)[None]
     out = layer(
-        hidden, attention_mask=None, position_ids=positions, position_embeddings=rotary(hidden, positions)
-    )
+        hidden, attention_mask=causal_mask(tokens, device), position_ids=positions,
+        position_embeddings=rotary(hidden, positions),
+    )  # fmt: skip
     states: torch.Tensor = out[0] if isinstance(out, tuple) else out
     return states
 
