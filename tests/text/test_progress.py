@@ -21,3 +21,13 @@ def test_short_work_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         assert list(progress.with_progress([1, 2], 2, "Cleaning")) == [1, 2]
     assert not caplog.messages
+
+
+def test_durations_read_as_a_person_says_them() -> None:
+    assert [progress.duration(s) for s in (4.2, 89, 90, 3600, 12_000)] == [
+        "4 s",
+        "89 s",
+        "2 min",
+        "60 min",
+        "3 h 20 min",
+    ]

@@ -25,8 +25,12 @@ def with_progress(results: Iterable[_Result], total: int, doing: str) -> Iterato
         if now - said >= SECONDS_BETWEEN_LINES and done < total:
             said = now
             left = (now - started) * (total - done) / done
-            _LOGGER.info("%s: %.0f %% done, about %s left", doing, 100 * done / total, _span(left))
+            _LOGGER.info("%s: %.0f %% done, about %s left", doing, 100 * done / total, duration(left))
 
 
-def _span(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+def duration(seconds: float) -> str:
+    """A time as a person says it: 40 s, 12 min, 3 h 20 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

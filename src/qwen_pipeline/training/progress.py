@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from rich.progress import Progress, TextColumn
 
+from qwen_pipeline.text.progress import duration
 from qwen_pipeline.training.state import TrainingHistory
 
 logger = logging.getLogger(__name__)
@@ -50,18 +51,10 @@ class TrainingProgress:
         self._last_line = now
         left = history.seconds / max(history.step, 1) * (self._steps - history.step)
         logger.info(
-            "Step %d of %d: loss %.3f, %.0f tokens/s, %s left.",
+            "Step %d of %d: loss %.3f, %.1f tokens/s, %s left.",
             history.step,
             self._steps,
             loss,
             history.tokens_per_second,
             duration(left),
         )
-
-
-def duration(seconds: float) -> str:
-    """A time as a person says it: 40 s, 12 min, 3 h 20 min."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
