@@ -5,6 +5,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Where Python may not write bytecode (many containers), every command would compile the libraries anew: 3 s or more each.
 BYTECODE := $(if $(PYTHONDONTWRITEBYTECODE),--compile-bytecode)
+# A virtual environment's commands name the folder it was made in: it is made again where the project was moved or copied.
+MADE_AT := sed -n -E 's/^command = .* -m venv (--clear )?//p' $(VENV)/pyvenv.cfg 2>/dev/null
+MOVED := $(shell made_at=$$($(MADE_AT)); test -L $(VENV) -o "$${made_at:-$$(pwd -P)/$(VENV)}" = "$$(pwd -P)/$(VENV)" || echo moved)
+# uv reads no pip.conf: the mirror that pip is given is handed on.
+UV_INSTALL = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}}" \
+	$(BIN)/uv pip install --quiet --python $(VENV)
 
 .PHONY: run test check check-llama-cpp lock clean-venv setup
 
@@ -23,18 +29,23 @@ check: setup
 
 # Builds llama.cpp for this machine (about 10 minutes on 2 cores) and opens the GGUF exports with it.
 check-llama-cpp: setup
-	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet "llama-cpp-python>=0.3.16,<0.4"
+	$(UV_INSTALL) "llama-cpp-python>=0.3.16,<0.4"
 	$(BIN)/python -c "import llama_cpp"
 	$(BIN)/pytest -s -m llama_cpp tests/end_to_end/test_llama_cpp.py
 
 setup: $(READY)
 
+# Asked for by its name, setup also puts right what was changed by hand.
+ifneq ($(MOVED)$(filter setup,$(MAKECMDGOALS)),)
+.PHONY: $(READY)
+endif
+
 $(READY): requirements.lock requirements-torch.txt pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 run')"
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(if $(MOVED),,$(BIN)/python -m pip --version >/dev/null 2>&1 ||) $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-torch.txt uv
-	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet --no-deps --require-hashes $(BYTECODE) -r requirements.lock
-	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet --no-deps --editable .
+	$(UV_INSTALL) --no-deps --require-hashes $(BYTECODE) -r requirements.lock
+	$(UV_INSTALL) --no-deps --editable .
 	touch $@
 
 lock: setup

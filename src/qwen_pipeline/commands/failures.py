@@ -224,5 +224,5 @@ CURES = (
     Cure(r"driver on your system is too old|driver version is insufficient|no kernel image is available|"
          r"not compiled with cuda enabled", EnvironmentProblemError, _driver),
     Cure(r"no module named '(?!qwen_pipeline)([\w.]+)'", EnvironmentProblemError,
-         "The package {0} is not installed or damaged ({line}). Restore the pinned packages: rm -f .venv/.ready && make setup"),
+         "The package {0} is not installed or damaged ({line}). Restore the pinned packages: rm -rf .venv && make setup"),
 )  # fmt: skip

@@ -11,7 +11,9 @@ from qwen_pipeline.doctor.finding import Finding, Inspection, error, ok, warning
 
 ORDER = 20
 INSTALL = "make setup"
-INSTALL_WINDOWS = r"set VIRTUAL_ENV=%CD%\.venv && .venv\Scripts\uv pip install --no-deps --require-hashes -r requirements.lock"
+INSTALL_WINDOWS = (
+    r".venv\Scripts\uv pip install --python .venv --no-deps --require-hashes -r requirements.lock"
+)
 PIN = re.compile(r"^(?P<name>[A-Za-z0-9_.\-]+)==(?P<version>[^\s;\\]+)\s*(?:;\s*(?P<marker>[^\\]+))?")
 ESSENTIAL = frozenset(
     {
