@@ -1,5 +1,6 @@
 """Each planted fault is found by its check, with a remedy; a healthy machine has none."""
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -180,6 +181,17 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: p
     assert finding.state is State.ERROR
     assert "data/06_models" in finding.fact
     assert "chown" in finding.remedy
+
+
+def test_a_user_without_a_home_folder_is_told_to_name_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 12345)  # nobody in the list of users has it
+    finding = list(write_permission.check(Inspection(tmp_path, system="Linux")))[-1]
+    assert finding.state is State.ERROR
+    assert "HOME=" in finding.remedy
 
 
 def test_a_file_where_a_folder_belongs_is_moved_away(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Planted secrets are gone, and what helps is still there."""
 
 import getpass
+import os
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,12 @@ def test_home_folders_and_the_user_are_removed(monkeypatch: pytest.MonkeyPatch, 
     assert "zhaoliu" not in text
     assert "wangwu" not in text
     assert "~/project" in text
+
+
+def test_a_user_without_a_home_folder_gets_a_report_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 12345)  # nobody in the list of users has it
+    assert redact("/home/lisi/data") == "/home/[user]/data"
 
 
 def test_facts_that_help_stay() -> None:

@@ -213,6 +213,8 @@ CURES = (
          "The model hub cannot be reached ({line}). Three ways out: a mirror, HF_ENDPOINT=https://hf-mirror.com; a proxy, "
          "HTTPS_PROXY=http://HOST:PORT; a local folder, model_name=./FOLDER. A download that was interrupted goes on "
          "where it stopped."),
+    Cure(r"could not determine home directory", EnvironmentProblemError,
+         "This user has no home folder, and no name that would tell it. Set HOME to a folder that can be written."),
     Cure(r"config_class.*not consistent|does not recognize this architecture", UnsupportedModelError, _other_model),
     Cure(r"load_in_4bit|requires accelerate|install.*bitsandbytes|bitsandbytes.*(?:install|not available)", QuantizationError, _no_four_bits),
     Cure(r"does not have a padding token", ModelSourceError,

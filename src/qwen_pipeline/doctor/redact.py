@@ -5,6 +5,7 @@ import os
 import re
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +68,9 @@ def redact(text: str) -> str:
         text = pattern.sub(
             lambda found: found["keep"] + REMOVED + ("@" if found["keep"] == "://" else ""), text
         )
-    home = str(Path.home())
-    if len(home) > 1:
-        text = text.replace(home, "~")
+    with suppress(RuntimeError):  # a user id without a home folder, as in some containers
+        if len(home := str(Path.home())) > 1:
+            text = text.replace(home, "~")
     text = _HOMES.sub(lambda found: found["root"] + "[user]", text)
     return _without_names(text)
 

@@ -28,7 +28,11 @@ def check(inspection: Inspection) -> Iterator[Finding]:
         yield error("permissions", f"{name} is a file where a folder is needed", f"{move} {name} {name}.old")
     if not blocked and not in_the_way:
         yield ok("permissions", "all output folders are writable")
-    cache = cache_directory()
+    try:
+        cache = cache_directory()
+    except RuntimeError:  # a user id without a home folder, as in some containers
+        yield error("permissions", "this user has no home folder", "export HOME=a folder that you may write")
+        return
     if inspection.model().name == DEMO and not is_writable(cache):
         set_variable = "set" if inspection.system == "Windows" else "export"
         fact = f"the demo model is kept in {cache}, which cannot be written"
