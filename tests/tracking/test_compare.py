@@ -44,6 +44,11 @@ def test_an_unknown_run_is_one_sentence(runs: list[str], name: str) -> None:
         compare_runs(name, "latest")
 
 
+def test_a_run_too_far_back_names_how_many_there_are(runs: list[str]) -> None:
+    with pytest.raises(TrackingError, match="latest~2 does not exist; trainings tracked: 2"):
+        compare_runs("latest~2", "latest")
+
+
 def test_a_project_without_trainings_says_how_to_make_one(tracking_store: Path) -> None:
     with pytest.raises(TrackingError, match="kedro run --pipeline train"):
         compare_runs("latest", "latest~1")

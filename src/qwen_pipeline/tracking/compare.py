@@ -51,7 +51,9 @@ def _find(runs: list["Run"], name: str) -> "Run":
     if name == NEWEST or name.startswith(f"{NEWEST}~"):
         back = name.removeprefix(NEWEST).removeprefix("~") or "0"
         if not back.isdecimal() or int(back) >= len(runs):
-            raise TrackingError(f"{name} does not exist: {len(runs)} trainings are tracked.")
+            raise TrackingError(
+                f"{name} does not exist; trainings tracked: {len(runs)}. See them with: mlflow ui"
+            )
         return runs[int(back)]
     found = [run for run in runs if name in (run.info.run_id, run.info.run_name)]
     if not found and len(name) >= SHORTEST_PREFIX:
