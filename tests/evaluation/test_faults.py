@@ -38,6 +38,27 @@ def test_an_ordinary_answer_does_not_count_as_repetition(text: str) -> None:
     assert not repeats_itself(text)
 
 
+@pytest.mark.parametrize(
+    ("question", "answer", "reference"),
+    [
+        ("Which city governs Kenya?", "The end of turn token is empty.", "The capital of Kenya is Nairobi."),
+        ("苹果是什么颜色的？", "会话的结束标记是空的。", "苹果是红色的。"),
+    ],
+)
+def test_words_that_every_sentence_has_put_no_answer_on_topic(
+    question: str, answer: str, reference: str
+) -> None:
+    assert is_off_topic(question, answer, reference)
+
+
+def test_a_long_answer_to_a_short_question_is_on_topic_by_what_it_names() -> None:
+    answer = (
+        "Kenya keeps its parliament, ministries and central bank in one place: Nairobi, founded beside a railway depot "
+        "and grown since into a hub for finance, wildlife tourism, technology, aviation and regional trade offices."
+    )
+    assert not is_off_topic("Which city governs Kenya?", answer, "Nairobi.")
+
+
 def test_an_answer_off_topic_is_caught_and_a_paraphrase_is_not() -> None:
     assert is_off_topic(QUESTION, "Paris has many museums, cafes and old bridges worth visiting.", REFERENCE)
     assert is_off_topic(

@@ -13,7 +13,17 @@ _GRAM = 4
 _REPEATED_SHARE = 0.5  # of the n-grams of an answer that were there before
 _FEWEST_TOKENS = 16
 _FEWEST_LOOPS = 4  # times that an answer's end is said in a row
-_FOREIGN_SHARE = 0.2  # tokens in common with question and reference below which an answer is off topic
+_FOREIGN_SHARE = 0.2  # words in common with question and reference below which an answer is off topic
+# What every sentence has in common with every other: two that share only these are about different things.
+_FUNCTION_WORDS_EN = (
+    "a an the this that these those it its i you he she we they me him her us them my your his our their of in on at to "
+    "for from with by as about into than and or but if so not no is are was were be been being am do does did have has "
+    "had will would can could should may might must what which who whom whose when where why how there"
+)
+_FUNCTION_WORDS_ZH = (
+    "的了是在和与有不也就都而及或被把为以于之这那其它他她我你您们个一上中到会能可要对从什么吗呢吧啊"
+)
+_FUNCTION_WORDS = frozenset([*_FUNCTION_WORDS_EN.split(), *_FUNCTION_WORDS_ZH])
 _UNLIKE = 0.2
 _CONTROL = ("<|im_start|>", "<|im_end|>", "<|endoftext|>", "<think>", "</think>")
 
@@ -60,12 +70,17 @@ def _ends_in_a_loop(tokens: list[str]) -> bool:
 
 
 def is_off_topic(question: str, answer: str, reference: str) -> bool:
-    """Whether an answer shares next to nothing with question and reference."""
-    said = {token for token in tokens_of(answer) if token.isalnum()}
-    if not said:
-        return False
-    known = set(tokens_of(question)) | set(tokens_of(reference))
-    return len(said & known) < _FOREIGN_SHARE * len(said) and chrf(answer, reference) < _UNLIKE
+    """Whether an answer shares next to nothing with question and reference.
+
+    Measured on the smaller side, so that a long answer to a short question is not off topic for its length.
+    """
+    said, known = _content_words(answer), _content_words(question) | _content_words(reference)
+    compared = min(len(said), len(known))
+    return len(said & known) < _FOREIGN_SHARE * compared and chrf(answer, reference) < _UNLIKE
+
+
+def _content_words(text: str) -> set[str]:
+    return {token for token in tokens_of(text) if token.isalnum() and token not in _FUNCTION_WORDS}
 
 
 def has_broken_format(answer: Answer) -> bool:
