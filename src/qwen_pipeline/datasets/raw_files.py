@@ -53,9 +53,9 @@ class RawFilesDataset(AbstractDataset[None, dict[str, RawFile]]):
         place, digests = _place(self._path, self._samples), file_digests()
         return {_as_text(name): digests.of(_folder(place) / name, stat) for name, stat in _visible(place)}
 
-    def part_label(self, part: str) -> str:
-        """A file as people know it: with its directory, from the project's root if that holds it."""
-        return _as_written(_folder(_place(self._path, self._samples)) / part)
+    def folder_label(self) -> str:
+        """The folder of the files as people know it: from the project's root if that holds it."""
+        return _as_written(_folder(_place(self._path, self._samples)))
 
     def save(self, data: None) -> None:
         """Refuse: these files are the user's."""

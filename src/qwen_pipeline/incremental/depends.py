@@ -82,8 +82,8 @@ class DependencyReader:
         dataset = self.catalog[name]
         if hasattr(dataset, "fingerprint"):
             parts: Mapping[str, str] = dataset.fingerprint()
-            label = getattr(dataset, "part_label", lambda part: f"{name}/{part}")
-            self.labels |= {f"{name}/{part}": label(part) for part in parts}
+            folder = dataset.folder_label() if hasattr(dataset, "folder_label") else name
+            self.labels |= {f"{name}/{part}": f"{folder}/{part}" for part in parts}
             return {f"{name}/{part}": digest for part, digest in parts.items()}
         return {name: digest_of_dataset(dataset)}
 
