@@ -24,14 +24,14 @@ WORDS: dict[str, dict[str, str]] = {
         "title": "# Troubleshooting",
         "other": "[中文](troubleshooting.zh.md)",
         "opening": (
-            "What people meet when they fine-tune, what happens here by itself, and what is left for you. Each row names its code and the "
-            "tests that provoke it. When something is not in the list: `kedro doctor` looks at machine, model and data, and "
-            "`kedro doctor --report support.json` writes what a helper needs, without secrets."
+            "Problems that people meet when they fine-tune: what the system does by itself, and what you can do. Each entry names its code and the "
+            "tests that provoke it. If your problem is not in the list, `kedro doctor` checks machine, model and data, and "
+            "`kedro doctor --report support.json` writes down what somebody needs who helps you, without secrets."
         ),
         "head": "| | Symptom | Parameters |",
         "guide": "Message",
-        "by_itself": "By itself",
-        "you": "You",
+        "by_itself": "What the system does",
+        "you": "What you can do",
         "code": "Code",
         "tests": "Tests",
         "comma": ", ",
@@ -47,8 +47,8 @@ WORDS: dict[str, dict[str, str]] = {
         ),
         "head": "| | 症状 | 参数 |",
         "guide": "报错",
-        "by_itself": "自动处理",
-        "you": "您可以",
+        "by_itself": "系统自动处理",
+        "you": "您可以做的",
         "code": "代码",
         "tests": "测试",
         "comma": "、",
@@ -120,10 +120,10 @@ def parameters() -> str:
         NOTICE,
         "",
         "Set them in `conf/local/parameters.yml`, or for one run with `--params name=value,name=value` (a list is written `a+b`). A name alone",
-        "and the name with its stage (`train.batch_size`) mean the same; a name that does not exist is refused with the nearest that does, another",
-        "trainer's name (`lora_rank`, `cutoff_len`) with the name here. A value in the table that may be None is written `null`.",
-        "*Run-time* parameters change no result: changing one makes nothing stale. Memory in `_gb` means GiB. A default holds where no file sets the",
-        "parameter: `conf/base/parameters.yml` sets some for the demo (`num_epochs`, `learning_rate`, `batch_size` and others).",
+        "and the name with its stage (`train.batch_size`) mean the same. A name that does not exist is refused, and the message gives the nearest one.",
+        "For names of other trainers (`lora_rank`, `cutoff_len`) it gives the name used here. `None` in the table is written `null` in YAML.",
+        "*Run-time* parameters change no result: changing one makes nothing stale. Memory in `_gb` means GiB. The defaults hold where no file sets the",
+        "parameter; `conf/base/parameters.yml` sets some for the demo (`num_epochs`, `learning_rate`, `batch_size` and others).",
     ]
     for stage, group in GROUPS.items():
         lines += ["", f"## {stage}", "", (group.__doc__ or "").strip().splitlines()[0], ""]
