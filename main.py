@@ -47,9 +47,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--pipeline", metavar="STAGE", default=None, help="a stage and all before it (default: all six)"
     )
-    parser.add_argument("--env", default=None, help="configuration folder, as in --env qwen3_4b")
     parser.add_argument(
-        "--config", metavar="FILE", type=Path, default=None, help="JSON file of parameters, names as below"
+        "--env", default=None, help="configuration environment (a folder of conf/), as in --env qwen3_4b"
+    )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        default=None,
+        help="JSON file of parameters, with the names below",
     )
     parser.add_argument("--yes", action="store_true", help="do not ask before a long stage runs again")
     for name in parameter_names():

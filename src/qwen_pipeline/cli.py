@@ -26,14 +26,14 @@ FORCE = click.Option(
     is_flag=False,
     flag_value="all",
     metavar="[STAGE]",
-    help="Run although current: everything, or the stages named, joined by +.",
+    help="Run although nothing changed: everything, or the named stages, joined by +.",
 )
-DRY_RUN = click.Option(["--dry-run"], is_flag=True, help="Only say what would run, and why.")
+DRY_RUN = click.Option(["--dry-run"], is_flag=True, help="Only show what would run, and why.")
 YES = click.Option(["--yes"], is_flag=True, help="Do not ask before a long stage runs again.")
 
 HELP = """Fine-tune Qwen3 on question-and-answer files.
 
-Begin with `kedro run`; `kedro status` says what is current, `kedro doctor` what is missing."""
+Begin with `kedro run`. `kedro status` shows what is current; `kedro doctor` checks the machine."""
 
 
 @click.group(name="qwen-pipeline", help=HELP)

@@ -14,8 +14,8 @@ from qwen_pipeline.commands.project import one_sentence, with_parameters
 def accept(stage: str, env: str | None, params: dict[str, Any]) -> None:
     """Keep a stage's outputs after a refactoring.
 
-    For a change that changes no result. Changes of code and of library versions are accepted, and recorded. A changed value, input or output
-    is not: run the stage.
+    Use it after a change that changes no result. It accepts and records changes of code and of library versions. It does not accept a changed
+    value, input or output: then run the stage.
 
     Example: kedro accept train
     """

@@ -15,10 +15,15 @@ SIDES = ("base", "tuned", "exported")
 @click.command()
 @with_parameters
 @click.option(
-    "--model", "side", type=click.Choice(SIDES), default="tuned", show_default=True, help="Who answers."
+    "--model",
+    "side",
+    type=click.Choice(SIDES),
+    default="tuned",
+    show_default=True,
+    help="Which model answers.",
 )
 @click.option("--ask", metavar="TEXT", help="Ask one question, print the answer, and end.")
-@click.option("--compare", is_flag=True, help="The base model's answer beside that of --model.")
+@click.option("--compare", is_flag=True, help="Also show the answer of the base model.")
 @click.option("--system", metavar="TEXT", help="A system message before the first question.")
 @click.option("--json", "as_json", is_flag=True, help="With --ask: question and answers as JSON.")
 @one_sentence

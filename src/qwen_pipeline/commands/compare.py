@@ -12,7 +12,7 @@ from qwen_pipeline.commands.project import one_sentence, read_groups, with_param
 @with_parameters
 @click.argument("first")
 @click.argument("second")
-@click.option("--json", "as_json", is_flag=True, help="The comparison as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 @one_sentence
 def compare(env: str | None, params: dict[str, Any], first: str, second: str, as_json: bool) -> None:
     """Show what differs between two trainings.

@@ -15,7 +15,7 @@ COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 
 @click.command()
 @with_parameters
-@click.option("--json", "as_json", is_flag=True, help="Findings as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.option(
     "--report",
     type=click.Path(path_type=Path),
@@ -26,7 +26,7 @@ COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 def doctor(env: str | None, params: dict[str, Any], as_json: bool, report: Path | None) -> None:
     """Check machine and project.
 
-    One line a check, with the command that helps.
+    One line for each check, with the command that helps.
 
     Example: kedro doctor --env qwen3_4b --report support.json
     """

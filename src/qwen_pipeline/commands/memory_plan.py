@@ -17,11 +17,13 @@ CARDS_GIB = (6.0, 8.0, 12.0, 16.0, 24.0)
     type=click.Choice(["cuda", "cpu"]),
     default="cuda",
     show_default=True,
-    help="What is planned for; neither has to be here.",
+    help="Device to plan for; it need not be present.",
 )
-@click.option("--use-data", is_flag=True, help="Plan for the tokenized rows instead of the longest possible.")
-@click.option("--cards", is_flag=True, help="Also the fastest settings for cards of 6 to 24 GiB.")
-@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+@click.option(
+    "--use-data", is_flag=True, help="Plan for the tokenized rows instead of rows of max_sequence_length."
+)
+@click.option("--cards", is_flag=True, help="Also show the fastest settings for cards of 6 to 24 GiB.")
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 @one_sentence
 def memory_plan(
     env: str | None, params: dict[str, Any], device: str, use_data: bool, cards: bool, as_json: bool

@@ -13,15 +13,24 @@ from qwen_pipeline.text.split import SPLITS
 
 @click.command()
 @with_parameters
-@click.option("--split", type=click.Choice(SPLITS), default="train", show_default=True, help="Which split.")
-@click.option("--rows", type=click.IntRange(min=1), default=3, show_default=True, help="How many rows.")
+@click.option(
+    "--split", type=click.Choice(SPLITS), default="train", show_default=True, help="Which split to show."
+)
+@click.option(
+    "--rows", type=click.IntRange(min=1), default=3, show_default=True, help="How many rows to show."
+)
 @click.option("--example", metavar="ID", help="Only the rows of this example_id (its beginning is enough).")
-@click.option("--json", "as_json", is_flag=True, help="Each row's runs of tokens, trained or not, as JSON.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the rows as JSON, each as stretches of trained and untrained tokens.",
+)
 @one_sentence
 def preview(
     env: str | None, params: dict[str, Any], split: str, rows: int, example: str | None, as_json: bool
 ) -> None:
-    """Show tokenized rows: green is trained, dim is context.
+    """Show tokenized rows with the trained tokens in green.
 
     Example: kedro preview --split train --rows 2
     """

@@ -14,11 +14,14 @@ UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 @click.command()
 @click.option(
-    "--keep", type=click.IntRange(min=1), required=True, help="Newest versions of each node that stay."
+    "--keep",
+    type=click.IntRange(min=1),
+    required=True,
+    help="How many of the newest versions of each node to keep.",
 )
-@click.option("--dry-run", is_flag=True, help="Only show what would go.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--json", "as_json", is_flag=True, help="What goes, as JSON; asks nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print what is removed as JSON; does not ask.")
 @with_parameters
 @one_sentence
 def prune(
@@ -26,8 +29,8 @@ def prune(
 ) -> None:
     """Remove old versions.
 
-    Never one that a kept version was made from or the latest MLflow run refers to. Shows first what goes; in a
-    terminal it asks before it removes.
+    A version stays if a kept version was made from it, or if the latest MLflow run refers to it. The command first shows what
+    it will remove; in a terminal it then asks.
 
     Example: kedro prune --keep 2 --dry-run
     """

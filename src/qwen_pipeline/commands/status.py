@@ -15,9 +15,11 @@ COLOURS = {"current": "green", "stale": "yellow"}
 @click.command()
 @with_parameters
 @click.option(
-    "--verify", is_flag=True, help="Read every byte of every output instead of size, time and inode."
+    "--verify",
+    is_flag=True,
+    help="Read every byte of every output instead of comparing size, time and inode.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One row a node as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print one row per node as JSON.")
 @one_sentence
 def status(env: str | None, params: dict[str, Any], verify: bool, as_json: bool) -> None:
     """Show each stage and node, current or stale, with the reason.

@@ -12,16 +12,14 @@ Language = Literal["zh", "ja", "ko", "ru", "ar", "he", "hi", "th", "el", "en"]
 class CleanParameters(StageParameters):
     """Repair, rules of quality, duplicates and the split."""
 
-    repair_mojibake: bool = Field(
-        True, description="Repair text that was decoded wrongly before it came here."
-    )
+    repair_mojibake: bool = Field(True, description="Repair mojibake: text that was decoded wrongly before.")
     remove_html: bool = Field(
         True,
-        description="Turn entities such as &nbsp; into characters and remove tags of layout, outside of code.",
+        description="Turn entities such as &nbsp; into characters and remove layout tags, but not in code.",
     )
     remove_boilerplate: bool = Field(
         True,
-        description="Remove what belongs to the page or the form: cookie notices, signatures, marks such as Answer:.",
+        description="Remove cookie notices, navigation, signatures and marks such as Answer:.",
     )
     mask_personal_data: bool = Field(
         False, description="Mask e-mail addresses, phone, ID and card numbers, keys and tokens."
@@ -34,25 +32,32 @@ class CleanParameters(StageParameters):
         None,
         gt=0,
         lt=1,
-        description="Answers from 200 characters that compress by more are rejected; 0.9 is strict.",
+        description="Answers of 200 characters or more that compress by more than this share are rejected; 0.9 is strict.",
     )
     languages: tuple[Language, ...] = Field(
-        (), description="Languages that answers may be in, told by their script; empty allows all."
+        (), description="Languages that answers may be in, recognised by script; empty allows all."
     )
     near_duplicates: Literal["drop", "keep", "report"] = Field(
         "drop",
-        description="Near duplicates: drop them, keep them unsearched, or list them and keep the rows.",
+        description="Near duplicates: drop them, do not search for them (keep), or list them and keep the rows (report).",
     )
     near_duplicate_threshold: float = Field(
         0.7,
         ge=0.5,
         le=1,
-        description="Least share of common character 3-grams, of questions and of answers each.",
+        description="Smallest share of common character 3-grams, in questions and in answers, that makes a near duplicate.",
     )
-    validation_fraction: float = Field(0.05, ge=0, le=0.5, description="Share of rows for validation.")
-    test_fraction: float = Field(0.1, ge=0, le=0.5, description="Share of rows for the test.")
+    validation_fraction: float = Field(
+        0.05,
+        ge=0,
+        le=0.5,
+        description="Share of the rows without a split of their own that go to validation.",
+    )
+    test_fraction: float = Field(
+        0.1, ge=0, le=0.5, description="Share of the rows without a split of their own that go to test."
+    )
     clean_workers: int | None = run_time(
-        None, ge=1, le=64, description="Processes that clean rows; None takes one per core."
+        None, ge=1, le=64, description="Number of processes that clean rows; None: one per core."
     )
 
     @field_validator("languages", mode="before")

@@ -10,31 +10,45 @@ GGUF_TYPES = ("f16", "q8_0", "q6_k", "q5_k_m", "q4_k_m")
 
 
 class ExportParameters(StageParameters):
-    """What is shipped, and how close to the live adapter it has to be."""
+    """What is exported, and how close to the live adapter it has to be."""
 
-    model_name: str = Field("demo", min_length=1, description="demo, a hub id, or a folder with a model.")
-    seed: int = Field(0, ge=0, description="Seed of the held-out rows that exports are compared on.")
+    model_name: str = Field(
+        "demo", min_length=1, description="The base model: demo, a hub id, or a folder with a model."
+    )
+    seed: int = Field(
+        0, ge=0, description="Seed for drawing the held-out rows on which exports are compared."
+    )
     max_memory_gb: float = run_time(8.0, gt=0, description="Hard cap of the process's GPU memory, in GiB.")
-    bf16: bool = Field(True, description="The dtype in which training held the weights it quantised.")
-    fp16: bool = Field(False, description="The same, for cards without bfloat16.")
+    bf16: bool = Field(True, description="Training computed in bfloat16; set it as in training.")
+    fp16: bool = Field(False, description="Training computed in float16; set it as in training.")
     export_formats: str = Field(
-        "adapter+merged", description="adapter, merged, gguf and ollama, joined by + (ollama brings gguf)."
+        "adapter+merged", description="adapter, merged, gguf and ollama, joined by + (ollama includes gguf)."
     )
     gguf_types: str = Field(
-        "f16+q8_0", description="f16, q8_0, and with llama-cpp-python q6_k, q5_k_m, q4_k_m, joined by +."
+        "f16+q8_0",
+        description="f16 and q8_0; with llama-cpp-python also q6_k, q5_k_m and q4_k_m; joined by +.",
     )
     max_sequence_length: int = Field(
         512,
         ge=1,
         le=1_048_576,
-        description="Most tokens of a row; Ollama gets a context for it and an answer.",
+        description="Largest number of tokens in a row; Ollama gets a context for it and an answer.",
     )
-    export_shard_gb: float = Field(2.0, gt=0, le=64, description="Most GiB of a file of merged weights.")
-    export_rows: int = run_time(16, ge=1, le=1024, description="Held-out rows each export is compared on.")
+    export_shard_gb: float = Field(
+        2.0, gt=0, le=64, description="Largest size of one file of merged weights, in GiB."
+    )
+    export_rows: int = run_time(
+        16, ge=1, le=1024, description="Number of held-out rows on which each export is compared."
+    )
     export_max_mean_kl: float = run_time(
-        0.001, gt=0, le=1, description="Most nats a token that merged and f16 files may be from the adapter."
+        0.001,
+        gt=0,
+        le=1,
+        description="Largest mean KL divergence of merged and f16 files from the adapter, in nats per token.",
     )
-    generation_config: GenerationConfig = Field(GenerationConfig(), description="Shipped with the model.")
+    generation_config: GenerationConfig = Field(
+        GenerationConfig(), description="How answers are generated; exported with the model."
+    )
 
     @property
     def formats(self) -> tuple[str, ...]:

@@ -23,21 +23,22 @@ class IngestParameters(StageParameters):
 
     data_dir: str = Field(DEFAULT_DATA_DIR, min_length=1, description="Folder of the raw files, or one file.")
     encoding: str | None = Field(
-        None, description="Forces an encoding, such as gb18030; None finds it for each stretch of each file."
+        None,
+        description="Force one encoding, such as gb18030; None: detect it for each stretch of each file.",
     )
     column_map: dict[str, str] = Field(
         default_factory=dict,
-        description="Your column by role: question, answer, input, system, history, reasoning or messages.",
+        description="Which of your columns is question, answer, input, system, history, reasoning or messages.",
     )
     speakers: dict[str, Literal["user", "assistant", "system"]] = Field(
-        default_factory=dict, description="Speakers' names of a dialogue by role, such as 来访者: user."
+        default_factory=dict, description="The role of each speaker in a dialogue, such as 来访者: user."
     )
     tool_turns: Literal["refuse", "drop", "keep"] = Field(
         "refuse",
-        description="Rows with calls of tools: refuse the row, drop those turns, or keep them as text.",
+        description="Rows that call tools: refuse the row, drop those turns, or keep them as text.",
     )
     ingest_workers: int | None = run_time(
-        None, ge=1, le=64, description="Processes that read files; None takes one per core."
+        None, ge=1, le=64, description="Number of processes that read files; None: one per core."
     )
 
     @field_validator("encoding")

@@ -17,29 +17,45 @@ Checkpointing = Annotated[str, StringConstraints(pattern=r"^(auto|offload|keep|r
 class TrainParameters(StageParameters):
     """How the adapter is trained."""
 
-    model_name: str = Field("demo", min_length=1, description="demo, a hub id, or a folder with a model.")
+    model_name: str = Field(
+        "demo", min_length=1, description="The base model: demo, a hub id, or a folder with a model."
+    )
     seed: int = Field(
-        0, ge=0, le=2**32 - 1, description="Seed of the adapters, the order of the rows and the dropout."
+        0,
+        ge=0,
+        le=2**32 - 1,
+        description="Seed for the adapters' start, the order of the rows and the dropout.",
     )
 
     num_epochs: float = Field(3, gt=0, le=1000, description="Passes over the training rows.")
-    max_steps: int | None = Field(None, ge=1, description="Stop after so many optimiser steps.")
+    max_steps: int | None = Field(None, ge=1, description="Stop after this number of optimiser steps.")
     batch_size: int | Literal["auto"] = Field(
-        4, description="Most rows of a micro-batch; auto lets the memory plan choose."
+        4, description="Largest number of rows in a micro-batch; auto: the memory plan chooses."
     )
     gradient_accumulation_steps: int = Field(
-        4, ge=1, le=4096, description="Micro-batches of an optimiser step."
+        4, ge=1, le=4096, description="Number of micro-batches in an optimiser step."
     )
     effective_batch_size: int = Field(
-        16, ge=1, le=65_536, description="Rows of an optimiser step where batch_size is auto."
+        16, ge=1, le=65_536, description="Number of rows in an optimiser step if batch_size is auto."
     )
-    max_sequence_length: int = Field(512, ge=1, le=1_048_576, description="Most tokens of a row.")
+    max_sequence_length: int = Field(
+        512, ge=1, le=1_048_576, description="Largest number of tokens in a row."
+    )
 
     learning_rate: float = Field(2e-4, ge=1e-30, le=1, description="Peak learning rate.")
-    lr_scheduler_type: SchedulerName = Field("cosine", description="Any scheduler of transformers.")
-    lr_scheduler_kwargs: dict[str, Any] = Field(default_factory=dict, description="Options of the scheduler.")
-    warmup_ratio: float = Field(0.03, ge=0, le=1, description="Share of the steps that warms up, rounded up.")
-    warmup_steps: int = Field(0, ge=0, description="Steps that warm up; above 0 it replaces warmup_ratio.")
+    lr_scheduler_type: SchedulerName = Field(
+        "cosine", description="Schedule of the learning rate, by its name in transformers."
+    )
+    lr_scheduler_kwargs: dict[str, Any] = Field(default_factory=dict, description="Options of the schedule.")
+    warmup_ratio: float = Field(
+        0.03,
+        ge=0,
+        le=1,
+        description="Share of the steps in which the rate warms up, rounded up to whole steps.",
+    )
+    warmup_steps: int = Field(
+        0, ge=0, description="Number of warm-up steps; above 0 it replaces warmup_ratio."
+    )
     optim: OptimiserName = Field("adamw_torch", description="Optimiser, by its name in transformers.")
     adam_beta1: float = Field(0.9, ge=0, lt=1, description="First decay rate of Adam.")
     adam_beta2: float = Field(0.999, ge=0, lt=1, description="Second decay rate of Adam.")
@@ -50,10 +66,17 @@ class TrainParameters(StageParameters):
     fp16: bool = Field(False, description="Compute in float16 with loss scaling, for cards without bfloat16.")
 
     lora_r: int = Field(16, ge=1, le=1024, description="Rank of the adapters.")
-    lora_alpha: float = Field(32, ge=1e-30, le=1_000_000, description="Scale of the adapters.")
-    lora_dropout: float = Field(0.0, ge=0, lt=1, description="Dropout before the adapters.")
+    lora_alpha: float = Field(
+        32,
+        ge=1e-30,
+        le=1_000_000,
+        description="Scale of the adapters: their output is multiplied by alpha / r.",
+    )
+    lora_dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the adapters' input.")
     use_rslora: bool = Field(False, description="Scale by alpha / sqrt(r) instead of alpha / r.")
-    use_dora: bool = Field(False, description="Train the adapters' direction and magnitude apart (DoRA).")
+    use_dora: bool = Field(
+        False, description="Train direction and magnitude of the weights separately (DoRA)."
+    )
     init_lora_weights: bool | str = Field(
         True, description="Start of the adapters: true (Kaiming), or gaussian; B is zero in both."
     )
@@ -69,45 +92,55 @@ class TrainParameters(StageParameters):
     )
 
     eval_strategy: Literal["no", "epoch", "steps"] = Field(
-        "epoch", description="When validation is measured."
+        "epoch", description="When the validation loss is measured."
     )
     eval_steps: int = Field(100, ge=1, description="Steps between two validations with eval_strategy=steps.")
     load_best_model_at_end: bool = Field(
         False, description="Keep the adapter with the lowest validation loss."
     )
     early_stopping_patience: int | None = Field(
-        None, ge=1, description="Stop after so many validations without a lower loss."
+        None, ge=1, description="Stop after this number of validations without a lower loss."
     )
     max_rollbacks: int = Field(
-        2, ge=0, le=10, description="Times a diverged training goes back and slows down."
+        2,
+        ge=0,
+        le=10,
+        description="How often a diverged training goes back and continues at half the rate, before it stops.",
     )
 
     max_memory_gb: float = run_time(8.0, gt=0, description="Hard cap of the process's GPU memory, in GiB.")
-    dataloader_num_workers: int = run_time(0, ge=0, le=64, description="Processes that fetch rows.")
-    dataloader_pin_memory: bool = run_time(True, description="Pin fetched rows in host memory (CUDA only).")
+    dataloader_num_workers: int = run_time(0, ge=0, le=64, description="Number of processes that load rows.")
+    dataloader_pin_memory: bool = run_time(True, description="Pin loaded rows in host memory (CUDA only).")
     dataloader_prefetch_factor: int | None = run_time(
-        None, ge=1, le=1024, description="Batches each worker fetches ahead; needs workers."
+        None,
+        ge=1,
+        le=1024,
+        description="Batches that each worker loads ahead; needs dataloader_num_workers above 0.",
     )
-    remove_unused_columns: bool = run_time(True, description="Fetch only the columns that training reads.")
+    remove_unused_columns: bool = run_time(True, description="Load only the columns that training reads.")
     save_strategy: Literal["no", "epoch", "steps", "best"] = run_time(
         "epoch", description="When checkpoints are saved."
     )
     save_steps: int = run_time(
         100, ge=1, description="Steps between two checkpoints with save_strategy=steps."
     )
-    save_total_limit: int | None = run_time(2, ge=1, description="Checkpoints that are kept.")
+    save_total_limit: int | None = run_time(
+        2, ge=1, description="Number of checkpoints that are kept; None: all."
+    )
     save_only_model: bool = run_time(
         False, description="Keep only adapters in checkpoints; the newest keeps its state until the run ends."
     )
     checkpoint_dir: str = run_time("data/06_models/checkpoints", description="Folder of the checkpoints.")
     logging_steps: int = run_time(1, ge=1, description="Steps between two recorded losses.")
     empty_cache_steps: int = run_time(
-        0, ge=0, description="Free cached memory every so many steps; 0 is never."
+        0, ge=0, description="Steps between two releases of cached memory; 0: never."
     )
-    enable_memory_monitoring: bool = run_time(True, description="Record memory over time and name a leak.")
-    enable_memory_profiling: bool = run_time(False, description="Write a memory snapshot and its picture.")
+    enable_memory_monitoring: bool = run_time(True, description="Record memory over time and report leaks.")
+    enable_memory_profiling: bool = run_time(
+        False, description="Write a memory snapshot and a picture of it."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = run_time(
-        "INFO", description="Level of this system, transformers and datasets."
+        "INFO", description="Log level of this system, transformers and datasets."
     )
 
     @model_validator(mode="after")
