@@ -26,7 +26,7 @@ WORDS: dict[str, dict[str, str]] = {
         "opening": (
             "Problems that people meet when they fine-tune: what the system does by itself, and what you can do. Each entry names its code and the "
             "tests that provoke it. If your problem is not in the list, `kedro doctor` checks machine, model and data, and "
-            "`kedro doctor --report support.json` writes down what somebody needs who helps you, without secrets."
+            "`kedro doctor --report support.json` writes down what others need to help you, without secrets."
         ),
         "head": "| | Symptom | Parameters |",
         "guide": "Message",
