@@ -19,8 +19,8 @@ class ExportParameters(StageParameters):
         0, ge=0, description="Seed for drawing the held-out rows on which exports are compared."
     )
     max_memory_gb: float = run_time(8.0, gt=0, description="Hard cap of the process's GPU memory, in GiB.")
-    bf16: bool = Field(True, description="Training computed in bfloat16; set it as in training.")
-    fp16: bool = Field(False, description="Training computed in float16; set it as in training.")
+    bf16: bool = Field(True, description="Whether training computed in bfloat16.")
+    fp16: bool = Field(False, description="Whether training computed in float16.")
     export_formats: str = Field(
         "adapter+merged", description="adapter, merged, gguf and ollama, joined by + (ollama includes gguf)."
     )

@@ -62,8 +62,8 @@ class TrainParameters(StageParameters):
     adam_epsilon: float = Field(1e-8, ge=1e-30, le=1, description="Epsilon of Adam.")
     weight_decay: float = Field(0.0, ge=0, le=1, description="Weight decay of the adapters.")
     max_grad_norm: float = Field(1.0, ge=1e-6, description="Gradients are clipped to this norm.")
-    bf16: bool = Field(True, description="Compute in bfloat16.")
-    fp16: bool = Field(False, description="Compute in float16 with loss scaling, for cards without bfloat16.")
+    bf16: bool = Field(True, description="Compute in bfloat16, or in what is fast on hardware without it.")
+    fp16: bool = Field(False, description="Compute in float16 with loss scaling; needs bf16=false.")
 
     lora_r: int = Field(16, ge=1, le=1024, description="Rank of the adapters.")
     lora_alpha: float = Field(
