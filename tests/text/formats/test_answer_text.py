@@ -4,8 +4,12 @@ import pytest
 
 from qwen_pipeline.text.formats.answer_text import tidy_answer, tidy_question
 from qwen_pipeline.text.formats.content import Line
-from qwen_pipeline.text.formats.marked_lines import mark_lines
+from qwen_pipeline.text.formats.marked_lines import MarkedLine, mark_lines
 from work_growth import grows_in_proportion
+
+
+def lines_of(text: str) -> list[MarkedLine]:
+    return list(mark_lines(Line(at, 0, line) for at, line in enumerate(text.split("\n"), 1)))
 
 
 @pytest.mark.parametrize("end", ["<br>", " <br/>", "<BR />\n<br> \n", "<br\n>"])
@@ -45,8 +49,7 @@ def test_a_line_of_spaces_takes_time_in_proportion() -> None:
     ],
 )
 def test_items_and_what_a_colon_announces_are_no_title_of_a_section(start: str, text: str) -> None:
-    lines = list(mark_lines(Line(at, 0, line) for at, line in enumerate(text.split("\n"), 1)))
-    assert tidy_answer(start, lines) == "\n".join(part for part in (start, text) if part)
+    assert tidy_answer(start, lines_of(text)) == "\n".join(part for part in (start, text) if part)
 
 
 @pytest.mark.parametrize(
@@ -67,3 +70,22 @@ def test_a_chapter_behind_a_list_is_taken_off() -> None:
 
 def test_a_question_keeps_the_sign_that_it_ends_with():
     assert tidy_question("How do I add a class in C #") == "How do I add a class in C #"
+
+
+@pytest.mark.parametrize("summary", ["", "<summary>Show answer</summary>"])
+@pytest.mark.parametrize("behind", ["", "\n<br>\n\n---"])
+def test_an_answer_that_is_one_folded_block_is_unfolded(summary: str, behind: str) -> None:
+    inner = "Press it.\n<details><summary>More</summary>Or pull the plug.</details>"
+    text = f"<details>\n{summary}\n\n{inner}\n\n</details>{behind}"
+    assert tidy_answer("", lines_of(text)) == inner
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<details>\n<summary>Show answer</summary>\n\napt install it\n</details>\n\nSee also the manual.",
+        "<details><summary>Linux</summary>\napt install it\n</details>\n<details><summary>Mac</summary>\nbrew install it\n</details>",
+    ],
+)
+def test_an_answer_of_several_blocks_or_that_goes_on_behind_one_loses_nothing(text: str) -> None:
+    assert tidy_answer("", lines_of(text)) == text

@@ -6,8 +6,11 @@ from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine, body_text
 
 _RULE = re.compile(r"\s*(?:[-*_=]\s*){3,}$")
 _BREAK = re.compile(r"<br\s*/?>\s*", re.IGNORECASE)
-_DETAILS_OPEN = re.compile(r"\s*<details[^>]*>\s*(?:<summary[^>]*>.*?</summary>)?", re.IGNORECASE | re.DOTALL)
-_DETAILS_CLOSE = re.compile(r"</details>", re.IGNORECASE)
+DETAILS = re.compile(r"<details\b[^<>]*>", re.IGNORECASE)
+DETAILS_END = re.compile(r"</details\s*>", re.IGNORECASE)
+DETAILS_TAG = re.compile(f"({DETAILS.pattern}|{DETAILS_END.pattern})", re.IGNORECASE)
+_SUMMARY = re.compile(r"<summary\b[^<>]*>", re.IGNORECASE)
+SUMMARY_END = re.compile(r"</summary\s*>", re.IGNORECASE)
 _BACK_TO_TOP = re.compile(
     r"\s*(?:<[^>]+>\s*)*(?:\[\s*)?(?:[⬆↑]\s*)*(?:back to (?:the )?top|返回顶部|回到顶部|トップへ戻る)[^\n]*$",
     re.IGNORECASE,
@@ -48,9 +51,7 @@ def tidy_answer(start: str, lines: list[MarkedLine]) -> str:
         start: What stood on the line of the answer's mark.
         lines: The lines after it.
     """
-    kept = list(lines)
-    while kept and (kept[-1].blank or _is_furniture(kept[-1])):
-        kept.pop()
+    kept = without_furniture(lines)
     if _ends_with_section(start, kept):
         kept.pop()
     text = body_text(kept)
@@ -60,7 +61,16 @@ def tidy_answer(start: str, lines: list[MarkedLine]) -> str:
             text = first[: len(first) - len(first.lstrip(EDGES))] + text
         gap = "\n" * (1 + next((at for at, line in enumerate(kept) if not line.blank), 0))
         text = f"{start}{gap}{text}" if text else start
-    return _unfold(text).strip(EDGES + "\n\r")
+    _, unfolded = unfold(text) or ("", text)
+    return unfolded.strip(EDGES + "\n\r")
+
+
+def without_furniture(lines: list[MarkedLine]) -> list[MarkedLine]:
+    """The lines up to the last that is neither blank nor furniture."""
+    last = next(
+        (at for at in reversed(range(len(lines))) if not (lines[at].blank or _is_furniture(lines[at]))), -1
+    )
+    return lines[: last + 1]
 
 
 def _is_furniture(line: MarkedLine) -> bool:
@@ -87,10 +97,27 @@ def _ends_with_section(start: str, lines: list[MarkedLine]) -> bool:
     )
 
 
-def _unfold(text: str) -> str:
-    """The content of a ``<details>`` that holds the whole answer."""
-    opening = _DETAILS_OPEN.match(text)
-    if not opening:
-        return text
-    closings = list(_DETAILS_CLOSE.finditer(text))
-    return text[opening.end() : closings[-1].start() if closings else len(text)]
+def unfold(text: str) -> tuple[str, str] | None:
+    """Summary and content of the one ``<details>`` that a text is; None where it is something else, or goes on behind it."""
+    given = text.strip()
+    if not DETAILS.match(given):
+        return None
+    depth, end, behind = 0, len(given), ""
+    for tag in DETAILS_TAG.finditer(given):
+        depth += -1 if tag[0].startswith("</") else 1
+        if not depth:
+            end, behind = tag.start(), given[tag.end() :]
+            break
+    if _BREAK.sub("", behind).strip():
+        return None
+    inner = given[:end].partition(">")[2].lstrip()
+    return cut_summary(inner) if _SUMMARY.match(inner) else ("", inner)
+
+
+def cut_summary(folded: str) -> tuple[str, str]:
+    """The summary of folded text, and what stands behind it; all of the text where it has no whole summary."""
+    start = _SUMMARY.search(folded)
+    end = SUMMARY_END.search(folded, start.end()) if start else None
+    if start is None or end is None:
+        return "", folded
+    return folded[start.end() : end.start()], folded[end.end() :]

@@ -4,17 +4,20 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from qwen_pipeline.text.formats.answer_text import ANSWER_MARK, tidy_question
+from qwen_pipeline.text.formats.answer_text import (
+    ANSWER_MARK,
+    DETAILS,
+    DETAILS_END,
+    DETAILS_TAG,
+    SUMMARY_END,
+    cut_summary,
+    tidy_question,
+)
 from qwen_pipeline.text.formats.conversation import row_of_pair
 from qwen_pipeline.text.formats.headings import looks_like_question
 from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine
 from qwen_pipeline.text.formats.row import Row
 
-_OPEN = re.compile(r"<details\b[^<>]*>", re.IGNORECASE)
-_CLOSE = re.compile(r"</details\s*>", re.IGNORECASE)
-_TAGS = re.compile(f"({_OPEN.pattern}|{_CLOSE.pattern})", re.IGNORECASE)
-_SUMMARY = re.compile(r"<summary\b[^>]*>", re.IGNORECASE)
-_SUMMARY_END = re.compile(r"</summary\s*>", re.IGNORECASE)
 _TAG = re.compile(r"</?(?:b|i|strong|em|u|h[1-6]|p|span|font|code)\b[^>]*>", re.IGNORECASE)
 _QUESTION_MARK = re.compile(
     r"\A(?:\*\*)?(?:问题|提问|问|Question|Q)\s*[0-9０-９]{0,4}\s*[.:：、]\s*|\A[0-9]{1,4}\s*[.、)）]\s*",
@@ -38,16 +41,11 @@ def read_folded(lines: Iterable[MarkedLine]) -> Iterator[Row]:
 
 def _cut(block: str) -> tuple[str, str]:
     """Question and answer of a block; both empty where it has no whole summary."""
-    start = _SUMMARY.search(block)
-    end = _SUMMARY_END.search(block, start.end()) if start else None
-    if start is None or end is None:
+    summary, answer = cut_summary(block)
+    if not summary:
         return "", ""
-    answer = block[end.end() :].strip(EDGES + "\n")
-    return _question(block[start.end() : end.start()]), ANSWER_MARK.sub("", answer, count=1)
-
-
-def _question(summary: str) -> str:
-    return _QUESTION_MARK.sub("", tidy_question(_TAG.sub("", summary)), count=1).strip(EDGES + "\n")
+    question = _QUESTION_MARK.sub("", tidy_question(_TAG.sub("", summary)), count=1).strip(EDGES + "\n")
+    return question, ANSWER_MARK.sub("", answer.strip(EDGES + "\n"), count=1)
 
 
 @dataclass
@@ -75,15 +73,15 @@ def _blocks(lines: Iterable[MarkedLine]) -> Iterator[tuple[MarkedLine, str]]:
     parts, blocks, still_open = list[str](), list[_Block](), list[_Block]()
     for line in lines:
         is_code = line.fenced or "<" not in line.text
-        for part in [line.text] if is_code else _TAGS.split(line.text):
-            if not is_code and _OPEN.fullmatch(part):
+        for part in [line.text] if is_code else DETAILS_TAG.split(line.text):
+            if not is_code and DETAILS.fullmatch(part):
                 if len(still_open) == 1 and not still_open[0].summarised:
                     parts, blocks, still_open = [], [], []
                 blocks.append(_Block(line, len(parts) + 1))
                 still_open.append(blocks[-1])
-            elif still_open and not is_code and _CLOSE.fullmatch(part):
+            elif still_open and not is_code and DETAILS_END.fullmatch(part):
                 still_open.pop().end = len(parts)
-            elif still_open and not is_code and _SUMMARY_END.search(part):
+            elif still_open and not is_code and SUMMARY_END.search(part):
                 still_open[-1].summarised = True
             if blocks:
                 parts.append(part)

@@ -3,7 +3,14 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from qwen_pipeline.text.formats.answer_text import ANSWER_MARK, tidy_answer, tidy_question
+from qwen_pipeline.text.formats.answer_text import (
+    ANSWER_MARK,
+    DETAILS,
+    tidy_answer,
+    tidy_question,
+    unfold,
+    without_furniture,
+)
 from qwen_pipeline.text.formats.conversation import row_of_pair
 from qwen_pipeline.text.formats.marked_lines import MarkedLine
 from qwen_pipeline.text.formats.row import Row
@@ -20,8 +27,6 @@ _FAQ_NAME = re.compile(
     r"\bfaqs?\b|_faq|faq_|q\s*&\s*a\b|frequently[- ]asked|常见问题|常見問題|疑难解答|面试题|よくある質問|interview questions",
     re.IGNORECASE,
 )
-_FOLDED = re.compile(r"\s*<details\b", re.IGNORECASE)
-_SUMMARY = re.compile(r"<summary[^>]*>(.*?)</summary>", re.IGNORECASE | re.DOTALL)
 _OF_ANSWER = re.compile(
     r"answer|solution|explanation|show|view|click|reveal|答案|解答|解析|回答|答え|解説|查看|点击|展开",
     re.IGNORECASE,
@@ -97,12 +102,11 @@ def _is_contents(lines: list[MarkedLine]) -> bool:
 
 def _folded_answer(lines: list[MarkedLine]) -> int:
     """Where the answer begins if it is folded away and the question goes on above it; 0 where all lines are the answer."""
-    at = next((at for at, line in enumerate(lines) if not line.fenced and _FOLDED.match(line.text)), 0)
-    folded = "\n".join(line.text for line in lines[at:] if not line.blank)
-    summary = _SUMMARY.search(folded)
-    behind = folded.lower().rpartition("</details>")[2] if "</details" in folded.lower() else ""
-    is_last = all(_FURNITURE.match(line) for line in behind.split("\n") if line)
-    return at if is_last and (summary is None or _OF_ANSWER.search(summary[1])) else 0
+    at = next(
+        (at for at, line in enumerate(lines) if not line.fenced and DETAILS.match(line.text.lstrip())), 0
+    )
+    folded = unfold("\n".join(line.text for line in without_furniture(lines[at:])))
+    return at if folded and (not folded[0] or _OF_ANSWER.search(folded[0])) else 0
 
 
 def _row(heading: MarkedLine, lines: list[MarkedLine]) -> Row:
