@@ -1,9 +1,12 @@
-"""Lists in a record's fields: many questions with their answers, or many answers to one question."""
+"""Lists in a record's fields: many questions with their answers, or many answers to one question, of which people chose one."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from documents import read_document
 from qwen_pipeline.text.formats.records import row_of_record
 from qwen_pipeline.text.formats.row import Found, Message, Refused
 from qwen_pipeline.text.schema import RejectReason
@@ -13,6 +16,10 @@ def messages_of(record: dict[str, Any]) -> tuple[Message, ...]:
     row = row_of_record(record, 1, 0, {}, "refuse")
     assert isinstance(row, Found), row
     return row.messages
+
+
+def texts_of(record: dict[str, Any]) -> list[str]:
+    return [text for _, text in messages_of(record)]
 
 
 def test_each_question_of_a_list_is_followed_by_its_answer() -> None:
@@ -95,3 +102,57 @@ def test_the_description_of_a_question_in_psyqa_is_asked_with_it() -> None:
         "answers": [{"answer_text": "休息。"}],
     }
     assert messages_of(record) == (("user", "怎么办？\n最近很累。"), ("assistant", "休息。"))
+
+
+def reply(text: str, rank: int | None, *replies: object, role: str = "assistant") -> dict[str, object]:
+    return {"text": text, "role": role, "rank": rank, "replies": list(replies)}
+
+
+def test_a_tree_gives_the_path_of_the_best_replies() -> None:
+    more = reply("More?", None, reply("Yes.", None), role="prompter")
+    gone = {**reply("Gone.", 0), "deleted": True}
+    root = reply("Q?", None, gone, reply("Bad.", 2), reply("Good.", 1, more), role="prompter")
+    record = {"message_tree_id": "t", "tree_state": "ready_for_export", "prompt": root}
+    assert texts_of(record) == ["Q?", "Good.", "More?", "Yes."]
+
+
+JUDGED = [
+    {"answer_id": 1, "pm_score": 1, "selected": False, "text": "low"},
+    {"answer_id": 2, "pm_score": 5, "selected": False, "text": "high"},
+]
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        ({"qid": 1, "question": "Q?", "answers": JUDGED}, ["Q?", "high"]),
+        ({"qid": 1, "question": "Q?", "answers": [{**JUDGED[0], "selected": True}, JUDGED[1]]}, ["Q?", "low"]),
+        ({"title": "T?", "body": "B.", "accepted_answer_id": 1, "answers": JUDGED}, ["T?\nB.", "low"]),
+        (
+            {"title": "T?", "body": "B.", "answers": [{"body": "no", "score": 9}, {"body": "yes", "is_accepted": True}]},
+            ["T?\nB.", "yes"],
+        ),
+        ({"question": "Q?", "answer": "A.", "answers": JUDGED}, ["Q?", "A."]),
+        ({"question": "Q?", "answers": [{"text": "a", "answer_start": 3}]}, ["Q?", "a"]),
+    ],
+)  # fmt: skip
+def test_the_chosen_reply_is_trained_else_the_one_with_the_highest_score(
+    record: dict[str, Any], expected: list[str]
+) -> None:
+    assert texts_of(record) == expected
+
+
+def test_a_dump_of_questions_with_their_replies_is_read_and_what_is_left_out_is_noted(tmp_path: Path) -> None:
+    items = [
+        {"title": "T?", "body": "B.", "score": 3, "answers": JUDGED},
+        {"title": "No reply", "answers": []},
+    ]
+    first, second = read_document(tmp_path, "rows.json", json.dumps({"items": items, "has_more": False}))
+    assert isinstance(first, Found)
+    assert first.notes == ("other_answers_left_out",)
+    assert not isinstance(second, Found)
+
+
+def test_an_answer_with_its_spellings_is_its_value() -> None:
+    answer = {"value": "Paris", "aliases": ["paris", "Paris, France"], "type": "WikipediaEntity"}
+    assert texts_of({"question": "Q?", "answer": answer}) == ["Q?", "Paris"]

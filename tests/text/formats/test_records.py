@@ -1,4 +1,4 @@
-"""Answers that people did not want are not trained, however their label is written."""
+"""One record into a conversation: what goes with the question, and that answers nobody wanted are not trained."""
 
 from pathlib import Path
 from typing import Any
@@ -73,3 +73,25 @@ def test_marks_of_questions_change_nothing() -> None:
     record = conversation_with()
     record["messages"][0] |= {"weight": 0, "loss": False}
     assert isinstance(row_of_record(record, 1, 0, {}, "refuse"), Found)
+
+
+def texts_of(record: dict[str, Any]) -> list[str]:
+    row = row_of_record(record, 1, 0, {}, "refuse")
+    assert isinstance(row, Found), row
+    return [text for _, text in row.messages]
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        [["T1", ["One. ", "Two."]], ["T2", ["Three."]]],
+        {"title": ["T1", "T2"], "sentences": [["One. ", "Two."], ["Three."]]},
+    ],
+)
+def test_passages_with_titles_go_with_the_question(context: object) -> None:
+    record = {"question": "Q?", "answer": "A", "context": context, "type": "bridge"}
+    assert texts_of(record) == ["Q?\nT1\nOne. Two.\n\nT2\nThree.", "A"]
+
+
+def test_a_conversation_s_name_beside_question_and_answer_holds_no_turns() -> None:
+    assert texts_of({"conversation": "c-17", "question": "Q?", "answer": "A."}) == ["Q?", "A."]

@@ -16,6 +16,7 @@ from qwen_pipeline.text.formats.row import Row, refuse
 from qwen_pipeline.text.formats.row_lines import MOST_LINES_OF_A_ROW, SEPARATOR_LINE, RowLines
 from qwen_pipeline.text.formats.table_header import (
     MOST_ROWS_ABOVE,
+    fault_of_width,
     find_header,
     name_columns,
     names_without_header,
@@ -209,8 +210,7 @@ def _cut_rows(lines: RowLines, layout: _Layout, count: int) -> Iterator[tuple[in
             return
         if not any(cell.strip() for cell in cells):
             continue
-        if not fault and len(cells) != count:
-            fault = f"{len(cells)} cells where the header has {count}"
+        fault = fault or fault_of_width(len(cells), count)
         if fault not in ("", _STRAY_QUOTE) and lines.push_back():
             reader = csv.reader(lines, **layout.dialect)
         yield line, offset, cells, fault

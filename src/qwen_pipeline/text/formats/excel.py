@@ -14,6 +14,7 @@ from qwen_pipeline.text.formats.row import Row, refuse
 from qwen_pipeline.text.formats.sheet_area import MOST_CELLS, largest_area
 from qwen_pipeline.text.formats.table_header import (
     MOST_ROWS_ABOVE,
+    fault_of_width,
     find_header,
     name_columns,
     names_without_header,
@@ -112,9 +113,8 @@ def _read_sheet(sheet: list[list[Any]], content: Content) -> Iterator[Row]:
         names, notes = name_columns([name or f"column {at + 1}" for at, name in enumerate(header)])
     for number, cells in filled[start + 1 :]:
         # a sheet is as wide as its widest row: what is missing is an empty cell
-        if _width(cells) > len(names):
-            detail = f"{_width(cells)} cells where the header has {len(names)}"
-            yield refuse(number, RejectReason.MALFORMED_ROW, detail, "; ".join(map(str, cells)))
+        if fault := fault_of_width(max(_width(cells), len(names)), len(names)):
+            yield refuse(number, RejectReason.MALFORMED_ROW, fault, "; ".join(map(str, cells)))
             continue
         record = {name: _value(cell) for name, cell in zip(names, cells, strict=False)}
         yield row_of_record(record, number, 0, content.column_map, content.tool_turns, notes)

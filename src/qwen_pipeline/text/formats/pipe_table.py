@@ -8,7 +8,7 @@ from qwen_pipeline.text.formats.field_roles import is_record
 from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine
 from qwen_pipeline.text.formats.records import row_of_record
 from qwen_pipeline.text.formats.row import Row, refuse
-from qwen_pipeline.text.formats.table_header import name_columns
+from qwen_pipeline.text.formats.table_header import fault_of_width, name_columns
 from qwen_pipeline.text.schema import RejectReason
 
 _BAR = re.compile(r"(?<!\\)\|")
@@ -46,12 +46,11 @@ def _read(lines: Iterable[MarkedLine], column_map: Mapping[str, str], tool_turns
             names = []
         elif names:
             cells = _cells(line.text)
-            if len(cells) == len(names):
+            if fault := fault_of_width(len(cells), len(names)):
+                yield refuse(line.number, RejectReason.MALFORMED_ROW, fault, line.text)
+            else:
                 record = dict(zip(names, cells, strict=True))
                 yield row_of_record(record, line.number, line.offset, column_map, tool_turns, notes)
-            else:
-                detail = f"{len(cells)} cells where the header has {len(names)}"
-                yield refuse(line.number, RejectReason.MALFORMED_ROW, detail, line.text)
         before = line
 
 

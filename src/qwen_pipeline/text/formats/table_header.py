@@ -25,6 +25,11 @@ def names_without_header(row: Sequence[str]) -> list[str] | None:
     return ["number", "question", "answer"] if numbered else ["question", "answer"]
 
 
+def fault_of_width(cells: int, columns: int) -> str:
+    """What is wrong with a row of so many cells; empty where the header has as many."""
+    return "" if cells == columns else f"{cells} cells where the header has {columns}"
+
+
 def name_columns(header: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
     """The columns' names and a note if one is repeated: the first keeps its name, the next ones get a number."""
     seen: dict[str, int] = {}
