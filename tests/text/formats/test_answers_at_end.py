@@ -10,7 +10,9 @@ from qwen_pipeline.text.formats.row import Found
 EXPECTED = [("简述栈。", "后进先出。"), ("什么是队列？", "先进先出，\n如排队。")]
 
 
-@pytest.mark.parametrize("title", ["参考答案", "参考答案：", "【答案】", "## 答案及解析"])
+@pytest.mark.parametrize(
+    "title", ["参考答案", "标准答案：", "【正确答案】", "## 答案及解析", "答案\n参考答案："]
+)
 @pytest.mark.parametrize("form", ["{}、{}\n", "{}. {}\n\n"])
 def test_each_question_has_the_answer_of_its_number(tmp_path: Path, title: str, form: str) -> None:
     questions, answers = (

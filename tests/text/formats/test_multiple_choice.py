@@ -67,3 +67,22 @@ def test_the_place_of_the_right_option_is_trained_as_its_letter(
     row = row_of_record({"question": "Which?", "choices": options, "answer": answer}, 1, 0, {}, "refuse")
     assert isinstance(row, Found), row
     assert row.messages[1] == ("assistant", trained)
+
+
+@pytest.mark.parametrize("name", ["答案", "正确答案", "correct_answer", "answerKey", "answer_key"])
+def test_the_place_is_read_under_every_name_of_an_answer(name: str) -> None:
+    row = row_of_record({"question": "Which?", "choices": ["Mars", "Jupiter"], name: 1}, 1, 0, {}, "refuse")
+    assert isinstance(row, Found) and row.messages[-1] == ("assistant", "B")
+
+
+def test_options_that_the_question_shows_are_not_asked_twice() -> None:
+    asked = "Which?\nA. Mars\nB. Jupiter"
+    record = {"question": asked, "options": {"A": "Mars", "B": "Jupiter"}, "answer": "B"}
+    row = row_of_record(record, 1, 0, {}, "refuse")
+    assert isinstance(row, Found) and row.messages[0] == ("user", asked)
+
+
+def test_an_option_that_is_missing_is_not_asked() -> None:
+    record = {"question": "Which?", "options": {"A": "Mars", "B": "Jupiter", "E": None}, "answer": "B"}
+    row = row_of_record(record, 1, 0, {}, "refuse")
+    assert isinstance(row, Found) and row.messages[0] == ("user", "Which?\nA. Mars\nB. Jupiter")

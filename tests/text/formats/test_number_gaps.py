@@ -18,8 +18,10 @@ def test_the_number_that_is_left_out_is_a_question_too(tmp_path: Path, form: str
     ]
 
 
-def test_chinese_numbers_count_beyond_ten(tmp_path: Path) -> None:
-    numbers = ["九", "十", "十一", "十二"]
+@pytest.mark.parametrize(
+    "numbers", [["九", "十", "十一", "十二"], ["八", "九", "十", "十一"], ["十八", "十九", "二十", "二十一"]]
+)
+def test_chinese_numbers_count_beyond_ten(tmp_path: Path, numbers: list[str]) -> None:
     asked = ["什么是栈？", "什么是树？", "简述图", "什么是堆？"]
     text = "".join(f"{number}、{question}\n如下。\n" for number, question in zip(numbers, asked, strict=True))
     assert [question for question, _ in pairs_in(tmp_path, "faq.txt", text)] == asked

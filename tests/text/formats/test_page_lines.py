@@ -18,10 +18,14 @@ def test_page_numbers_are_no_part_of_an_answer(tmp_path: Path, page: str, gap: s
     assert pairs_in(tmp_path, "faq.txt", text) == [(f"第{at}项是什么？", f"是{at}。") for at in (1, 2, 3)]
 
 
-def test_an_answer_goes_on_behind_a_page_number_and_the_running_title(tmp_path: Path) -> None:
-    page = "- {} -\n员工手册 内部资料\n"
+@pytest.mark.parametrize("gap", ["", "\n"])
+def test_an_answer_goes_on_behind_a_page_number_and_the_running_title(tmp_path: Path, gap: str) -> None:
+    page = f"- {{}} -\n{gap}员工手册 内部资料\n"
     text = f"员工手册 内部资料\n问：如何报销？\n答：先填表，\n{page.format(1)}再交单。\n问：几天？\n答：三天。\n{page.format(2)}"
-    assert pairs_in(tmp_path, "faq.txt", text) == [("如何报销？", "先填表，\n再交单。"), ("几天？", "三天。")]
+    assert pairs_in(tmp_path, "faq.txt", text) == [
+        ("如何报销？", f"先填表，\n{gap}再交单。"),
+        ("几天？", "三天。"),
+    ]
 
 
 @pytest.mark.parametrize("answer", ["第35页", "- 3 -", "如下：\n- 3 -\n- 7 -", "见书\n第 12 页"])

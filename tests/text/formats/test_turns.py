@@ -35,3 +35,22 @@ def test_a_history_that_is_left_out_is_noted(given: Any) -> None:
     assert isinstance(row, Found)
     assert row.messages == (("user", "What?"), ("assistant", "That."))
     assert row.notes == ("history_left_out",)
+
+
+def test_a_system_text_beside_the_first_pair_of_a_conversation_is_read() -> None:
+    turns = [{"system": "Be brief.", "input": "Hi?", "output": "Yes."}, {"input": "More?", "output": "No."}]
+    row = row_of_record({"conversation": turns}, 1, 0, {}, "refuse")
+    assert isinstance(row, Found)
+    assert row.messages == (("system", "Be brief."), *TURNS, ("user", "More?"), ("assistant", "No."))
+
+
+def test_what_is_said_beside_a_call_is_kept_where_calls_are_dropped() -> None:
+    call = {"function": {"name": "look", "arguments": "{}"}}
+    turns = [
+        {"role": "user", "content": "Hi?"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "content": "found"},
+        {"role": "assistant", "content": "Yes.", "tool_calls": [call]},
+    ]
+    row = row_of_record({"messages": turns}, 1, 0, {}, "drop")
+    assert isinstance(row, Found) and row.messages == tuple(TURNS)

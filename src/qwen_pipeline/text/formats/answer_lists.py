@@ -58,8 +58,8 @@ def alternatives(answer: Any) -> list[Any]:
     """
     if isinstance(answer, Mapping) and are_texts(answer.get("text")):
         return list(answer["text"])
-    if isinstance(answer, Mapping) and isinstance(answer.get("value"), str) and "aliases" in answer:
-        return [answer["value"]]  # TriviaQA: the others are spellings of it
+    if isinstance(answer, Mapping) and isinstance(answer.get("value"), str):
+        return [answer["value"]]  # TriviaQA: beside it are spellings of it
     if are_texts(answer):
         return list(answer)
     if not isinstance(answer, list):

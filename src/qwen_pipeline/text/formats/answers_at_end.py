@@ -21,8 +21,6 @@ def answers_at_end(head: list[MarkedLine]) -> Rewrite | None:
     Args:
         head: The document's beginning.
     """
-    if sum("答案" in line.text and _is_title(line) for line in head) != 1:
-        return None
     asked = list(takewhile(lambda line: not _is_title(line), head))
     questions, answers = _numbers(asked), _numbers(head[len(asked) :])
     fits = questions == answers == list(range(1, len(questions) + 1)) and len(questions) >= _LEAST_QUESTIONS

@@ -54,7 +54,7 @@ def _with_bracketed(lines: Iterable[MarkedLine]) -> Iterator[MarkedLine]:
     """An answer's mark counts right after the question of its number; ``(A1)`` may also begin a line of the text."""
     asked = ""
     for line in lines:
-        found = None if line.fenced or line.level else _BRACKETED.match(line.text)
+        found = None if line.fenced else _BRACKETED.match(line.text)
         if found:
             is_question = found["letter"] in "QＱ"
             if is_question or asked == found["number"]:
@@ -65,7 +65,7 @@ def _with_bracketed(lines: Iterable[MarkedLine]) -> Iterator[MarkedLine]:
 
 
 def _numbered_pair(line: MarkedLine) -> re.Match[str] | None:
-    return None if line.fenced or line.level else _NUMBERED_PAIR.match(line.text)
+    return None if line.fenced else _NUMBERED_PAIR.match(line.text)
 
 
 def _with_numbered(lines: Iterable[MarkedLine]) -> Iterator[MarkedLine]:
@@ -97,7 +97,7 @@ def _with_callouts(lines: Iterable[MarkedLine]) -> Iterator[MarkedLine]:
 
 def _pairs_on_line(line: MarkedLine) -> list[int]:
     """Where the pairs of a line begin, if it is nothing but two or more; an answer may also quote one within a sentence."""
-    if line.fenced or line.level or not line.text.lstrip(EDGES).startswith(("Q", "问", "問")):
+    if line.fenced or not line.text.lstrip(EDGES).startswith(("Q", "问", "問")):
         return []
     if max(map(line.text.count, ("Q", "问", "問"))) < _LEAST_PAIRS:
         return []

@@ -37,27 +37,26 @@ def colon_marks(head: list[MarkedLine]) -> Rewrite | None:
     Args:
         head: The document's beginning.
     """
-    found = [one for line in head if not (line.fenced or line.level) and (one := _MARK.match(line.text))]
+    found = [one for line in head if not line.fenced and (one := _MARK.match(line.text))]
     if found:
         plain = not _has_options(head)
-        present = {_kind(one) for one in found if one["letter"] in "QＱ"}
-        kinds = frozenset(kind for kind in present if _answers(head, plain, frozenset((kind,))))
+        kinds = frozenset(
+            kind for kind in set(map(_kind, found)) if _answers(head, plain, frozenset((kind,)))
+        )
         if kinds or _answers(head, plain, frozenset()):
             return partial(_with_colons, plain_answers=plain, kinds=kinds)
     return _letters(head)
 
 
 def _kind(found: re.Match[str]) -> str:
-    """Of a question's mark: ``Q1 …``, ``Q.1 …`` or ``Q. …``."""
-    return "bare" if found["bare"] else "number" if found["number"] else "dot"
+    """Of a question's mark: ``Q1 …``, or ``Q.1 …`` and ``Q. …``."""
+    return "bare" if found["bare"] else "dot"
 
 
 def _has_options(head: list[MarkedLine]) -> bool:
     """Whether a question's first ``A.`` is an option: a ``B.`` follows before anything else."""
     last = ""
     for line in head:
-        if line.fenced:
-            continue
         if found := _MARK.match(line.text):
             is_first = last == "Q"
             last = "Q" if found["letter"] in "QＱ" else "A" if is_first else ""
@@ -87,7 +86,7 @@ def _answers(head: list[MarkedLine], plain: bool, kinds: frozenset[str]) -> bool
             answered += is_open and (is_new if kinds else after is not before)
             without += not is_open
             is_open = False
-    return asked > 0 and answered >= _LEAST_ANSWERED * asked and answered > without
+    return answered >= _LEAST_ANSWERED * asked and answered > without
 
 
 def _with_colons(
@@ -102,7 +101,7 @@ def _with_colons(
     """
     is_asked, last = False, ""
     for line in lines:
-        found = None if line.fenced or line.level else _MARK.match(line.text)
+        found = None if line.fenced else _MARK.match(line.text)
         letter = "Q" if found and found["letter"] in "QＱ" else "A"
         if found and letter == "Q" and _kind(found) not in kinds:
             found = None
@@ -130,7 +129,7 @@ def _letters(head: list[MarkedLine]) -> Rewrite | None:
     marked = [
         (at, found["letter"])
         for at, line in enumerate(head)
-        if (":" in line.text or "：" in line.text) and not line.fenced and (found := _LETTER.match(line.text))
+        if not line.fenced and (found := _LETTER.match(line.text))
     ]
     begun = [letter for _, letter in marked]
     counts = Counter(begun)
@@ -159,7 +158,7 @@ def _are_questions(head: list[MarkedLine], places: list[int]) -> bool:
 def _with_known_letters(first: str, second: str, lines: Iterable[MarkedLine]) -> Iterator[MarkedLine]:
     is_asked = False
     for line in lines:
-        found = None if line.fenced or line.level else _LETTER.match(line.text)
+        found = None if line.fenced else _LETTER.match(line.text)
         if found and (found["letter"] == first or (found["letter"] == second and is_asked)):
             is_asked = found["letter"] == first
             known = f"{found['before']}{'Q' if is_asked else 'A'}{found['number'] or ''}:"

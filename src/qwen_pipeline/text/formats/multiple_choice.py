@@ -34,7 +34,7 @@ def _letter_of_index(record: Record, given: Any, options: list[tuple[str, str]])
     """The answer's field with its letter where it holds the place of an option in a list, as in MMLU; counted from 0."""
     name = next((name for name in _ANSWERS_OF_OPTIONS if name in record), "")
     place: Any = record.get(name)
-    if not isinstance(given, list) or isinstance(place, bool) or place in given:
+    if not isinstance(given, list) or place in given:
         return {}
     is_place = isinstance(place, int) or (isinstance(place, str) and place.strip().isdecimal())
     if not is_place or not 0 <= int(place) < len(options) or str(place).strip() in dict(options):
@@ -66,5 +66,4 @@ def _lettered(record: Record) -> list[tuple[str, str]] | None:
         return None
     form = next((form for form in _FIELDS if form.format("A", "a") in record), _FIELDS[0])
     cells = [(letter, record.get(form.format(letter, letter.lower()))) for letter in _LETTERS]
-    found = [(letter, cell) for letter, cell in cells if isinstance(cell, str) and cell.strip()]
-    return found if len(found) > 1 else None
+    return [(letter, cell) for letter, cell in cells if isinstance(cell, str) and cell.strip()]

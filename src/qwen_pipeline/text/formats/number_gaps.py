@@ -20,8 +20,8 @@ Number = tuple[str, int]  # the sign behind it, and its value
 
 
 def number_of(line: MarkedLine) -> Number | None:
-    """The number that a line begins with; None where it begins with none, or is code or a heading."""
-    found = None if line.fenced or line.level else _NUMBERED.match(line.text)
+    """The number that a line begins with; None where it begins with none, or is code."""
+    found = None if line.fenced else _NUMBERED.match(line.text)
     if found is None:
         return None
     return (found["sign"], int(found["digits"])) if found["digits"] else ("", _value(found["chinese"]))

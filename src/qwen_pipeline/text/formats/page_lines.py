@@ -20,7 +20,7 @@ _OF_ALL = re.compile(
 _ALONE = re.compile(
     rf"[{EDGES}]*(?:第\s*(?P<page>[0-9]{{1,4}})\s*[页頁]|[-–—][ \t]+(?P<dashed>[0-9]{{1,4}})[ \t]+[-–—])[{EDGES}]*"
 )
-_LONGEST_LINE, _MAY_BEGIN, _MAY_END = 40, frozenset("第Pp-–—" + EDGES), frozenset("页頁-–—0123456789" + EDGES)
+_LONGEST_LINE, _MAY_BEGIN = 40, frozenset("第Pp-–—" + EDGES)
 _LEAST_PAGES, _LEAST_SHARE, _SHORTEST_TITLE = 2, 0.6, 4
 
 
@@ -33,13 +33,12 @@ def without_pages(head: list[MarkedLine]) -> Rewrite | None:
     may_be = [
         at
         for at, line in enumerate(head)
-        if line.text[:1] in _MAY_BEGIN and line.text[-1] in _MAY_END and _is_page(line, (_OF_ALL, _ALONE))
+        if line.text[:1] in _MAY_BEGIN and _is_page(line, (_OF_ALL, _ALONE))
     ]
     styles = tuple(style for style in (_OF_ALL, _ALONE) if _is_used(style, [head[at].text for at in may_be]))
     if not styles:
         return None
-    pages = [at for at in may_be if _is_page(head[at], styles)]
-    return partial(_left_out, styles=styles, title=_running_title(head, pages))
+    return partial(_left_out, styles=styles, title=_running_title(head, may_be))
 
 
 def _is_used(style: re.Pattern[str], pages: list[str]) -> bool:
@@ -76,5 +75,5 @@ def _left_out(
 ) -> Iterator[MarkedLine]:
     for line in lines:
         is_page = line.text[:1] in _MAY_BEGIN and _is_page(line, styles)
-        if not is_page and (title is None or line.fenced or line.text.strip(EDGES) != title):
+        if not is_page and (line.fenced or line.text.strip(EDGES) != title):
             yield line

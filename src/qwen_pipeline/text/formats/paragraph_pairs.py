@@ -12,7 +12,6 @@ from qwen_pipeline.text.formats.row import Row
 
 _FEWEST_PAIRS = 2
 _LEAST_SHARE = 0.9
-_LONGEST_QUESTION = 300
 # of paragraphs that are questions: essays and letters ask more rarely
 _FEWEST_IN_TURN, _LEAST_IN_TURN = 3, 0.45
 _SPOKEN = re.compile(rf"[{EDGES}]*[\"'“”‘«»„「『—–>*•-]")
@@ -42,7 +41,7 @@ def are_paragraphs_in_turn(lines: Iterable[MarkedLine]) -> bool:
     if paragraphs and names_questions(paragraphs[0][0].text):
         paragraphs = paragraphs[1:]
     asking = [_asks_alone(paragraph) for paragraph in paragraphs]
-    if sum(asking) < max(_FEWEST_IN_TURN, _LEAST_IN_TURN * len(asking)) or not asking[0] or asking[-1]:
+    if sum(asking) < max(_FEWEST_IN_TURN, _LEAST_IN_TURN * len(asking)) or not asking[0]:
         return False
     in_turn = not any(one and other for one, other in pairwise(asking))
     return in_turn and not any(line.level for paragraph in paragraphs for line in paragraph)
@@ -84,10 +83,7 @@ def _asks_alone(paragraph: list[MarkedLine]) -> bool:
 
 
 def _asks(line: MarkedLine) -> bool:
-    text = line.text.rstrip(EDGES)
-    return (
-        not line.fenced and not line.level and len(text) <= _LONGEST_QUESTION and text.endswith(("?", "？"))
-    )
+    return not line.level and line.text.rstrip(EDGES).endswith(("?", "？"))
 
 
 def _paragraphs(lines: Iterable[MarkedLine]) -> Iterator[list[MarkedLine]]:

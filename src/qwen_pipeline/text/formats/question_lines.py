@@ -77,7 +77,7 @@ def read_question_lines(lines: Iterable[MarkedLine], style: re.Pattern[str]) -> 
     plain = 0  # the last question's number, where it stands before text that is not bold
     for line in lines:
         found, number = _find(line, style), _bold_number(line)
-        if found is None and number and number[0] == last + 1 and at is not None:
+        if number and number[0] == last + 1:
             found = number[1]
         last = number[0] if found is not None and number else last
         if found is not None or line.level:
@@ -108,16 +108,14 @@ def _rows(
 
 
 def _find(line: MarkedLine, style: re.Pattern[str]) -> re.Match[str] | None:
-    if line.fenced or line.level or (style is not _BARE and "?" not in line.text and "？" not in line.text):
+    if line.fenced or (style is not _BARE and "?" not in line.text and "？" not in line.text):
         return None
     return style.match(line.text.lstrip(INVISIBLE))
 
 
 def _bold_number(line: MarkedLine) -> tuple[int, re.Match[str]] | None:
     """The number of a line that is bold as a whole, and what was found; None for any other line."""
-    if line.fenced or line.level or ("**" not in line.text and "__" not in line.text):
-        return None
-    found = _BOLD_NUMBERED.match(line.text.lstrip(INVISIBLE))
+    found = None if line.fenced else _BOLD_NUMBERED.match(line.text.lstrip(INVISIBLE))
     digits = (
         re.match(r"\D?([0-9]{1,4})\D*$", (found["before"] or found["inside"] or "").strip())
         if found

@@ -80,7 +80,7 @@ def _with_chosen(record: Record) -> list[Any] | None:
     if isinstance(chosen, list):
         return chosen if role_of(chosen[0]) == "user" else [*asked, *chosen]
     answer = chosen if isinstance(chosen, Mapping) else {"content": chosen}
-    return [*asked, answer if role_of(answer) else {**answer, "role": "assistant"}]
+    return [*asked, {"role": "assistant", **answer}]
 
 
 def _opened_transcript(record: Record) -> list[dict[str, str]] | None:
@@ -100,8 +100,7 @@ def _passages(context: Any) -> str:
             return ""
         context = list(zip(titles, sentences, strict=False))
     if not isinstance(context, list) or not all(
-        isinstance(one, list | tuple) and len(one) == 2 and isinstance(one[0], str) and are_texts(one[1])
-        for one in context
+        isinstance(one, list | tuple) and len(one) == 2 and are_texts(one[1]) for one in context
     ):
         return ""
     return "\n\n".join(f"{title}\n{''.join(sentences).strip()}" for title, sentences in context)
@@ -113,7 +112,7 @@ def _turns_of_moss(chat: Any) -> list[dict[str, str]]:
         return []
     given = ((role, turn.get(name)) for turn in chat.values() for name, role in _MOSS_ROLES.items())
     said = ((role, _MOSS_MARKS.sub("", text)) for role, text in given if isinstance(text, str))
-    return [{"role": role, "content": text} for role, text in said if text not in ("", "None")]
+    return [{"role": role, "content": text} for role, text in said if text != "None"]
 
 
 def pairs_of_object(value: Record) -> list[dict[str, str]] | None:

@@ -75,8 +75,7 @@ def _turns(
     record: Mapping[str, Any], roles: Mapping[str, str], tool_turns: str, odd: list[str]
 ) -> list[Message] | None:
     """The turns, None where no fields hold any; what has to be left out is added to ``odd``."""
-    system = text_of(record[roles["system"]]) if "system" in roles else ""
-    opening: list[Message] = [("system", system)] if system.strip() else []
+    opening: list[Message] = [("system", text_of(record[roles["system"]]))] if "system" in roles else []
     given = record[roles["messages"]] if "messages" in roles else None
     if (
         isinstance(given, str)

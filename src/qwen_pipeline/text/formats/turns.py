@@ -194,9 +194,8 @@ def _pair(turn: Mapping[str, Any]) -> list[Message]:
     """A turn that holds question and answer together, perhaps with a system text."""
     for asked, answered in _PAIRS:
         if asked in turn and answered in turn:
-            system = text_of(turn.get("system"))
-            opening: list[Message] = [("system", system)] if system.strip() else []
-            return [*opening, ("user", text_of(turn[asked])), ("assistant", text_of(turn[answered]))]
+            said = (turn.get("system"), turn[asked], turn[answered])
+            return list(zip(("system", "user", "assistant"), map(text_of, said), strict=True))
     raise RecordError(RejectReason.UNKNOWN_ROLE, "a turn names no role")
 
 
@@ -204,7 +203,7 @@ def _tool_turn(role: str, content: str, calls: Any, tool_turns: str) -> list[Mes
     if tool_turns == "refuse":
         raise RecordError(RejectReason.TOOL_TURNS, "tool turns are refused (tool_turns=drop leaves them out)")
     if tool_turns == "drop":
-        return [(role, content)] if role == "assistant" and content.strip() else []
+        return [(role, content)] if role == "assistant" else []
     if role == "tool":
         return [("tool", content)]
     spoken = json.dumps(calls, ensure_ascii=False, default=str) if calls else ""

@@ -1,0 +1,31 @@
+"""Which headings of a document are its questions."""
+
+from pathlib import Path
+
+import pytest
+
+from documents import pairs_in
+
+ASKED = ["How do I install it?", "What is a rank?"]
+OTHERS = ["Proxies", "Memory", "Disks"]
+
+
+def document(title: str, headings: list[str]) -> str:
+    return f"# {title}\n\n" + "".join(f"## {heading}\n\nLike this.\n\n" for heading in headings)
+
+
+@pytest.mark.parametrize(("title", "others", "found"), [("FAQ", 3, 5), ("Manual", 3, 0), ("Manual", 2, 4)])
+def test_headings_are_questions_if_half_of_them_ask_or_fewer_under_a_title_that_says_so(
+    tmp_path: Path, title: str, others: int, found: int
+) -> None:
+    text = document(title, [*ASKED, *OTHERS[:others]])
+    assert len(pairs_in(tmp_path, "text.md", text)) == found
+
+
+@pytest.mark.parametrize(("numbered", "found"), [(5, 5), (2, 0)])
+def test_numbered_headings_are_questions_under_such_a_title_if_nearly_all_have_a_number(
+    tmp_path: Path, numbered: int, found: int
+) -> None:
+    titles = ["Installation", "Rank", *OTHERS]
+    headings = [f"{at}. {title}" if at <= numbered else title for at, title in enumerate(titles, 1)]
+    assert len(pairs_in(tmp_path, "text.md", document("FAQ", headings))) == found
