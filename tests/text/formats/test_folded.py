@@ -56,3 +56,8 @@ def test_tags_in_a_code_fence_are_text() -> None:
 def test_many_unclosed_blocks_are_a_row_each() -> None:
     text = "\n".join(f"<details><summary>What is {at}?</summary>It is {at}." for at in range(500))
     assert [pair[2] for pair in pairs_of(text)] == [f"It is {at}." for at in range(500)]
+
+
+@pytest.mark.parametrize("number", ["1. ", "1．", "1：", "①", "（1）", "一、", "Q1: "])
+def test_a_number_of_any_form_is_no_part_of_the_question(number: str) -> None:
+    assert pairs_of(block(f"{number}What is A?", "It is a.")) == [(1, "What is A?", "It is a.")]

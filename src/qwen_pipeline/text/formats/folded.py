@@ -16,11 +16,12 @@ from qwen_pipeline.text.formats.answer_text import (
 from qwen_pipeline.text.formats.conversation import row_of_pair
 from qwen_pipeline.text.formats.headings import looks_like_question
 from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine
+from qwen_pipeline.text.formats.question_lines import NUMBER
 from qwen_pipeline.text.formats.row import Row
 
 _TAG = re.compile(r"</?(?:b|i|strong|em|u|h[1-6]|p|span|font|code)\b[^>]*>", re.IGNORECASE)
 _QUESTION_MARK = re.compile(
-    r"\A(?:\*\*)?(?:问题|提问|问|Question|Q)\s*[0-9０-９]{0,4}\s*[.:：、]\s*|\A[0-9]{1,4}\s*[.、)）]\s*",
+    rf"\A(?:\*\*)?(?:问题|提问|问|Question|Q)\s*[0-9０-９]{{0,4}}\s*[.:：、]\s*|\A{NUMBER}\s*",
     re.IGNORECASE,
 )
 LEAST_QUESTIONS = 0.5  # of the summaries: other documents fold away logs and screenshots
