@@ -1,5 +1,6 @@
 """The cap means the process's memory: the allocator gets what the context leaves."""
 
+import weakref
 from types import SimpleNamespace
 
 import pytest
@@ -168,6 +169,17 @@ def test_on_a_cpu_the_plan_alone_keeps_to_the_limit():
     cap = apply_memory_cap(4.0, MemoryMeter("cpu"))
     assert cap.limit_gib == 4.0
     assert cap.context_gib == pytest.approx(resident_gib + CPU_KERNELS_GIB, rel=0.05)
+
+
+def test_what_an_earlier_stage_left_is_let_go_before_memory_is_looked_at():
+    class Model:
+        def __init__(self) -> None:
+            self.me = self  # as models have it, so that only the collector frees them
+
+    left = weakref.ref(Model())
+    assert left() is not None
+    apply_memory_cap(4.0, MemoryMeter("cpu"))
+    assert left() is None
 
 
 def test_on_a_cpu_a_cap_that_only_the_libraries_fit_into_is_refused():

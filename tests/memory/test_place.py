@@ -57,7 +57,10 @@ def test_a_model_that_fits_nowhere_has_no_place(
 
 def test_the_cap_is_for_cards(monkeypatch: pytest.MonkeyPatch) -> None:
     applied: list[tuple[float, Any]] = []
+    released: list[bool] = []
     monkeypatch.setattr(place, "apply_memory_cap", lambda cap, meter: applied.append((cap, meter.device)))
+    monkeypatch.setattr(place, "release_memory", lambda: released.append(True))
     keep_to_cap(0.1, HOST)
+    assert (applied, released) == ([], [True])
     keep_to_cap(6.0, CARD)
     assert applied == [(6.0, CARD)]

@@ -28,6 +28,14 @@ def test_every_linear_layer_but_the_head_is_nf4_with_double_quantisation(
     assert not any(parameter.requires_grad for parameter in model.parameters())
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="this system does not list what is mapped")
+def test_on_a_cpu_no_file_of_the_model_stays_mapped(tiny_model: Path) -> None:
+    model = load_quantized_model(ModelSource(str(tiny_model)))
+    assert str(tiny_model) not in Path("/proc/self/maps").read_text()
+    assert model.config.tie_word_embeddings
+    assert model.lm_head.weight is model.model.embed_tokens.weight
+
+
 def test_the_quantised_model_answers_nearly_like_the_plain_one(tiny_model: Path) -> None:
     source = ModelSource(str(tiny_model))
     ids = torch.arange(20)[None]

@@ -13,6 +13,7 @@ import torch
 from qwen_pipeline.errors import MemoryPlanError
 from qwen_pipeline.memory.allocator import use_expandable_segments
 from qwen_pipeline.memory.measure import GIB, MemoryMeter, host_memory_bytes
+from qwen_pipeline.memory.recovery import release_memory
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ def _usual_context_gib(device_type: str) -> float:
 
 
 def apply_memory_cap(max_memory_gb: float, meter: MemoryMeter) -> MemoryCap:
-    """Make the allocator keep to the cap; call it before anything large is loaded.
+    """Make the allocator keep to the cap; call it before anything large is loaded. What an earlier stage left is let go.
 
     Args:
         max_memory_gb: The cap, GiB.
@@ -90,6 +91,7 @@ def apply_memory_cap(max_memory_gb: float, meter: MemoryMeter) -> MemoryCap:
     Raises:
         MemoryPlanError: The context alone takes all that is allowed, or other processes leave no more than it.
     """
+    release_memory()
     if meter.device.type != "cuda":
         return planned_cap(max_memory_gb, meter.device.type)
     use_expandable_segments()

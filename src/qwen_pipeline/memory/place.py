@@ -7,6 +7,7 @@ import torch
 
 from qwen_pipeline.memory.cap import apply_memory_cap
 from qwen_pipeline.memory.measure import GIB, MemoryMeter
+from qwen_pipeline.memory.recovery import release_memory
 
 logger = logging.getLogger(__name__)
 
@@ -14,7 +15,7 @@ SPARE = 1.2  # of the weights: what reading a row and answering it takes beside 
 
 
 def keep_to_cap(max_memory_gb: float, device: torch.device) -> None:
-    """`apply_memory_cap` for a stage without a plan; a CPU is not limited.
+    """`apply_memory_cap` for a stage without a plan; on a CPU what an earlier stage left is let go, and nothing limited.
 
     Args:
         max_memory_gb: The cap, GiB.
@@ -25,6 +26,8 @@ def keep_to_cap(max_memory_gb: float, device: torch.device) -> None:
     """
     if device.type == "cuda":
         apply_memory_cap(max_memory_gb, MemoryMeter(device))
+    else:
+        release_memory()
 
 
 def room_bytes(device: torch.device) -> int:

@@ -5,9 +5,10 @@ the whole of it is there; if memory runs out on the way, what it has left behind
 is given back, the micro-batch is split in two, and both halves take its place.
 """
 
+import ctypes
 import gc
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -133,8 +134,13 @@ def run_or_retry(
 
 
 def release_memory() -> None:
-    """Collect garbage and hand the allocator's free blocks back to the device."""
+    """Collect garbage and hand free blocks back: the allocator's to the device, those of glibc's heap to the system.
+
+    A model that nobody holds any more is garbage with cycles in it, and stays until it is collected.
+    """
     gc.collect()
+    with suppress(AttributeError, OSError, TypeError):  # another C library than glibc
+        ctypes.CDLL(None).malloc_trim(0)
     if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()
 

@@ -6,6 +6,7 @@ dtype. Nothing is cast to float32 as ``prepare_model_for_kbit_training`` would d
 
 import torch
 from safetensors import SafetensorError
+from torch import nn
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 
 from qwen_pipeline.errors import ModelSourceError
@@ -64,6 +65,15 @@ def load_quantized_model(
             f"model_name={source.name}: the weights in {directory} cannot be loaded ({error}). "
             "If a file there was cut short or changed, remove it and download it again."
         ) from error
+    if place.type == "cpu":
+        _leave_files(model)
     model.requires_grad_(False)
     model.config.use_cache = False
     return model.train()
+
+
+def _leave_files(model: nn.Module) -> None:
+    """Copy what was not quantised out of the mapped files: one norm keeps a whole file of 4 GB resident."""
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.is_floating_point():  # quantised weights are bytes, and are the model's own already
+            tensor.data = tensor.data.clone()
