@@ -107,22 +107,24 @@ def read_parameters(arguments: argparse.Namespace) -> dict[str, Any]:
         try:
             parameters = json.loads(arguments.config.read_text(encoding="utf-8-sig"))
         except OSError as failure:
-            raise SystemExit(f"--config {arguments.config} cannot be read: {failure.strerror}.") from failure
+            raise _refuse(arguments.config, f"cannot be read: {failure.strerror}") from failure
         except UnicodeDecodeError as failure:
-            raise SystemExit(
-                f"--config {arguments.config} is not UTF-8; save it as UTF-8 in your editor."
-            ) from failure
+            raise _refuse(arguments.config, "is not UTF-8; save it as UTF-8 in your editor") from failure
         except ValueError as failure:
-            raise SystemExit(f"--config {arguments.config} is not JSON: {failure}.") from failure
+            raise _refuse(arguments.config, f"is not JSON: {failure}") from failure
         if not isinstance(parameters, dict):
-            raise SystemExit(
-                f"--config {arguments.config} holds no JSON object; write names and values, as in "
-                '{"batch_size": 1}.'
-            )
+            raise _refuse(arguments.config, "holds no JSON object")
     parameters |= {name: value for name, value in vars(arguments).items() if name in parameter_names()}
     if isinstance(data_dir := parameters.get("data_dir"), str):
         parameters["data_dir"] = guide_data_dir(data_dir)
     return parameters
+
+
+def _refuse(config: Path, why: str) -> SystemExit:
+    """Why a file of `--config` cannot be used, and what one looks like."""
+    return SystemExit(
+        f'--config {config} {why}. Name a JSON file of names and values, as in {{"batch_size": 1}}.'
+    )
 
 
 def refuse_unknown(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> None:

@@ -81,7 +81,9 @@ def test_a_config_that_cannot_be_read_is_one_sentence(
     path = tmp_path / "config.json"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(SystemExit, match="--config"):
+    with pytest.raises(
+        SystemExit, match=r'^--config .*\. Name a JSON file of names and values, as in {"batch_size": 1}\.$'
+    ):
         parse(main, "--config", str(path))
 
 

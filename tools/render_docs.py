@@ -160,6 +160,7 @@ def _values(field: FieldInfo) -> str:
     kind = re.sub(
         r"Annotated\[str.*?pattern='\^\((.*?)\)\$'.*?\]", lambda found: _alternatives(found[1]), kind
     )
+    kind = re.sub(r"Annotated\[int.*?Ge\(ge=(\d+)\), Le\(le=(\d+)\)\]\)\]", r"int ≥ \1, ≤ \2", kind)
     kind = re.sub(r"Literal\['(\w+)'\]", r"`\1`", kind)
     limits = [
         f"{sign} {getattr(rule, name)}"

@@ -79,23 +79,63 @@ def test_a_value_out_of_range_is_refused_with_key_and_value(layer: dict[str, obj
 
 
 @pytest.mark.parametrize(
-    ("layer", "told"),
+    ("layer", "told", "proposed"),
     [
-        ({"batch_size": "abc"}, "batch_size='abc': it must be a valid integer or 'auto'."),
-        ({"batch_size": 0}, "batch_size=0: it must be from 1 to 4096, or auto."),
-        ({"save_strategy": "never"}, "save_strategy='never': it must be 'no', 'epoch', 'steps' or 'best'."),
-        ({"learning_rate": 2}, "learning_rate=2: it must be less than or equal to 1."),
+        ({"batch_size": "abc"}, "batch_size='abc': it must be a valid integer or 'auto'.", "batch_size=4"),
+        ({"batch_size": 0}, "batch_size=0: it must be greater than or equal to 1 or 'auto'.", "batch_size=4"),
+        (
+            {"save_strategy": "never"},
+            "save_strategy='never': it must be 'no', 'epoch', 'steps' or 'best'.",
+            "save_strategy=epoch",
+        ),
+        (
+            {"learning_rate": 2},
+            "learning_rate=2: it must be less than or equal to 1.",
+            "learning_rate=0.0002",
+        ),
         (
             {"gradient_checkpointing": "maybe"},
             "gradient_checkpointing='maybe': it must be a valid boolean or auto, offload, keep, recompute, keep:NUMBER.",
+            "gradient_checkpointing=auto",
         ),
-        ({"speakers": {"小王": "boss"}}, "speakers.小王='boss': it must be 'user', 'assistant' or 'system'."),
+        (
+            {"speakers": {"小王": "boss"}},
+            "speakers.小王='boss': it must be 'user', 'assistant' or 'system'.",
+            None,
+        ),
+        ({"data_dir": ""}, "data_dir='': it must have at least 1 character.", "data_dir=data/01_raw"),
+        ({"bf16": "maybe"}, "bf16='maybe': it must be a valid boolean.", "bf16=true"),
+        ({"batch_size": 1.5}, "batch_size=1.5: it must be a valid integer or 'auto'.", "batch_size=4"),
+        (
+            {"batch_size": None},
+            "batch_size has no value: it must be a valid integer or 'auto'.",
+            "batch_size=4",
+        ),
+        (
+            {"save_total_limit": "None"},
+            "save_total_limit='None': it must be a valid integer, or null.",
+            "save_total_limit=2",
+        ),
+        ({"max_steps": -1}, "max_steps=-1: it must be greater than or equal to 1, or null.", None),
+        (
+            {"max_memory_gb": float("inf")},
+            "max_memory_gb=inf: it must be a finite number.",
+            "max_memory_gb=8.0",
+        ),
+        (
+            {"generation_config": {"top_p": 3}},
+            "generation_config.top_p=3: it must be less than or equal to 1.",
+            "generation_config.top_p=1.0",
+        ),
     ],
 )
-def test_a_wrong_value_is_told_once_with_all_that_it_may_be(layer: dict[str, object], told: str) -> None:
+def test_a_wrong_value_is_told_once_with_all_that_it_may_be_and_one_that_it_may(
+    layer: dict[str, object], told: str, proposed: str | None
+) -> None:
     with pytest.raises(ParameterError) as caught:
         build(layer)
-    assert str(caught.value) == told
+    proposal = f", such as {proposed}," if proposed else ","
+    assert str(caught.value) == f"{told} Set another{proposal} or leave it out."
 
 
 @pytest.mark.parametrize(
@@ -141,17 +181,9 @@ def test_true_is_no_number_and_no_text(layer: dict[str, object], told: str) -> N
 @pytest.mark.parametrize(
     ("layer", "told"),
     [
-        ({"batch_size": 1.5}, "batch_size=1.5: it must be a valid integer or 'auto'."),
-        ({"batch_size": None}, "batch_size has no value: it must be a valid integer or 'auto'."),
-        (
-            {"save_total_limit": "None"},
-            "save_total_limit='None': it must be a valid integer, or null.",
-        ),
-        ({"max_steps": -1}, "max_steps=-1: it must be greater than or equal to 1, or null."),
-        ({"max_memory_gb": float("inf")}, "max_memory_gb=inf: it must be a finite number."),
         (
             {"generation_config": 5},
-            "generation_config=5: it must hold names and values; write generation_config.NAME=VALUE or, in a file, "
+            "generation_config=5: it holds names and values; write generation_config.NAME=VALUE or, in a file, "
             "generation_config: {NAME: VALUE}.",
         ),
         (

@@ -144,13 +144,26 @@ def _explain_key(key: str, found: list[ErrorDetails]) -> str:
     if _may_be_null(location[0]) and len(location) == 1 and first.startswith("it must be"):
         told += ", or null"
     shown = f"{key} has no value" if value is None else f"{key}={value!r}"
-    return f"{shown}: {told}.{_joined_wrongly(value)}"
+    remedy = _joined_wrongly(value) or (_another_value(location) if first.startswith("it must ") else "")
+    return f"{shown}: {told}.{remedy}"
 
 
 def _joined_wrongly(value: Any) -> str:
     """Where a value holds the next parameter too, how the two are parted."""
     names = re.findall(r"[\s,，;；]+(\w+)\s*=", value) if isinstance(value, str) else []
     return " Parameters are joined by a plain comma." if any(map(groups_with, names)) else ""
+
+
+def _another_value(location: list[str]) -> str:
+    """What to do about a value outside of its limits; the default is always one within them."""
+    field = GROUPS[groups_with(location[0])[0]].model_fields[location[0]]
+    default: Any = field.get_default(call_default_factory=True, validated_data={})
+    for name in location[1:]:
+        default = getattr(default, name, None)
+    if not isinstance(default, bool | int | float | str):
+        return " Set another, or leave it out."
+    shown = str(default).lower() if isinstance(default, bool) else default
+    return f" Set another, such as {'.'.join(location)}={shown}, or leave it out."
 
 
 def _may_be_null(name: str) -> bool:
@@ -164,14 +177,10 @@ def _limit(details: ErrorDetails) -> str:
         return f"it must be {choices.replace('|', ', ')}"
     if details["type"] in ("model_type", "dict_type"):
         name = _location(details)[0]
-        return (
-            f"it must hold names and values; write {name}.NAME=VALUE or, in a file, {name}: {{NAME: VALUE}}"
-        )
+        return f"it holds names and values; write {name}.NAME=VALUE or, in a file, {name}: {{NAME: VALUE}}"
     message = details["msg"].removeprefix("Value error, ").rstrip(".").partition(", unable to ")[0]
     message = message.partition(", got a number with")[0]
-    for prefix in ("Input should be ", "String should be "):
-        message = message.replace(prefix, "it must be ")
-    return f"{message[0].lower()}{message[1:]}"
+    return re.sub(r"^\w+ should ", "it must ", message)
 
 
 def _location(details: ErrorDetails) -> list[str]:

@@ -29,7 +29,7 @@ class TrainParameters(StageParameters):
 
     num_epochs: float = Field(3, gt=0, le=1000, description="Passes over the training rows.")
     max_steps: int | None = Field(None, ge=1, description="Stop after this number of optimiser steps.")
-    batch_size: int | Literal["auto"] = Field(
+    batch_size: Annotated[int, Field(ge=1, le=4096)] | Literal["auto"] = Field(
         4, description="Largest number of rows in a micro-batch; auto: the memory plan chooses."
     )
     gradient_accumulation_steps: int = Field(
@@ -147,8 +147,6 @@ class TrainParameters(StageParameters):
     def _consistent(self) -> Self:
         if self.bf16 and self.fp16:
             raise ValueError("bf16=true and fp16=true exclude each other; set one of them to false")
-        if isinstance(self.batch_size, int) and not 1 <= self.batch_size <= 4096:
-            raise ValueError(f"batch_size={self.batch_size}: it must be from 1 to 4096, or auto")
         if self.init_lora_weights not in (True, "gaussian"):
             raise ValueError(_why_no_such_start(self.init_lora_weights))
         require_scheduler_options(self.lr_scheduler_type, self.lr_scheduler_kwargs)
