@@ -42,6 +42,19 @@ def test_texts_stay_inside_the_picture():
     assert float(picture.get("width")) <= 700
 
 
+def test_a_reader_sees_the_whole_of_every_name_and_figure(tmp_path):
+    path = tmp_path / "page.html"
+    counts = {"unanswered_last_turn_left_out_and_more": 12_345_678, "一段很长的说明文字" * 5: 1}
+    path.write_text(render_page("t", [], [Bars("b", counts)]), encoding="utf-8")
+    with Browser() as browser:
+        browser.open(path.as_uri())
+        edges = browser.evaluate(
+            "[...document.querySelectorAll('text')].map(text => [text.getBBox().x, text.getBBox().x + text.getBBox().width])"
+        )
+    assert min(left for left, _ in edges) >= 0
+    assert max(right for _, right in edges) <= 700
+
+
 @pytest.mark.parametrize("width", [360, 800])
 def test_the_page_is_as_wide_as_the_window(tmp_path, width):
     heads = [

@@ -1,10 +1,14 @@
 """A page of pictures as one HTML file without anything from outside: titles, bars drawn as SVG, tables."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import accumulate
+from unicodedata import east_asian_width
 
-_WIDTH, _BAR, _GAP, _LABEL, _FIGURE = 700, 18, 6, 240, 110
+_WIDTH, _BAR, _GAP, _LABEL, _FIGURE = 700, 18, 6, 240, 160
+_WIDEST_NAME = 28  # half-width characters in _LABEL pixels of the widest usual font
 _MOST_BARS = 20
 _STYLE = (
     ":root{color-scheme:light dark}"
@@ -102,7 +106,11 @@ def _bars(section: Bars) -> str:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 34 else f"{name[:33]}…"
+    """A name that fits beside its bar; an ideograph is as wide as two letters."""
+    ends = list(accumulate(2 if east_asian_width(char) in "WF" else 1 for char in name))
+    if not ends or ends[-1] <= _WIDEST_NAME:
+        return name
+    return name[: bisect_left(ends, _WIDEST_NAME)] + "…"
 
 
 def _table(section: Rows) -> str:
