@@ -130,10 +130,19 @@ def test_a_training_that_keeps_diverging_stops_with_a_verdict(
     trainer = make_trainer(tiny, tmp_path, num_epochs=20, max_rollbacks=1)
     real = trainer.stepper._micro_step
     monkeypatch.setattr(
-        trainer.stepper, "_micro_step", lambda rows, tokens, step: real(rows, tokens, step) * math.nan
-    )
-    with pytest.raises(TrainingDivergedError, match="learning_rate"):
+        trainer.stepper, "_micro_step",
+        lambda rows, tokens, step: real(rows, tokens, step) * (math.nan if step > 1 else 1),
+    )  # fmt: skip
+    with pytest.raises(TrainingDivergedError, match="after 1 rollbacks; lower learning_rate"):
         trainer.run()
+
+
+def test_a_base_whose_weights_are_not_finite_is_told_at_once(tiny: Path, tmp_path: Path) -> None:
+    trainer = make_trainer(tiny, tmp_path, num_epochs=20)
+    trainer.model.get_input_embeddings().weight.data.fill_(math.nan)
+    with pytest.raises(TrainingDivergedError, match="weights of model_name=demo are damaged"):
+        trainer.run()
+    assert len(trainer.history.losses) == 5
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

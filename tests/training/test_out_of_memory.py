@@ -133,7 +133,7 @@ def test_a_higher_cap_forgets_what_the_lower_one_taught(
 
 
 def test_a_validation_row_that_fits_at_the_second_attempt_ends_nothing(
-    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     trainer = trainer_of(tiny, tmp_path, batch_size=1)
     expected = trainer.stepper.validate(trainer.validation_rows)
@@ -148,7 +148,9 @@ def test_a_validation_row_that_fits_at_the_second_attempt_ends_nothing(
     monkeypatch.setattr(trainer.stepper, "_score", tight)
     assert trainer.stepper.validate(trainer.validation_rows) == expected
     assert seen == ["row-0", "row-1", "row-1", "row-2", "row-3"]
-    assert [event["action"] for event in trainer.history.events] == ["retry"]
+    tokens = len(trainer.validation_rows[1]["input_ids"])
+    assert [(event["action"], event["size"]) for event in trainer.history.events] == [("retry", tokens)]
+    assert f"Out of memory at {tokens} tokens of validation: retry" in caplog.text
     assert trainer.stepper.max_tokens is None
 
 

@@ -80,6 +80,11 @@ def is_pinned(row: Row) -> bool:
     return isinstance(tokens, Tensor) and tokens.is_pinned()
 
 
+def count_tokens(rows: Sequence[Row]) -> int:
+    """All tokens of some rows."""
+    return sum(len(row["input_ids"]) for row in rows)
+
+
 def count_trained_tokens(rows: Sequence[Row]) -> int:
     """Labels that are trained; a row's first token has nothing before it and is none."""
     return sum(int(np.count_nonzero(np.asarray(row["labels"])[1:] != IGNORE_INDEX)) for row in rows)

@@ -52,12 +52,14 @@ class OutOfMemoryEvent:
         action: ``split``, ``frugal`` or ``retry``.
         size: Length of the work that did not fit, as ``size_of`` gives it (tokens, rows), or None.
         first: The work was whole: nothing of it had been split before. One failure has one such event.
+        work: What it was part of, ``training`` or ``validation``.
     """
 
     message: str
     action: str
     size: int | None = None
     first: bool = True
+    work: str = "training"
 
 
 def run_or_split(

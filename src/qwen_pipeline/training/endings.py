@@ -8,12 +8,18 @@ from qwen_pipeline.training.state import TrainingHistory
 
 
 def diverged(history: TrainingHistory, parameters: TrainParameters) -> TrainingDivergedError:
-    """No rollback is left.
+    """No rollback is left, or none would help: before the first finite loss there is nothing to go back from.
 
     Args:
         history: Up to the step at which it diverged.
         parameters: Whose rate and clipping were too high.
     """
+    if not history.has_learnt:
+        return TrainingDivergedError(
+            f"None of the first {history.step} steps has a finite loss, so the model itself is at fault, not the training: the "
+            f"weights of model_name={parameters.model_name} are damaged, or too large for float16. Download them again, or "
+            "take another model; with fp16=true set fp16=false and bf16=true."
+        )
     return TrainingDivergedError(
         f"The training diverged at step {history.step} (loss {history.losses[-1]:.3g}) after "
         f"{history.rollbacks} rollbacks; lower learning_rate={parameters.learning_rate:g} or "

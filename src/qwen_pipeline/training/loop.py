@@ -221,7 +221,7 @@ class Trainer:
     def _roll_back(self) -> None:
         """Go back to the newest state from well before the trouble, at a lower learning rate, within limits."""
         history = self.history
-        if history.rollbacks >= self.parameters.max_rollbacks:
+        if history.rollbacks >= self.parameters.max_rollbacks or not history.has_learnt:
             raise diverged(history, self.parameters)
         restored = self.continuation.go_back(history)
         self.recorder.rolled_back(restored, diverged_at=history.step, loss=history.losses[-1])
@@ -233,7 +233,7 @@ class Trainer:
     def _note_memory(self, event: OutOfMemoryEvent) -> None:
         """Keep a recovery; a micro-batch that did not fit halves those to come, however often it was split itself."""
         self.recorder.out_of_memory(event)
-        if event.action == "split" and event.first and event.size:
+        if event.work == "training" and event.action == "split" and event.first and event.size:
             self.continuation.lower_tokens(-(-event.size // 2))
 
     def _is_patient_out(self) -> bool:

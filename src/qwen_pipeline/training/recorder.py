@@ -75,8 +75,8 @@ class Recorder:
     def out_of_memory(self, event: OutOfMemoryEvent) -> None:
         """Running out of memory was recovered from."""
         self.history.event("out_of_memory", **asdict(event))
-        where = "in the optimiser's step" if event.size is None else f"at {event.size} tokens"
-        logger.warning("Out of memory %s: %s, and the step goes on.", where, event.action)
+        where = "in the optimiser's step" if event.size is None else f"at {event.size} tokens of {event.work}"
+        logger.warning("Out of memory %s: %s, and the run goes on.", where, event.action)
 
     def rolled_back(self, history: TrainingHistory, diverged_at: int, loss: float) -> None:
         """The training goes on from an earlier state, with ``history``."""

@@ -35,6 +35,11 @@ class TrainingHistory:
         """Tokens that went through the model, by the time spent in steps."""
         return self.tokens / max(self.seconds, 1e-9)
 
+    @property
+    def has_learnt(self) -> bool:
+        """Whether any step had a finite loss; while none had, the adapters are as they began."""
+        return any(map(math.isfinite, self.losses))
+
     def event(self, kind: str, **fields: Any) -> None:
         """Keep something that happened at the present step."""
         self.events.append({"kind": kind, "step": self.step, **fields})

@@ -4,13 +4,13 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from peft import PeftModel
 from torch import Tensor
 
-from qwen_pipeline.chat.packing import Row, count_trained_tokens, halves, pack, split_rows
+from qwen_pipeline.chat.packing import Row, count_tokens, count_trained_tokens, halves, pack, split_rows
 from qwen_pipeline.errors import OutOfMemoryError
 from qwen_pipeline.memory.activations import ActivationPolicy, temporary_policy
 from qwen_pipeline.memory.recovery import OutOfMemoryEvent, run_or_retry, run_or_split
@@ -102,7 +102,7 @@ class Stepper:
                 split=halves,
                 transaction=self._transaction,
                 frugal=lambda: temporary_policy(self.model, MOST_FRUGAL),
-                size_of=lambda piece: sum(len(row["input_ids"]) for row in piece),
+                size_of=count_tokens,
                 on_event=self.on_event,
             )
         flat = run_or_retry(self._gather_gradients, transaction=Transaction(), on_event=self.on_event)
@@ -112,8 +112,9 @@ class Stepper:
         total = sum_over_ranks(torch.stack(losses).sum())
         # one wait for the device
         figures = torch.stack([total / max(trained_tokens, 1), norm.float()]).tolist()
-        tokens = sum(len(row["input_ids"]) for row in rows)
-        return StepResult(figures[0], figures[1], trained_tokens, tokens, self._overflows(*figures))
+        return StepResult(
+            figures[0], figures[1], trained_tokens, count_tokens(rows), self._overflows(*figures)
+        )
 
     def _overflows(self, loss: float, norm: float) -> bool:
         """Whether a gradient is not finite because of the loss scale, as far as one can tell."""
@@ -137,7 +138,7 @@ class Stepper:
             self.on_event = on_event
         self.scaler.load_state_dict(scaling)
         restore_random_states(states)
-        return seconds / sum(len(row["input_ids"]) for row in part)
+        return seconds / count_tokens(part)
 
     def _time(self, rows: Sequence[Row]) -> float:
         start = time.perf_counter()
@@ -199,8 +200,11 @@ class Stepper:
             parts = [
                 result
                 for part in split_rows(rows, self.max_rows, self.max_tokens)
-                for result in run_or_split(part, run=self._score, split=halves, on_event=self.on_event)
-            ]
+                for result in run_or_split(
+                    part, run=self._score, split=halves, size_of=count_tokens,
+                    on_event=lambda event: self.on_event(replace(event, work="validation")),
+                )
+            ]  # fmt: skip
         return sum(loss for loss, _ in parts) / max(sum(count for _, count in parts), 1)
 
     def _score(self, rows: list[Row]) -> tuple[float, int]:
