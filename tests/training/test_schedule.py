@@ -1,5 +1,6 @@
 """Every scheduler of transformers drives the rate, and those that follow validation follow it."""
 
+import warnings
 from pathlib import Path
 from typing import Any, get_args
 
@@ -26,6 +27,13 @@ def schedule(**settings: Any) -> tuple[RateSchedule, torch.optim.Optimizer]:
     parameters = TrainParameters(learning_rate=1e-2, **settings)
     optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=parameters.learning_rate)
     return RateSchedule(parameters, optimiser, 20), optimiser
+
+
+def test_a_first_step_that_is_left_out_is_no_mistake() -> None:
+    rates, _ = schedule()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rates.after_step(1.0)
 
 
 def test_the_names_are_those_of_transformers() -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import warnings
 from typing import Any
 
 import torch
@@ -38,9 +39,15 @@ class RateSchedule:
             )
 
     def after_step(self, factor: float) -> None:
-        """Move on by one optimiser step; ``factor`` is what rollbacks leave of the rate."""
+        """Move on by one step, taken or left out; ``factor`` is what rollbacks leave of the rate.
+
+        Source: torch 2.13 takes a first step that was left out (float16 that overflows) for a mistake of the
+        caller's, and warns on the terminal. Can go when it asks whether the optimiser was skipped.
+        """
         if not self._follows_validation:
-            self._scheduler.step()
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message=r"Detected call of `lr_scheduler\.step")
+                self._scheduler.step()
             self.apply(factor)
 
     def after_validation(self, loss: float, factor: float) -> None:
