@@ -22,7 +22,7 @@ from qwen_pipeline.release.gguf_vocabulary import same_vocabulary
 from qwen_pipeline.release.live import (
     ANSWER_TOKENS,
     LiveAnswers,
-    answer_greedily,
+    answers_to,
     share_equal,
 )
 from qwen_pipeline.release.llama_client import LlamaClient, is_installed
@@ -148,5 +148,4 @@ def _check(
 
 
 def _same_answers(model: Any, live: LiveAnswers) -> float:
-    answers = [answer_greedily(model, prompt, live.stops) for prompt in live.asked]
-    return share_equal(answers, live.answers)
+    return share_equal(answers_to(model, live.asked, live.stops), live.answers)

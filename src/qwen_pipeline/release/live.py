@@ -20,6 +20,7 @@ from qwen_pipeline.model.load import load_quantized_model
 from qwen_pipeline.model.lora import load_adapter
 from qwen_pipeline.model.source import ModelSource
 from qwen_pipeline.release.reading import Reading, read_model, targets_of
+from qwen_pipeline.text.progress import with_progress
 
 ANSWERED_ROWS, ANSWER_TOKENS = 8, 48
 
@@ -99,7 +100,7 @@ def read_live(
         as_trained=sum(map(_begins_with, rows, prompts)) / len(rows),
         targets=targets_of(rows),
         reading=read_model(model, rows),
-        answers=[answer_greedily(model, prompt, stops) for prompt in prompts[:ANSWERED_ROWS]],
+        answers=answers_to(model, prompts[:ANSWERED_ROWS], stops),
         stops=stops,
         device=device,
     )
@@ -117,6 +118,12 @@ def _up_to_question(tokenizer: Tokenizer, row: Row, turns: Sequence[Message]) ->
 
 def _begins_with(row: Row, prompt: list[int]) -> bool:
     return list(row["input_ids"][: len(prompt)]) == prompt
+
+
+def answers_to(model: Any, prompts: Sequence[Sequence[int]], stops: frozenset[int]) -> list[list[int]]:
+    """Of each prompt what `answer_greedily` gives."""
+    asked = with_progress(prompts, len(prompts), "Answering questions")
+    return [answer_greedily(model, prompt, stops) for prompt in asked]
 
 
 @torch.no_grad()

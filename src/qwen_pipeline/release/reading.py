@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 import torch
 
+from qwen_pipeline.text.progress import with_progress
+
 HEAD_ROWS = 1 << 14  # of the head that are widened to float32 at once
 CHUNK_TOKENS = 64  # of a 150,000-token vocabulary: 80 MB for each array of float64
 
@@ -97,7 +99,7 @@ def read_model(model: Any, rows: Sequence[Mapping[str, Any]]) -> HiddenReading:
     """
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     hidden = []
-    for row in rows:
+    for row in with_progress(rows, len(rows), "Reading held-out rows"):
         ids = torch.tensor([row["input_ids"]], device=inner.device)
         mask = causal_mask(ids.shape[1], ids.device)
         states = inner.model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state[0, :-1]

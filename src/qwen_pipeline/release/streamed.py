@@ -11,6 +11,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM
 
 from qwen_pipeline.release.reading import HiddenReading, causal_mask, compact_head, trained_positions
+from qwen_pipeline.text.progress import with_progress
 
 
 class Weights(Protocol):
@@ -42,7 +43,8 @@ def read_streamed(
     head = compact_head(embedding) if config.tie_word_embeddings else None
     del embedding
     rotary = type(model.model.rotary_emb)(config=config).to(device)
-    for number, layer in enumerate(model.model.layers):
+    layers = model.model.layers
+    for number, layer in enumerate(with_progress(layers, len(layers), "Reading held-out rows")):
         _fill(layer, weights, f"model.layers.{number}.", device)
         states = [_through(layer, rotary, hidden) for hidden in states]
         layer.to("meta")
