@@ -1,5 +1,7 @@
 """Two runs at once cannot hurt each other, and a killed holder blocks nobody."""
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -84,3 +86,19 @@ def test_refusing_takes_about_a_second(tmp_path: Path) -> None:
     with project_lock(tmp_path / "lock"), pytest.raises(ProjectLockedError), project_lock(tmp_path / "lock"):
         pass
     assert time.monotonic() - start < 10
+
+
+def test_a_disk_without_locks_is_worked_on_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Lustre and NFS may be mounted so; a run that waits for a lock there would never begin."""
+
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with project_lock(tmp_path / "lock"):
+        assert holder_of(tmp_path / "lock") is None
+    assert [record.getMessage().partition(" (")[0] for record in caplog.records] == [
+        f"The disk of {tmp_path} has no file locks"
+    ]

@@ -1,6 +1,8 @@
 """One run at a time in a project. The lock dies with its holder, so a killed run never blocks the next."""
 
+import errno
 import json
+import logging
 import os
 import sys
 import time
@@ -11,12 +13,16 @@ from pathlib import Path
 
 from qwen_pipeline.errors import ProjectLockedError
 
+logger = logging.getLogger(__name__)
+
 PATIENCE_SECONDS = 1.0  # `kedro status` looks at the lock for a moment
+# A file system without locks, as Lustre or NFS may be mounted. Source: flock(2), and Lustre's mount option ``flock``.
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 @contextmanager
 def project_lock(path: Path) -> Iterator[None]:
-    """Hold the project's lock inside this block.
+    """Hold the project's lock inside this block; on a disk without locks, work without one and say so.
 
     Args:
         path: The lock's file; it stays there and says who held it last.
@@ -31,7 +37,7 @@ def project_lock(path: Path) -> Iterator[None]:
         os.register_at_fork(after_in_child=lambda: _close_all(still_open))
     try:
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not _take(descriptor):
+        while not _take(descriptor, path):
             if time.monotonic() > deadline:
                 raise ProjectLockedError(_told(path))
             time.sleep(0.05)
@@ -74,8 +80,13 @@ def _command() -> str:
     return " ".join(["kedro", *sys.argv[1:]])[:200]
 
 
-def _take(descriptor: int) -> bool:
-    """Try to lock a file; the system unlocks it when its last holder closes it or dies."""
+def _take(descriptor: int, path: Path | None = None) -> bool:
+    """Try to lock a file; the system unlocks it when its last holder closes it or dies.
+
+    Args:
+        descriptor: The open file.
+        path: Where it is, for the warning that its disk has no locks; ``None`` warns of nothing.
+    """
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -86,8 +97,16 @@ def _take(descriptor: int) -> bool:
             import fcntl
 
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
+    except OSError as failure:
+        if failure.errno not in NO_LOCKS:
+            return False
+        if path is not None:
+            logger.warning(
+                "The disk of %s has no file locks (%s): two runs at once in this project are not noticed, so start one "
+                "at a time.",
+                path.parent,
+                failure.strerror,
+            )
     return True
 
 
