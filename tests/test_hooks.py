@@ -147,6 +147,20 @@ def test_the_log_level_reaches_every_library():
     ]
 
 
+TRIES = """
+import logging
+from qwen_pipeline.hooks import apply_log_level
+apply_log_level("INFO")
+print(logging.getLogger("urllib3.connectionpool").isEnabledFor(logging.WARNING))
+"""
+
+
+def test_each_try_of_a_server_that_is_gone_is_not_told():
+    """MLflow's client makes dozens; the trouble is told in one line of our own."""
+    done = subprocess.run([sys.executable, "-c", TRIES], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]
+
+
 def test_a_dry_run_shows_no_verdict_of_an_earlier_run(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     after = Finished(tmp_path, {"evaluation_report", "evaluation_page", "exported_model"})

@@ -19,7 +19,8 @@ from qwen_pipeline.incremental.workspace import open_project
 from qwen_pipeline.tracking.store import default_tracking_uri
 
 LIBRARIES = ("transformers", "datasets")
-CHATTY = ("alembic", "bitsandbytes", "mlflow", "kedro_viz")  # they warn of what no user can change
+# They warn of what no user can change, or of each try at what is told in one line when the last one failed.
+CHATTY = ("alembic", "bitsandbytes", "mlflow", "kedro_viz", "urllib3")
 DATA_PAGES = ("data_page", "token_page")
 JUDGEMENTS = ("test_", "validation_base_", "validation_tuned_", "export_")  # figures of evaluate and export
 WORTH_A_LOOK = {"evaluation_page": "page", "exported_model": "model"}
