@@ -59,8 +59,12 @@ QUOTED: list[tuple[BaseException, type[PipelineError], str]] = [
     ),
     (OSError(errno.ENOSPC, "No space left on device"), DiskSpaceError, "kedro prune"),
     (OSError(errno.ENOSPC, "No space left on device", "data/x"), DiskSpaceError, "data/x cannot be written"),
+    (OSError(errno.EROFS, "Read-only file system", "data/x"), DiskSpaceError, "mounted read-only"),
     (RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"), DiskSpaceError, "df -h"),
     (RuntimeError("(sqlite3.OperationalError) database or disk is full"), DiskSpaceError, "kedro prune"),
+    (RuntimeError("can't start new thread"), EnvironmentProblemError, "ulimit -u"),
+    (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), EnvironmentProblemError, "ulimit -u"),
+    (ImportError("libtorch_python.so: failed to map segment from shared object"), OutOfMemoryError, "own memory"),
     (PermissionError(errno.EACCES, "Permission denied", "data/x"), DiskSpaceError, "data/x cannot be opened or written"),
     (
         FileNotFoundError(errno.ENOENT, "No such file or directory", "data/raw/qa_data.md"),

@@ -27,7 +27,7 @@ from qwen_pipeline.errors import (
 )
 from qwen_pipeline.params.groups import GROUPS
 
-FULL = {errno.EDQUOT, errno.EFBIG, errno.ENOSPC, errno.EROFS}
+FULL = {errno.EDQUOT, errno.EFBIG, errno.ENOSPC}
 CLOSED = {errno.EACCES, errno.EIO, errno.EPERM}
 IN_THE_WAY = (
     "A file, or a link that leads nowhere, stands where a folder is needed: put it right, and run again."
@@ -118,6 +118,11 @@ def _of_file(failure: OSError) -> PipelineError | None:
         )
     if failure.errno in TANGLED:
         return DataError(f"{_first_line(place)} cannot be used: {failure.strerror}. {TANGLED[failure.errno]}")
+    if failure.errno == errno.EROFS:
+        return DiskSpaceError(
+            f"{place} cannot be written: its disk is mounted read-only, and no right helps there. Mount it writable, or copy "
+            "the project to a disk that is, and run again."
+        )
     if failure.errno in FULL | CLOSED:
         verb = "written" if failure.errno in FULL else "opened or written"
         return DiskSpaceError(
@@ -207,7 +212,10 @@ CURES = (
     Cure(r"cuda out of memory|cuda error: out of memory|cublas_status_alloc_failed|cudnn_status_alloc_failed", OutOfMemoryError,
          "The GPU ran out of memory outside of a training step ({line}). See with nvidia-smi whether another program "
          "holds it; else lower max_sequence_length, set batch_size=auto, or see kedro memory-plan."),
-    Cure(r"unable to allocate .* for an array|defaultcpuallocator|cannot allocate memory", OutOfMemoryError, HOST_MEMORY),
+    Cure(r"unable to allocate .* for an array|defaultcpuallocator|cannot allocate memory|failed to map segment", OutOfMemoryError, HOST_MEMORY),
+    Cure(r"can't start new thread|resource temporarily unavailable", EnvironmentProblemError,
+         "No further process or thread may be started ({line}). Allow more with ulimit -u, close other programs, or set "
+         "OMP_NUM_THREADS=1, dataloader_num_workers=0, ingest_workers=1 and clean_workers=1."),
     Cure(r"couldn't connect to|max retries exceeded|outgoing traffic has been disabled|"
          r"trying to locate the file on the hub|cannot find the requested files in the (?:disk|local) cache", ModelSourceError,
          "The model hub cannot be reached ({line}). Three ways out: a mirror, HF_ENDPOINT=https://hf-mirror.com; a proxy, "
