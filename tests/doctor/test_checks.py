@@ -26,6 +26,7 @@ from qwen_pipeline.doctor.quantise import quantise
 
 CUDA_BUILD = TorchBuild("2.13.0+cu130", (13, 0))
 CPU_BUILD = TorchBuild("2.13.0+cpu", None)
+ROCM_BUILD = TorchBuild("2.13.0+rocm7.0", None, "7.0.51831")
 
 
 def driver(version: str = "580.95.05", capability: tuple[int, int] = (8, 9)) -> NvidiaDriver:
@@ -101,6 +102,12 @@ def test_a_card_too_old_for_the_build_is_an_error() -> None:
 
 def test_torch_that_cannot_be_imported_is_an_error() -> None:
     assert cuda.judge(None, driver(), "Linux").state is State.ERROR
+
+
+def test_a_torch_for_amd_is_called_what_it_is() -> None:
+    finding = cuda.judge(ROCM_BUILD, None, "Linux")
+    assert finding.state is State.WARNING
+    assert "AMD's ROCm 7.0" in finding.fact
 
 
 @pytest.mark.parametrize(("build", "card"), [(CPU_BUILD, None), (CUDA_BUILD, driver())])

@@ -85,6 +85,14 @@ class Scene:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.encode() if isinstance(content, str) else content)
 
+    def mount_read_only(self) -> None:
+        """The disk of everything, as far as it tells by its flags."""
+        real = os.statvfs
+        self.patch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
+        self.patch.setattr(
+            os, "statvfs", lambda path: os.statvfs_result((*real(path)[:8], os.ST_RDONLY, *real(path)[9:]))
+        )
+
     def lock(self, package: str, version: str | None = None) -> None:
         from importlib.metadata import version as installed
 
@@ -175,9 +183,11 @@ FAULTS: list[tuple[str, Any, str, Plant]] = [
     ("no question in the data", data_files, "no question", lambda s: s.write("qa/faq.md", "It rained all day.\nThen it stopped.\n")),
     ("unreadable data", data_files, "no right", unreadable_data),
     ("unwritable folder", write_permission, "data/06_models", lambda s: s.write("data/06_models", "a file in the way")),
+    ("read-only disk", write_permission, "mounted read-only", lambda s: s.mount_read_only()),
     ("unwritable demo cache", write_permission, "demo model", lambda s: (s.values.update(model_name="demo"), s.write("cache", "a file in the way"))),
     ("damaged store", tracking_store, "not a SQLite", lambda s: s.write("mlflow.db", b"no" * 500)),
     ("unwritable store", tracking_store, "cannot be written", lambda s: (s.write("file", ""), s.patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{s.path}/file/mlflow.db"))),
+    ("store on a read-only disk", tracking_store, "cannot be written", lambda s: s.mount_read_only()),
     ("wrong allocator option", allocator, "max_split_size", lambda s: s.patch.setenv("PYTORCH_CUDA_ALLOC_CONF", "max_split_size:128")),
 ]  # fmt: skip
 

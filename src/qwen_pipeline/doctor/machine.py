@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 GIB = 2**30
+REMOUNT = "mount it writable, or copy the project to a disk that is"
 
 
 @dataclass(frozen=True)
 class TorchBuild:
-    """What torch says of itself; ``cuda`` is ``(major, minor)`` or ``None`` for a CPU build."""
+    """What torch says of itself; ``cuda`` is ``(major, minor)`` or ``None`` for a CPU or ROCm build, ``hip`` ROCm's version."""
 
     version: str
     cuda: tuple[int, int] | None
+    hip: str | None = None
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,9 @@ def read_torch_build() -> TorchBuild | None:
         written = runpy.run_path(str(Path(found.origin).with_name("version.py")))
         cuda = written["cuda"]
         numbers = tuple(int(part) for part in cuda.split(".")[:2]) if cuda else None
-        return TorchBuild(written["__version__"], (numbers[0], numbers[1]) if numbers else None)
+        return TorchBuild(
+            written["__version__"], (numbers[0], numbers[1]) if numbers else None, written.get("hip")
+        )
     except (OSError, KeyError, IndexError, ValueError):
         return None
 
@@ -105,6 +109,13 @@ def is_writable(directory: Path) -> bool:
     while not directory.exists() and directory != directory.parent:
         directory = directory.parent
     return os.access(directory, os.W_OK | os.X_OK)
+
+
+def is_mounted_read_only(path: Path) -> bool:
+    """Whether the file system of ``path`` or its nearest parent takes no writing, whatever rights a user has."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return hasattr(os, "statvfs") and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
 def _text(value: str | bytes) -> str:

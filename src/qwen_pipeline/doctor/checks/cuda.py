@@ -33,6 +33,13 @@ def judge(build: TorchBuild | None, driver: NvidiaDriver | None, system: str) ->
     """
     if build is None:
         return error("cuda", "torch is not installed", "make setup")
+    if build.hip is not None:
+        fact = (
+            f"torch {build.version} is built for AMD's ROCm {build.hip}, on which this project is not tested"
+        )
+        return warning(
+            "cuda", fact, "rm -rf .venv && make setup, on an index that serves torch's CUDA or CPU build"
+        )
     if driver is None:
         fact = f"torch {build.version}; no NVIDIA driver or card: training runs on the CPU"
         return ok("cuda", fact) if build.cuda is None else warning("cuda", fact, "nvidia-smi")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from qwen_pipeline.doctor.finding import Finding, Inspection, ok, warning
-from qwen_pipeline.doctor.machine import is_writable
+from qwen_pipeline.doctor.machine import REMOUNT, is_mounted_read_only, is_writable
 from qwen_pipeline.tracking.store import default_tracking_uri
 
 ORDER = 80
@@ -20,9 +20,8 @@ def check(inspection: Inspection) -> Iterator[Finding]:
         return
     path = Path(uri.removeprefix("sqlite:///"))
     if not is_writable(path.parent) or (path.exists() and not os.access(path, os.W_OK)):
-        yield warning(
-            "mlflow", f"{path.name} cannot be written; runs will not be tracked", f"chmod u+w {path}"
-        )
+        remedy = REMOUNT if is_mounted_read_only(path.parent) else f"chmod u+w {path}"
+        yield warning("mlflow", f"{path.name} cannot be written; runs will not be tracked", remedy)
     elif path.exists() and not _is_database(path):
         yield warning(
             "mlflow", f"{path.name} is not a SQLite database", f"mv {path.name} {path.name}.damaged"

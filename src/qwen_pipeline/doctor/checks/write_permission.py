@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from qwen_pipeline.doctor.finding import Finding, Inspection, error, ok
-from qwen_pipeline.doctor.machine import is_writable
+from qwen_pipeline.doctor.machine import REMOUNT, is_mounted_read_only, is_writable
 from qwen_pipeline.model.demo import cache_directory
 from qwen_pipeline.model.source import DEMO
 
@@ -16,6 +16,9 @@ FOLDERS = (
 
 def check(inspection: Inspection) -> Iterator[Finding]:
     """Name the folders that this user cannot write into, and files that stand where a folder is needed."""
+    if is_mounted_read_only(inspection.project_path):
+        yield error("permissions", "the project's disk is mounted read-only", REMOUNT)
+        return
     folders = {name: inspection.project_path / name for name in FOLDERS}
     in_the_way = [name for name, path in folders.items() if path.exists() and not path.is_dir()]
     blocked = [name for name, path in folders.items() if name not in in_the_way and not is_writable(path)]
