@@ -1,6 +1,7 @@
 """What a rename names is on the disk before."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,20 @@ def test_a_path_of_any_bytes_is_kept(tmp_path: Path) -> None:
     content = {os.fsdecode(b"\xd6\xd0.md"): 1, "中.md": 2}
     durable.write_json(tmp_path / "digests.json", content)
     assert durable.read_json(tmp_path / "digests.json") == content
+
+
+def test_a_folder_is_copied_where_nobody_may_set_permissions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    (tmp_path / "old/inner/empty").mkdir(parents=True)
+    (tmp_path / "old/inner/file").write_bytes(b"content")
+    monkeypatch.setattr(os, "chmod", refuse)
+    monkeypatch.setattr(os, "link", refuse)
+    for copy in (shutil.copyfile, durable.link_or_copy):
+        target = tmp_path / f"made by {copy.__name__}"
+        durable.copy_folder(tmp_path / "old", target, copy)
+        assert (target / "inner/file").read_bytes() == b"content"
+        assert (target / "inner/empty").is_dir()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qwen_pipeline.datasets.versioned import AtomicDataset
+from qwen_pipeline.incremental.durable import copy_folder
 from qwen_pipeline.incremental.workspace import is_work
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ def _place(data: Path, path: Path) -> None:
     if is_work(data):
         shutil.move(data, path)
     else:
-        shutil.copytree(data, path)
+        copy_folder(data, path)
 
 
 class FolderDataset(AtomicDataset[Path, Path]):

@@ -18,7 +18,7 @@ from kedro.io.core import VERSION_FORMAT
 from kedro_datasets._typing import HTMLPreview, JSONPreview
 
 from qwen_pipeline.errors import VersionError
-from qwen_pipeline.incremental.durable import flush_folder, flush_tree, link_or_copy
+from qwen_pipeline.incremental.durable import copy_folder, flush_folder, flush_tree, link_or_copy
 from qwen_pipeline.incremental.publication import (
     current_publication,
     partial_beside,
@@ -179,7 +179,7 @@ class AtomicDataset(AbstractVersionedDataset[In, Out]):
         """Stage an old version once more as a new one, by hard links where the disk has them."""
         target = staged_beside(self.version_folder(new))
         shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(self.version_folder(old), target, copy_function=link_or_copy)
+        copy_folder(self.version_folder(old), target, link_or_copy)
         flush_tree(target)
         self._clear_version_cache()
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +67,26 @@ def flush_folder(path: Path) -> None:
         os.close(descriptor)
 
 
-def link_or_copy(source: str, target: str) -> None:
+def copy_folder(source: Path, target: Path, copy: Callable[[Path, Path], Any] = shutil.copyfile) -> None:
+    """Copy what is in a folder, without permissions and times: exFAT and shared folders let nobody set them.
+
+    Args:
+        source: The folder.
+        target: What is not there yet.
+        copy: Gives a file its second place.
+    """
+    target.mkdir(parents=True)
+    for path in sorted(source.rglob("*")):
+        place = target / path.relative_to(source)
+        if path.is_dir():
+            place.mkdir()
+        else:
+            copy(path, place)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
     """A second name for a file, or a copy where the disk has no hard links or is another one."""
     try:
-        Path(target).hardlink_to(source)
+        target.hardlink_to(source)
     except OSError:
-        shutil.copy2(source, target)
+        shutil.copyfile(source, target)

@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from qwen_pipeline.errors import ExportError
 from qwen_pipeline.incremental.content import files_below
+from qwen_pipeline.incremental.durable import copy_folder
 from qwen_pipeline.memory.measure import GIB
 from qwen_pipeline.memory.place import keep_to_cap
 from qwen_pipeline.model.device import compute_device, threads_for
@@ -160,7 +161,7 @@ class Exports:
 
     def _export_adapter(self, live: LiveAnswers) -> None:
         folder = self.target / "adapter"
-        shutil.copytree(self.adapter, folder)
+        copy_folder(self.adapter, folder)
         revision = self.source.revision if self.source.kind == "hub" else None
         clients.write_base_path(folder, self.source.reference(), revision)
         self._finish(folder, live)
