@@ -34,6 +34,14 @@ def test_a_run_time_value_reaches_the_parameters_that_ask_for_it(tmp_path: Path)
     assert loader(tmp_path, files)["parameters"]["train"]["lora_alpha"] == 16
 
 
+def test_a_dotted_name_in_python_is_told_as_what_it_is_with_the_two_ways_to_write_it(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError) as caught:
+        _ = loader(tmp_path, {}, **{"train.batch_size": 1})["parameters"]
+    assert str(caught.value) == (
+        "Unknown parameter train.batch_size in runtime_params. Write the flat batch_size, or train with batch_size below it."
+    )
+
+
 def test_the_catalog_asks_for_all_three_kinds_of_values(tmp_path: Path) -> None:
     place = "${globals:root}/${param:model_name}/${runtime_params:lora_r,1}/${globals:root}"
     files = {

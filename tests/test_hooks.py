@@ -1,6 +1,7 @@
 """What the project does at Kedro's events."""
 
 import logging
+import os
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -169,3 +170,18 @@ def test_a_dry_run_shows_no_verdict_of_an_earlier_run(tmp_path, capsys, monkeypa
         with command.make_context("run", list(arguments)):
             ProjectHooks().after_pipeline_run(pipeline=after, catalog=after)
         assert bool(capsys.readouterr().out) is shown
+
+
+def test_mlflow_follows_the_project_that_is_open_unless_the_user_named_a_store(tmp_path, monkeypatch):
+    def open_two(hooks):
+        for name in ("one", "two"):
+            train = {"log_level": "INFO", "enable_memory_profiling": False}
+            hooks.after_context_created(
+                SimpleNamespace(project_path=tmp_path / name, config_loader={"parameters": {"train": train}})
+            )
+        return os.environ["MLFLOW_TRACKING_URI"]
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mine.db")
+    assert open_two(ProjectHooks()) == "sqlite:///mine.db"
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert open_two(ProjectHooks()) == f"sqlite:///{tmp_path}/two/mlflow.db"

@@ -7,6 +7,7 @@ Configuration comes in three layers: ``conf/base``, the one run environment (``c
 from pathlib import Path
 from typing import Any
 
+import click
 from kedro.config import MissingConfigException, OmegaConfigLoader
 from omegaconf import OmegaConf
 from yaml import YAMLError
@@ -52,7 +53,8 @@ class ProjectConfigLoader(OmegaConfigLoader):
 
     def _flat_parameters(self) -> dict[str, Any]:
         layers = [flatten_layer(self._layer(name), f"conf/{name}") for name in self._environments_in_force()]
-        layers.append(flatten_layer(self.runtime_params or {}, "--params"))
+        asked_in = "--params" if click.get_current_context(silent=True) else "runtime_params"
+        layers.append(flatten_layer(self.runtime_params or {}, asked_in))
         return merge_layers(layers)
 
     def _layer(self, environment: str) -> dict[str, Any]:

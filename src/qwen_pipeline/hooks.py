@@ -31,6 +31,7 @@ class ProjectHooks:
 
     def __init__(self) -> None:
         self._project_path = Path.cwd()
+        self._store: str | None = None  # of the project opened last, where the user named none
         self._log_file: logging.Handler | None = None
         self._awaits_profile = False
         self._earlier_run: str | None = None
@@ -41,7 +42,9 @@ class ProjectHooks:
         """Point MLflow at the project's store and apply ``log_level`` before anything is loaded."""
         self._project_path = Path(context.project_path)
         open_project(self._project_path)
-        os.environ.setdefault("MLFLOW_TRACKING_URI", default_tracking_uri(self._project_path))
+        if os.environ.get("MLFLOW_TRACKING_URI", self._store) == self._store:
+            self._store = default_tracking_uri(self._project_path)
+            os.environ["MLFLOW_TRACKING_URI"] = self._store
         train = context.config_loader["parameters"]["train"]
         apply_log_level(str(train["log_level"]))
         self._awaits_profile = bool(train["enable_memory_profiling"])

@@ -4,6 +4,7 @@ import logging
 import shutil
 import time
 from collections import Counter
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -47,8 +48,11 @@ class IncrementalRunner(SequentialRunner):
         self._yes = yes
         self._force = set(force.replace(",", "+").split("+")) - {""}
         self._dry_run = dry_run
-        self._ledger = Ledger(ledger_folder())
-        self._attempts = Attempts(self._ledger)
+
+    @cached_property
+    def _ledger(self) -> Ledger:
+        """The project's records: found when something runs, because a session opens its project only then."""
+        return Ledger(ledger_folder())
 
     def __str__(self) -> str:
         """What Kedro-Viz looks for, to show the last run's status: it knows one runner by its text."""
@@ -108,14 +112,14 @@ class IncrementalRunner(SequentialRunner):
             decision = run.planner.decide(node)
         self._make_inputs_whole(node, run)
         if not self._yes:
-            confirm_long_run(decision, self._attempts)
+            confirm_long_run(decision, Attempts(self._ledger))
         logger.info("%s: running, because %s", node.name, decision.reason)
         self._execute(node, decision, run)
 
     def _execute(self, node: Node, decision: Decision, run: "_Run") -> None:
         fingerprint = decision.depends.fingerprint
-        work = self._ledger.folder.parent / WORK / node.name
-        self._attempts.begin(node.name, fingerprint)
+        work, attempts = self._ledger.folder.parent / WORK / node.name, Attempts(self._ledger)
+        attempts.begin(node.name, fingerprint)
         start = time.monotonic()
         read = versions_read(node.inputs, run.catalog)
         try:
@@ -123,13 +127,13 @@ class IncrementalRunner(SequentialRunner):
                 Task(
                     node, run.catalog, self._is_async, hook_manager=run.hook_manager, run_id=run.run_id
                 ).execute()
-                seconds = self._attempts.seconds(node.name, time.monotonic() - start)
+                seconds = attempts.seconds(node.name, time.monotonic() - start)
                 made = Made(node, run.planner.after_run(node, decision), read, seconds)
                 commit_outputs(made, self._ledger, run.catalog, held, run.run_id)
         except BaseException:
-            self._attempts.stopped(node.name, time.monotonic() - start)
+            attempts.stopped(node.name, time.monotonic() - start)
             raise
-        self._attempts.end(node.name)
+        attempts.end(node.name)
         for action in afterwards:
             action()
         shutil.rmtree(work, ignore_errors=True)

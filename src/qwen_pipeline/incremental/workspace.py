@@ -71,18 +71,20 @@ def entered(directory: Path, fingerprint: str) -> Iterator[list[Callable[[], Non
 
 
 def open_project(path: Path) -> None:
-    """Name the project that Kedro opened, for a session that was started in a folder outside of it."""
+    """Name the project that Kedro opened: a session may have been started in another folder, or in another project."""
     _opened[:] = [path]
 
 
 def project_root() -> Path:
-    """The Kedro project that the working directory is in; outside of one that which is open, or the working directory."""
+    """The project that Kedro opened; before that the one that the working directory is in, or the working directory."""
+    if _opened:
+        return _opened[0]
     here = Path.cwd()
     for folder in (here, *here.parents):
         settings = folder / "pyproject.toml"
         if settings.is_file() and "[tool.kedro]" in settings.read_text(encoding="utf-8"):
             return folder
-    return _opened[0] if _opened else here
+    return here
 
 
 def ledger_folder() -> Path:

@@ -106,6 +106,9 @@ def _require_known(name: str, origin: str, within: str | None = None) -> None:
 
 def _remedy(name: str, known: tuple[str, ...]) -> str:
     """What to write instead of an unknown name: a mark of YAML put right, or the name that is meant."""
+    stage, _, inner = name.partition(".")
+    if stage in GROUPS and inner in GROUPS[stage].model_fields:  # Kedro splits such names in --params alone
+        return f"Write the flat {inner}, or {stage} with {inner} below it."
     written = re.match(r"(\w+)\s*[:=\s：＝]", name)
     if written and written[1] in known:
         return f"Write {written[1]}: VALUE, with a plain colon and a space behind it."
