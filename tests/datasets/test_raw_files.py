@@ -77,7 +77,7 @@ def test_a_file_instead_of_a_folder_is_read_alone(folders, tmp_path):
     loaded = dataset.load()
     assert {name: raw() for name, raw in loaded.items()} == {"faq.md": b"one"}
     assert list(dataset.fingerprint()) == ["faq.md"]
-    assert dataset.folder_label() == "mine"
+    assert dataset.part_label("faq.md").endswith("mine/faq.md")
 
 
 def test_samples_that_were_asked_for_are_read_without_a_word_of_the_default(folders, caplog):
@@ -94,4 +94,12 @@ def test_in_a_subfolder_of_the_project_the_default_and_the_samples_are_still_the
     monkeypatch.chdir(tmp_path / "notebooks")
     dataset = RawFilesDataset(path="data/01_raw", sample_path="data/sample")
     assert list(dataset.load()) == ["s.md"]
-    assert dataset.folder_label() == "data/sample"
+    assert dataset.part_label("s.md") == "data/sample/s.md"
+
+
+def test_a_file_that_is_gone_is_told_with_the_folder_it_was_in(folders, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    default = RawFilesDataset(path="data/01_raw", sample_path="data/sample")
+    named = RawFilesDataset(path="mine", sample_path="data/sample")
+    told = [default.part_label("mine.md"), default.part_label("s.md"), named.part_label("s.md")]
+    assert told == ["data/01_raw/mine.md", "data/sample/s.md", "mine/s.md"]

@@ -65,7 +65,7 @@ def test_an_added_raw_file_runs_all_that_reads_it(toy: Toy) -> None:
 
 def test_a_removed_raw_file_runs_all_that_read_it(toy: Toy) -> None:
     (toy.root / "data/01_raw/b.txt").unlink()
-    assert "b.txt` is gone" in toy.status()["read"].reason
+    assert "`data/01_raw/b.txt` is gone" in toy.status()["read"].reason
     assert toy.run() == ["read", "refine", "report"]
 
 

@@ -70,9 +70,9 @@ class BaseModelDataset(AbstractDataset[NoReturn, ModelSource]):
         elif self._source.kind == "hub":
             self._source.fingerprint()
 
-    def folder_label(self) -> str:
-        """What the parts of the fingerprint lie in, as people know it."""
-        return self._source.name
+    def part_label(self, part: str) -> str:
+        """A part of the fingerprint as people know it."""
+        return f"{self._source.name}/{part}"
 
     def _exists(self) -> bool:
         return self._source.kind != "directory" or self._source.path.is_dir()

@@ -53,9 +53,12 @@ class RawFilesDataset(AbstractDataset[None, dict[str, RawFile]]):
         place, digests = _place(self._path, self._samples), file_digests()
         return {_as_text(name): digests.of(_folder(place) / name, stat) for name, stat in _visible(place)}
 
-    def folder_label(self) -> str:
-        """The folder of the files as people know it: from the project's root if that holds it."""
-        return _as_written(_folder(_place(self._path, self._samples)))
+    def part_label(self, part: str) -> str:
+        """A file as people know it, one that is gone too: with its directory, from the project's root if that holds it."""
+        folder = _folder(self._path)
+        if _is_default(self._path) and not (folder / part).exists() and (self._samples / part).exists():
+            folder = self._samples
+        return _as_written(folder / part)
 
     def save(self, data: None) -> None:
         """Refuse: these files are the user's."""
@@ -82,13 +85,18 @@ def _place(path: Path, samples: Path) -> Path:
     """The folder or the file that is read."""
     if path.is_file() or (path.is_dir() and next(_visible(path), None)):
         return path
-    if path.resolve() == (project_root() / DEFAULT).resolve():
+    if _is_default(path):
         return samples
     what = "holds no file" if path.is_dir() else "does not exist"
     raise DataError(
         f"data_dir={_as_written(path)} {what}; put question-and-answer files there, "
         f"or leave data_dir out to use {DEFAULT}."
     )
+
+
+def _is_default(path: Path) -> bool:
+    """Whether ``path`` is the folder that may be empty."""
+    return path.resolve() == (project_root() / DEFAULT).resolve()
 
 
 def _as_written(path: Path) -> str:

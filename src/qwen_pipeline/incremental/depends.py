@@ -25,13 +25,11 @@ class DependencyReader:
 
     Attributes:
         assumed: Digests of outputs that a plan foresees, by dataset.
-        labels: Readable names of inputs met so far.
     """
 
     def __init__(self, catalog: Any, code: CodeReader) -> None:
         self.catalog = catalog
         self.assumed: dict[str, str] = {}
-        self.labels: dict[str, str] = {}
         self._reader = code
         self._code: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
 
@@ -78,12 +76,18 @@ class DependencyReader:
         changed = {part for part in found.keys() | before.keys() if found.get(part) != before.get(part)}
         return replace(depends, inputs={**depends.inputs, **dict.fromkeys(changed, CHANGED)})
 
+    def label(self, name: str) -> str:
+        """A dependency as people know it: a file, one that is gone too, by its path."""
+        dataset, _, part = name.partition("/")
+        told = (
+            getattr(self.catalog[dataset], "part_label", None) if part and dataset in self.catalog else None
+        )
+        return str(told(part)) if told else name
+
     def _inputs(self, name: str) -> dict[str, str]:
         dataset = self.catalog[name]
         if hasattr(dataset, "fingerprint"):
             parts: Mapping[str, str] = dataset.fingerprint()
-            folder = dataset.folder_label() if hasattr(dataset, "folder_label") else name
-            self.labels |= {f"{name}/{part}": f"{folder}/{part}" for part in parts}
             return {f"{name}/{part}": digest for part, digest in parts.items()}
         return {name: digest_of_dataset(dataset)}
 

@@ -79,7 +79,7 @@ class Planner:
         elif newest is None:
             changes.append(Change("run", node.name, "it has not run yet"))
         else:
-            changes += changes_between(newest.depends, depends, self._reader.labels)
+            changes += changes_between(newest.depends, depends, self._reader.label)
         for record in answering:
             if node.outputs and self._is_whole(node, record):
                 return Decision(node.name, "take back", tuple(changes), depends, record)

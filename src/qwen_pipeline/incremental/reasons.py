@@ -1,7 +1,7 @@
 """Why a node runs, in words, with the old and the new value."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,13 +31,13 @@ class Change:
     new: Any = None
 
 
-def changes_between(before: Depends, now: Depends, labels: Mapping[str, str] | None = None) -> list[Change]:
+def changes_between(before: Depends, now: Depends, label: Callable[[str], str] = str) -> list[Change]:
     """Every difference, parameters first.
 
     Args:
         before: What the recorded version depended on.
         now: What the node depends on now.
-        labels: Readable names of inputs, such as a file's path.
+        label: Gives the readable name of an input, such as a file's path.
     """
     found = []
     for kind in KINDS:
@@ -45,7 +45,7 @@ def changes_between(before: Depends, now: Depends, labels: Mapping[str, str] | N
         for name in sorted({*old, *new}):
             was, is_now = old.get(name, ABSENT), new.get(name, ABSENT)
             if was != is_now:
-                words = _words(kind, (labels or {}).get(name, name), was, is_now)
+                words = _words(kind, label(name) if kind == "inputs" else name, was, is_now)
                 found.append(Change(kind, name, words, _plain(was), _plain(is_now)))
     return found
 
