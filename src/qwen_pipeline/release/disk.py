@@ -1,11 +1,12 @@
 """Free disk space against what the exports will take, before the first byte is written (S9)."""
 
+import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from qwen_pipeline.errors import DiskSpaceError
-from qwen_pipeline.memory.measure import GIB
+from qwen_pipeline.training.patient_writer import MIB
 
 # Bytes a weight. Source: block sizes of the ggml quantisation types (34 bytes for 32 weights in q8_0, …).
 BYTES_PER_WEIGHT = {"f16": 2.0, "q8_0": 34 / 32, "q6_k": 0.8205, "q5_k_m": 0.711, "q4_k_m": 0.606}
@@ -47,6 +48,6 @@ def require_space(folder: Path, needed: int, formats: Sequence[str]) -> None:
     free = shutil.disk_usage(place).free
     if free < needed:
         raise DiskSpaceError(
-            f"export_formats={'+'.join(formats)} needs {needed / GIB:.1f} GiB in {place}, and {free / GIB:.1f} are "
+            f"export_formats={'+'.join(formats)} needs {math.ceil(needed / MIB):,} MiB in {place}, and {free // MIB:,} are "
             "free; run kedro prune --keep 1, or set export_formats=adapter."
         )
