@@ -1,6 +1,7 @@
 """Long stages: asked before they run again, resumed under the same fingerprint, never asked twice."""
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from incremental.toy import Toy
 from qwen_pipeline.errors import LongRunRefusedError
+from qwen_pipeline.incremental.attempts import Attempts
 from qwen_pipeline.incremental.ledger import Ledger
 
 WRITE = (
@@ -88,6 +90,15 @@ def test_time_of_interrupted_attempts_counts(fresh: Toy) -> None:
     toy.run()
     assert Ledger(toy.root / "data/.ledger").records("refine.refine_texts")[0].seconds >= 5000
     assert not attempt.exists()
+
+
+def test_an_attempt_killed_before_the_clock_was_set_back_counts_no_time(tmp_path: Path) -> None:
+    attempts = Attempts(Ledger(tmp_path / "data/.ledger"))
+    attempts.begin("refine", "f")
+    path = tmp_path / "data/.ledger/attempts/refine.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "started": time.time() + 10**8}))
+    attempts.begin("refine", "f")
+    assert attempts.seconds("refine", 3.0) == 3.0
 
 
 def test_the_fingerprint_ignores_run_time_values_and_nothing_else(fresh: Toy) -> None:

@@ -22,7 +22,8 @@ class Attempts:
         known = self._known(node, fingerprint)
         spent = 0.0
         if known:  # of a killed attempt only the latest possible end is known: ask rather than not
-            spent = float(known["spent"]) + (0.0 if known["stopped"] else now - float(known["started"]))
+            killed_after = max(0.0, now - float(known["started"]))  # the clock may have been set back since
+            spent = float(known["spent"]) + (0.0 if known["stopped"] else killed_after)
         content = {"fingerprint": fingerprint, "started": now, "spent": spent, "stopped": False}
         self._ledger.note_attempt(node, content)
 
