@@ -103,3 +103,13 @@ def test_a_file_that_is_gone_is_told_with_the_folder_it_was_in(folders, tmp_path
     named = RawFilesDataset(path="mine", sample_path="data/sample")
     told = [default.part_label("mine.md"), default.part_label("s.md"), named.part_label("s.md")]
     assert told == ["data/01_raw/mine.md", "data/sample/s.md", "mine/s.md"]
+
+
+def test_an_empty_default_without_samples_is_one_sentence(folders):
+    (folders[1] / "s.md").unlink()
+    dataset = RawFilesDataset(path="data/01_raw", sample_path="data/sample")
+    with pytest.raises(DataError, match="data/01_raw is empty, and there are no samples in data/sample"):
+        dataset.fingerprint()
+    folders[1].rmdir()
+    with pytest.raises(DatasetError, match="no samples in data/sample"):
+        dataset.load()

@@ -72,7 +72,7 @@ def find_raw_files(path: Path, samples: Path) -> dict[str, RawFile]:
     """Every visible file below ``path``, or ``path`` itself if it is a file, or the samples where the default folder is empty.
 
     Raises:
-        DataError: The directory was named by the user and is missing or holds no file.
+        DataError: The directory was named by the user and is missing or holds no file, or there are no samples.
     """
     place = _place(path, samples)
     if place != path:
@@ -86,7 +86,12 @@ def _place(path: Path, samples: Path) -> Path:
     if path.is_file() or (path.is_dir() and next(_visible(path), None)):
         return path
     if _is_default(path):
-        return samples
+        if samples.is_dir() and next(_visible(samples), None):
+            return samples
+        raise DataError(
+            f"{DEFAULT} is empty, and there are no samples in {_as_written(samples)}; put question-and-answer files "
+            "there, or name their folder with data_dir."
+        )
     what = "holds no file" if path.is_dir() else "does not exist"
     raise DataError(
         f"data_dir={_as_written(path)} {what}; put question-and-answer files there, "
