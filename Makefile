@@ -9,7 +9,7 @@ BYTECODE := $(if $(PYTHONDONTWRITEBYTECODE),--compile-bytecode)
 MADE_AT := sed -n -E 's/^command = .* -m venv (--clear )?//p' $(VENV)/pyvenv.cfg 2>/dev/null
 MOVED := $(shell made_at=$$($(MADE_AT)); test -L $(VENV) -o "$${made_at:-$$(pwd -P)/$(VENV)}" = "$$(pwd -P)/$(VENV)" || echo moved)
 # uv reads no pip.conf: the mirror that pip is given is handed on.
-UV_INSTALL = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}}" \
+UV_INSTALL = @UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}}" \
 	$(BIN)/uv pip install --quiet --python $(VENV)
 
 .PHONY: run test check check-llama-cpp lock clean-venv setup
@@ -44,6 +44,7 @@ $(READY): requirements.lock requirements-torch.txt pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 run')"
 	$(if $(MOVED),,$(BIN)/python -m pip --version >/dev/null 2>&1 ||) $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-torch.txt uv
+	@echo "Installing the packages of requirements.lock into $(VENV): a minute or two"
 	$(UV_INSTALL) --no-deps --require-hashes $(BYTECODE) -r requirements.lock
 	$(UV_INSTALL) --no-deps --editable .
 	touch $@
