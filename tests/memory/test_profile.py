@@ -6,7 +6,8 @@ from xml.etree import ElementTree
 import pytest
 import torch
 
-from qwen_pipeline.memory.profile import MIB, _Curve, draw_curve, follow_history, memory_profile
+from qwen_pipeline.memory.measure import MIB
+from qwen_pipeline.memory.profile import _Curve, draw_curve, follow_history, memory_profile
 
 
 def test_a_profile_on_a_cpu_names_the_operator_at_the_peak(tmp_path):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qwen_pipeline.incremental.durable import existing_parent
+
 GIB = 2**30
 REMOUNT = "mount it writable, or copy the project to a disk that is"
 
@@ -99,23 +101,17 @@ def find_first_card(nvml: Any) -> Any:
 
 def free_disk_bytes(path: Path) -> int:
     """Free bytes for this user on the file system that holds ``path`` or its nearest parent."""
-    while not path.exists() and path != path.parent:
-        path = path.parent
-    return shutil.disk_usage(path).free
+    return shutil.disk_usage(existing_parent(path)).free
 
 
 def is_writable(directory: Path) -> bool:
     """Whether a file can be made in ``directory``, or the directory itself where it is missing."""
-    while not directory.exists() and directory != directory.parent:
-        directory = directory.parent
-    return os.access(directory, os.W_OK | os.X_OK)
+    return os.access(existing_parent(directory), os.W_OK | os.X_OK)
 
 
 def is_mounted_read_only(path: Path) -> bool:
     """Whether the file system of ``path`` or its nearest parent takes no writing, whatever rights a user has."""
-    while not path.exists() and path != path.parent:
-        path = path.parent
-    return hasattr(os, "statvfs") and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    return hasattr(os, "statvfs") and bool(os.statvfs(existing_parent(path)).f_flag & os.ST_RDONLY)
 
 
 def _text(value: str | bytes) -> str:

@@ -67,6 +67,13 @@ def flush_folder(path: Path) -> None:
         os.close(descriptor)
 
 
+def existing_parent(path: Path) -> Path:
+    """The path itself if it exists, else its nearest parent that does: both are on one disk."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path
+
+
 def copy_folder(source: Path, target: Path, copy: Callable[[Path, Path], Any] = shutil.copyfile) -> None:
     """Copy what is in a folder, without permissions and times: exFAT and shared folders let nobody set them.
 

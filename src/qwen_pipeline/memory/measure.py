@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-GIB = 2**30
+GIB, MIB = 2**30, 2**20
 
 
 @dataclass(frozen=True)

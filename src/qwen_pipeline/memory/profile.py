@@ -16,8 +16,8 @@ from typing import Any
 import torch
 
 from qwen_pipeline.memory.live_bytes import LiveBytes
+from qwen_pipeline.memory.measure import MIB
 
-MIB = 2**20
 _WIDTH, _HEIGHT, _MARGIN = 960, 360, 56
 _POINTS = 1920  # Two a pixel; more cannot be seen.
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qwen_pipeline.errors import DiskSpaceError
-from qwen_pipeline.training.patient_writer import MIB
+from qwen_pipeline.incremental.durable import existing_parent
+from qwen_pipeline.memory.measure import MIB
 
 # Bytes a weight. Source: block sizes of the ggml quantisation types (34 bytes for 32 weights in q8_0, …).
 BYTES_PER_WEIGHT = {"f16": 2.0, "q8_0": 34 / 32, "q6_k": 0.8205, "q5_k_m": 0.711, "q4_k_m": 0.606}
@@ -42,9 +43,7 @@ def require_space(folder: Path, needed: int, formats: Sequence[str]) -> None:
     Raises:
         DiskSpaceError: There is less.
     """
-    place = folder
-    while not place.exists():
-        place = place.parent
+    place = existing_parent(folder)
     free = shutil.disk_usage(place).free
     if free < needed:
         raise DiskSpaceError(

@@ -17,7 +17,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from qwen_pipeline.errors import CheckpointError, DiskSpaceError
-from qwen_pipeline.training.patient_writer import MIB, RESERVE_BYTES, PatientWriter
+from qwen_pipeline.memory.measure import MIB
+from qwen_pipeline.training.patient_writer import RESERVE_BYTES, PatientWriter
 
 logger = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
+from qwen_pipeline.memory.measure import MIB
 from qwen_pipeline.text.progress import duration
 from qwen_pipeline.training.order import StepOrder
-from qwen_pipeline.training.patient_writer import MIB
 
 logger = logging.getLogger(__name__)
 

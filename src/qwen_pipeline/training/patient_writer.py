@@ -17,10 +17,10 @@ from safetensors import SafetensorError
 
 from qwen_pipeline.errors import CheckpointError
 from qwen_pipeline.incremental.durable import flush_folder, flush_tree
+from qwen_pipeline.memory.measure import MIB
 
 logger = logging.getLogger(__name__)
 
-MIB = 2**20
 RESERVE_BYTES = 16 * MIB  # left for the log, the tracker and the reports
 WAIT_SECONDS = 5.0
 PATIENCE_SECONDS = 600.0  # how long a run pauses on a full disk before it stops
