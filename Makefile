@@ -8,9 +8,15 @@ BYTECODE := $(if $(PYTHONDONTWRITEBYTECODE),--compile-bytecode)
 # A virtual environment's commands name the folder it was made in: it is made again where the project was moved or copied.
 MADE_AT := sed -n -E 's/^command = .* -m venv (--clear )?//p' $(VENV)/pyvenv.cfg 2>/dev/null
 MOVED := $(shell made_at=$$($(MADE_AT)); test -L $(VENV) -o "$${made_at:-$$(pwd -P)/$(VENV)}" = "$$(pwd -P)/$(VENV)" || echo moved)
-# uv reads no pip.conf: the mirror that pip is given is handed on.
-UV_INSTALL = @UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}}" \
-	$(BIN)/uv pip install --quiet --python $(VENV)
+# uv is much faster than pip but reads no pip.conf: pip's mirror is handed on, and what uv cannot fetch, pip may by all else it was told.
+INDEX := UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}}"
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+define install
+@$(INDEX) UV_SYSTEM_CERTS=$${UV_SYSTEM_CERTS:-1} $(BIN)/uv pip install --quiet --python $(VENV) $(BYTECODE) $(1) \
+	|| { echo "uv could not install them; pip tries, which takes longer"; $(PIP_INSTALL) $(1); }
+endef
+# Each of them takes up to 2 GB of memory.
+PYTEST := $(BIN)/pytest --numprocesses logical --maxprocesses 4
 
 .PHONY: run test check check-llama-cpp lock clean-venv setup
 
@@ -18,18 +24,18 @@ run: setup
 	$(BIN)/kedro run
 
 test: setup
-	$(BIN)/pytest
+	$(PYTEST)
 
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 # Builds llama.cpp for this machine (about 10 minutes on 2 cores) and opens the GGUF exports with it.
 check-llama-cpp: setup
-	$(UV_INSTALL) "llama-cpp-python>=0.3.16,<0.4"
+	$(call install,"llama-cpp-python~=0.3.16")
 	$(BIN)/python -c "import llama_cpp"
 	$(BIN)/pytest -s -m llama_cpp tests/end_to_end/test_llama_cpp.py
 
@@ -43,10 +49,10 @@ endif
 $(READY): requirements.lock requirements-torch.txt pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 run')"
 	$(if $(MOVED),,$(BIN)/python -m pip --version >/dev/null 2>&1 ||) $(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-torch.txt uv
+	$(PIP_INSTALL) -r requirements-torch.txt uv
 	@echo "Installing the packages of requirements.lock into $(VENV): a minute or two"
-	$(UV_INSTALL) --no-deps --require-hashes $(BYTECODE) -r requirements.lock
-	$(UV_INSTALL) --no-deps --editable .
+	$(call install,--no-deps --require-hashes -r requirements.lock)
+	$(call install,--no-deps --editable .)
 	touch $@
 
 lock: setup

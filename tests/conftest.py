@@ -60,6 +60,15 @@ def tracking_store(empty_store: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     return Path(shutil.copy(empty_store, tmp_path))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one file, and those of the finished project, stay in one process: what they share is made once."""
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        group = "finished_project" if "finished_project" in getattr(item, "fixturenames", ()) else file
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 def pytest_collection_finish() -> None:
     """Leave what the tests' imports have made out of every later search for garbage, which running out of memory begins."""
     gc.collect()

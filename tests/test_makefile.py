@@ -10,10 +10,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = """#!/bin/sh
-case "$*" in *"config get global.index-url") cat mirror 2>/dev/null ;; *"pip --version") test ! -e no-pip ;; esac
+case "$*" in
+  *"config get global.index-url") cat mirror 2>/dev/null ;;
+  *"pip --version") test ! -e no-pip ;;
+  *"pip install"*) echo "$*" >> asked-of-pip; case "$*" in *--no-deps*) test ! -e pip-fails ;; esac ;;
+esac
 """
 UV = """#!/bin/sh
 echo "$UV_DEFAULT_INDEX|$*" >> asked
+test ! -e uv-fails
 """
 MIRROR = "https://mirror.test/simple"
 
@@ -74,6 +79,29 @@ def test_an_index_named_in_the_environment_comes_before_that_of_pips_configurati
     project = make_project(tmp_path / "project")
     (project / "mirror").write_text("https://other.test/simple\n")
     assert {index for index, _ in asked_of_uv(project, **{name: MIRROR})} == {MIRROR}
+
+
+def test_what_uv_cannot_fetch_is_left_to_pip_with_the_same_words(tmp_path):
+    project = make_project(tmp_path / "project")
+    (project / "uv-fails").touch()
+    printed = run_make(project, "setup")
+    tools, *packages = (project / "asked-of-pip").read_text().splitlines()
+    assert tools.endswith("-r requirements-torch.txt uv")
+    assert [words.split("check ")[1] for words in packages] == [
+        "--no-deps --require-hashes -r requirements.lock",
+        "--no-deps --editable .",
+    ]
+    assert "pip tries" in printed
+
+
+def test_setup_that_neither_can_do_is_not_called_done(tmp_path):
+    project = make_project(tmp_path / "project")
+    for name in ("uv-fails", "pip-fails"):
+        (project / name).touch()
+    (project / ".venv/.ready").unlink()
+    with pytest.raises(subprocess.CalledProcessError):
+        run_make(project, "setup")
+    assert not (project / ".venv/.ready").exists()
 
 
 def test_where_the_project_was_moved_the_environment_is_made_again(tmp_path):

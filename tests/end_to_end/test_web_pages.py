@@ -17,6 +17,7 @@ STAGES = ("ingest", "clean", "tokenize", "train", "evaluate", "export")
 @pytest.fixture(scope="module")
 def viz(finished_project: FinishedProject) -> Iterator[Browser]:
     find_browser()
+    finished_project.kedro("run")  # the last run may have been one that a test let fail
     with serve(finished_project.path, "kedro", "viz", "run", "--no-browser") as address, Browser() as browser:
         browser.open(address)
         browser.wait_for_text("exported_model")
