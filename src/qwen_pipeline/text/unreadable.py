@@ -16,9 +16,11 @@ _MAGIC = {
 # What the standard library raises at a broken archive; a version or method that it does not know is no BadZipFile.
 ZIP_FAULTS = (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, struct.error)
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_TAR_MAGIC = slice(257, 262), b"ustar"
 _LOST = "\ufffd".encode()  # written by whoever lost the character: the file itself is text
 _SAMPLE = 8192
 _MOST_STRANGE = 0.02
+_MOST_ZEROS = 0.1
 
 
 _OFFICE = {"word/": "Word document", "ppt/": "PowerPoint presentation", "META-INF/container.xml": "EPUB book"}
@@ -59,6 +61,9 @@ def office_kind(names: Iterable[str]) -> str:
 
 def binary_kind(head: bytes) -> str | None:
     """What a file is whose first bytes are those of a binary format, else None."""
+    place, magic = _TAR_MAGIC
+    if head[place] == magic:
+        return "TAR archive"
     return next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
 
 
@@ -72,6 +77,8 @@ def looks_binary(head: bytes, text: str) -> bool:
     if binary_kind(head):
         return True
     sample = text[:_SAMPLE].rstrip("\0")  # zeros behind the text: a crash while the file was written
+    if sample.count("\0") <= _MOST_ZEROS * len(sample):
+        sample = sample.replace("\0", "")  # some programs end every text with one
     if not sample or (sample.isascii() and not _CONTROL.search(sample)):
         return False
     strange = sum(

@@ -1,6 +1,7 @@
 """Inputs that real folders hold and that a reader may stumble over: nothing is lost, nothing ends the run."""
 
 import io
+import struct
 import zipfile
 
 import pytest
@@ -208,3 +209,30 @@ def test_zeros_behind_a_short_text_make_it_no_binary_file(tmp_path):
     pairs = pairs_of(tmp_path, "faq.txt", text.encode() + bytes(64))
     assert [question for question, _ in pairs] == ["如何注册？"] * 3
     assert pairs[0][1].endswith("验证码。")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gbk"])
+@pytest.mark.parametrize("between", ["\n", ""])
+def test_zeros_of_a_crash_cost_no_row(tmp_path, encoding, between):
+    lines = [
+        '{"question": "如何注册？", "answer": "打开官网。"}\n',
+        '{"question": "收费吗？", "answer": "不收费。"}\n',
+    ]
+    first, second = (line.encode(encoding) for line in lines)
+    data = first + bytes(64) + between.encode() + second + bytes(512)
+    assert pairs_of(tmp_path, "rows.jsonl", data) == [("如何注册？", "打开官网。"), ("收费吗？", "不收费。")]
+
+
+def test_zeros_behind_utf16_leave_its_last_character_whole(tmp_path):
+    data = "Q: what?\nA: this.".encode("utf-16-le") + bytes(64)
+    assert pairs_of(tmp_path, "faq.txt", data) == [("what?", "this.")]
+
+
+def test_a_zero_behind_each_text_makes_it_no_binary_file(tmp_path):
+    text = "问：如何注册？\0\n答：打开官网，点击注册。\n" * 20
+    assert len(pairs_of(tmp_path, "faq.txt", text)) == 20
+
+
+def test_numbers_are_a_binary_file(tmp_path):
+    (row,) = rows_of(tmp_path, "weights.bin", struct.pack("<200d", *(at * 1.5 for at in range(200))))
+    assert row.reason.value == "binary_file"

@@ -1,7 +1,9 @@
 """What people really put into the folder: parsed right, or refused with one line that says what to do."""
 
 import gzip
+import io
 import json
+import tarfile
 import zipfile
 
 import pytest
@@ -106,8 +108,6 @@ def test_quotes_with_a_backslash_are_quotes_and_a_path_keeps_its_backslashes(tmp
 
 @pytest.mark.parametrize("name", ["a.xlsx", "a.zip", "a.md"])
 def test_a_broken_archive_of_any_kind_is_one_line(tmp_path, name):
-    import io
-
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("xl/workbook.xml", "<w/>")
@@ -177,11 +177,19 @@ def test_alpaca_with_history_and_input(tmp_path):
 
 
 def word_document():
-    import io
-
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("word/document.xml", "<w/>")
+    return packed.getvalue()
+
+
+def tar_archive():
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        member = tarfile.TarInfo("a.jsonl")
+        rows = b'{"question":"a","answer":"b"}\n' * 4
+        member.size = len(rows)
+        archive.addfile(member, io.BytesIO(rows))
     return packed.getvalue()
 
 
@@ -194,6 +202,8 @@ def word_document():
         ("a.7z", b"7z\xbc\xaf\x27\x1c" + bytes(30), "binary_file", "unpack it"),
         ("a.jsonl.zst", b"\x28\xb5\x2f\xfd" + bytes(30), "binary_file", "unpack it"),
         ("a.jsonl.gz", gzip.compress(gzip.compress(b'{"question":"a","answer":"b"}')), "binary_file", "unpack it"),
+        ("a.tar", tar_archive(), "binary_file", "TAR archive); unpack it"),
+        ("a.tar.gz", gzip.compress(tar_archive()), "binary_file", "TAR archive); unpack it"),
         ("a.html", "<!DOCTYPE html><html><h2>甲？</h2>", "unknown_format", "HTML page); save it as"),
         ("a.xml", '<?xml version="1.0"?><faq/>', "unknown_format", "XML document"),
         ("a.rtf", r"{\rtf1\ansi Q1: hi\par A1: yes}", "unknown_format", "RTF document"),

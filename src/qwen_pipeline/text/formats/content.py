@@ -25,6 +25,8 @@ LONGEST_LINE = 64 * 2**20  # characters; a longer one comes in parts of one numb
 _GZIP_MAGIC = b"\x1f\x8b"
 _LINE_END = re.compile("\r{1,2}\n|\r|\n")  # CRCRLF is a CRLF that was written as text on Windows once more
 _WIDE = ("utf-16", "utf-32")
+_ZEROS = bytes(8)  # more than any encoding of text writes in a row: a crash while the file was written
+_RUN_OF_ZEROS = re.compile(rb"\0{8,}")
 
 
 class Line(NamedTuple):
@@ -134,12 +136,19 @@ class Content:
     def _decode(self, data: bytes, is_first: bool) -> Decoded:
         """Decode a piece; the first one, which every adapter looks at, once."""
         if not is_first:
-            return decode(data, self._wide or self.encoding)
+            return decode(_without_zeros(data), self._wide or self.encoding)
         if self._first is None:
-            self._first = decode(data, self.encoding)
+            self._first = decode(_without_zeros(data), self.encoding)
         return self._first
 
     _first: Decoded | None = field(default=None, repr=False)
+
+
+def _without_zeros(data: bytes) -> bytes:
+    """The bytes without long runs of zeros, of which one stays where it may complete a character of UTF-16."""
+    if _ZEROS not in data:
+        return data
+    return _RUN_OF_ZEROS.sub(lambda run: bytes(len(run[0]) % 2), data)
 
 
 def _forced_wide(name: str, marked: str | None) -> str | None:
