@@ -220,3 +220,20 @@ def test_each_row_has_the_encoding_of_its_place(tmp_path, newline):
     path.write_bytes(b"[\n" + b"".join(rows) + b"]")
     content = Content(RawFile("rows.json", path, path.stat().st_size))
     assert [content.encoding_at(row.offset)[0] for row in read_rows(content)] == encodings
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "// rows\n[\n  /* the first */\n" + LINES.replace("\n", " // and\n,") + "\n]",
+        "/* rows\n * of ours */\n[" + LINES.replace("\n", ",") + "]",
+        "[\n  # the first\n" + LINES.replace("\n", ",\n  /* the second */") + "]",
+    ],
+)
+def test_comments_between_rows_are_no_rows(tmp_path, data):
+    assert messages(read(tmp_path, data)) == WANTED
+
+
+def test_a_tab_in_a_text_stays(tmp_path):
+    line = '{"question": "甲\t乙？", "answer": "一\t二。"}\n'
+    assert messages(read(tmp_path, line * 2)) == [(("user", "甲\t乙？"), ("assistant", "一\t二。"))] * 2

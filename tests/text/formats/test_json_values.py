@@ -167,3 +167,18 @@ def test_the_object_behind_a_long_broken_one_is_found_where_a_piece_ends_between
     before, after = seam.split("|")
     pieces = ['[{"a" 1, ' + "x" * 2**21 + before, after + '"question": "b?"}]']
     assert [one.value for one in read(iter(pieces)) if isinstance(one, Value)] == [{"question": "b?"}]
+
+
+@pytest.mark.parametrize("size", [*range(1, 40), 10**9])
+def test_line_ends_and_tabs_in_texts_stay(size):
+    rows = [{"question": "a\nb?", "answer": "c\td\n\ne"}, {"question": "f?", "answer": "g"}]
+    text = json.dumps(rows).replace("\\n", "\n").replace("\\t", "\t")
+    assert values_of(text, size) == rows
+
+
+def test_a_missing_quote_is_told_where_it_is_and_costs_no_other_row():
+    text = '[\n{"question": "a?", "answer": "b\n},\n{"question": "c?", "answer": "d"}\n]'
+    bad, good = read(cut(text, 10**9))
+    assert isinstance(bad, BadValue)
+    assert "(line 2)" in bad.detail
+    assert good.value == {"question": "c?", "answer": "d"}

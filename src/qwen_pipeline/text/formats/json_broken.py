@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+COMMENT = r"(?://|#)[^\n]*+\n?|/\*(?:[^*]++|\*(?!/))*+\*/"
 # A string that is never closed counts too: commas in it stay, and it is not read anew from each quote in it. None goes over a line end.
 _STRING = r'"(?:[^"\\\n]++|\\[^\n])*+"?'
 _TRAILING_COMMA = re.compile(rf"({_STRING})|,(?=\s*[}}\]])")

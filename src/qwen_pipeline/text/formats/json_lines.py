@@ -12,7 +12,7 @@ import orjson
 from qwen_pipeline.text.formats.answer_lists import are_texts
 from qwen_pipeline.text.formats.content import LONGEST_LINE, Content
 from qwen_pipeline.text.formats.field_roles import is_record, map_fields
-from qwen_pipeline.text.formats.json_broken import drop_trailing_commas
+from qwen_pipeline.text.formats.json_broken import COMMENT, drop_trailing_commas
 from qwen_pipeline.text.formats.json_values import BadValue, Value, iterate_values
 from qwen_pipeline.text.formats.registry import adapter
 from qwen_pipeline.text.formats.row import Found, Row, refuse
@@ -25,7 +25,8 @@ MOST_MISSES = 8
 LONGEST_GAP = 2000  # characters between two texts of one row, such as names and numbers
 _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
 _TEXTS = re.compile(r'\[\s*"(?:[^"\\]|\\.)*"(?:\s*,\s*"(?:[^"\\]|\\.)*")+\s*\]')
-_OPENING = re.compile(r"\s*(?:(?://|#)[^\n]*\n\s*)*(?:\{\s*[\"'}]|\{\s*$|\[\s*[\[{\"\]]|\[\s*$)")
+_GAP = rf"(?:\s++|{COMMENT})*+"
+_OPENING = re.compile(rf"{_GAP}(?:\{{\s*[\"'}}]|\{{\s*$|\[{_GAP}(?:[\[{{\"\]]|$))")
 
 
 @adapter(*_SUFFIXES, order=20)
@@ -114,11 +115,11 @@ def _read_lines(content: Content) -> Iterator[Row]:
 
 
 def _loads(text: str) -> Any:
-    """Fast, and a second opinion from the standard library (lone surrogates, NaN), without commas that trail."""
+    """Fast, and a second opinion from the standard library (lone surrogates, NaN, tabs in strings), without commas that trail."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        return json.loads(drop_trailing_commas(text.removesuffix(",")))
+        return json.loads(drop_trailing_commas(text.removesuffix(",")), strict=False)
 
 
 def _read_values(content: Content) -> Iterator[Row]:

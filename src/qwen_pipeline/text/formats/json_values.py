@@ -8,9 +8,16 @@ from functools import partial
 from typing import Any
 
 from qwen_pipeline.text.formats import json_broken
-from qwen_pipeline.text.formats.json_broken import LONGEST_HEAD, Broken, HoldsRows, first_list, next_list
+from qwen_pipeline.text.formats.json_broken import (
+    COMMENT,
+    LONGEST_HEAD,
+    Broken,
+    HoldsRows,
+    first_list,
+    next_list,
+)
 
-_SPACE = re.compile(r"(?:[\s,\ufeff\x00]++|(?://|#)[^\n]*+\n?)++")  # and comments
+_SPACE = re.compile(rf"(?:[\s,\ufeff\x00]++|{COMMENT})++")
 _NEXT_OBJECT = re.compile(r"\}\s*+,?\s*+(?=\{\s*+[\"'])")  # possessive: a long gap is gone through once
 _LONE_RETURN = re.compile(r"\r(?!\n)")  # CRLF stays: offsets count the characters of the file
 _EXCERPT = 200
@@ -77,6 +84,7 @@ class _Stream:
         self._at = 0
         self._offset = 0
         self._decoder = json.JSONDecoder()
+        self._lenient_decoder = json.JSONDecoder(strict=False)
         self.line = 1
         self.in_array = False
         self.closed = False
@@ -124,6 +132,8 @@ class _Stream:
         try:
             value, end = self._decoder.raw_decode(text, start)
         except json.JSONDecodeError as error:
+            if (lenient := self._with_line_ends(error)) is not None:
+                return self._made(lenient[0], text, start, lenient[1])
             repaired = self._without_trailing_commas(error)
             if repaired is None:
                 raise
@@ -172,6 +182,16 @@ class _Stream:
             self._advance(start)
             self.in_array = self._in_object = True
         return start is not None
+
+    def _with_line_ends(self, error: json.JSONDecodeError) -> tuple[Any, int] | None:
+        """The value that begins here and its end, if line ends or tabs that stand in its strings as they are make all that is wrong."""
+        if not error.msg.startswith("Invalid control character") or not self._may_look_ahead():
+            return None
+        try:
+            return self._lenient_decoder.raw_decode(self._text, self._at)
+        except json.JSONDecodeError as other:  # a quote is missing
+            self._looked_in_vain += other.pos - self._at
+            return None
 
     def _without_trailing_commas(self, error: json.JSONDecodeError) -> str | None:
         """The value that begins here with a space for each trailing comma, if such a comma is what is wrong and the value has an end.
