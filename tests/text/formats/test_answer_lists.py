@@ -156,3 +156,10 @@ def test_a_dump_of_questions_with_their_replies_is_read_and_what_is_left_out_is_
 def test_an_answer_with_its_spellings_is_its_value() -> None:
     answer = {"value": "Paris", "aliases": ["paris", "Paris, France"], "type": "WikipediaEntity"}
     assert texts_of({"question": "Q?", "answer": answer}) == ["Q?", "Paris"]
+
+
+@pytest.mark.parametrize(("body", "asked"), [("", "Why blue?"), ("I see it.", "Why blue?\nI see it.")])
+def test_of_replies_in_columns_the_best_is_read(body: str, asked: str) -> None:
+    replies = {"a_id": ["c1", "c2"], "text": ["Magic.", "Scattering."], "score": [3, 9]}
+    record = {"q_id": "x", "title": "Why blue?", "selftext": body, "answers": replies}
+    assert texts_of(record) == [asked, "Scattering."]

@@ -86,3 +86,25 @@ def test_an_option_that_is_missing_is_not_asked() -> None:
     record = {"question": "Which?", "options": {"A": "Mars", "B": "Jupiter", "E": None}, "answer": "B"}
     row = row_of_record(record, 1, 0, {}, "refuse")
     assert isinstance(row, Found) and row.messages[0] == ("user", "Which?\nA. Mars\nB. Jupiter")
+
+
+def test_a_question_that_is_an_object_is_asked_with_its_options() -> None:
+    choices = [{"label": "A", "text": "Mars"}, {"label": "B", "text": "Jupiter"}]
+    record = {"id": "1", "question": {"stem": "Which is larger?", "choices": choices}, "answerKey": "B"}
+    row = row_of_record(record, 1, 0, {}, "refuse")
+    assert isinstance(row, Found), row
+    assert row.messages == (("user", "Which is larger?\nA. Mars\nB. Jupiter"), ("assistant", "B"))
+
+
+def test_each_question_of_a_list_is_asked_with_its_options() -> None:
+    record = {
+        "article": "Rome has two hills.",
+        "questions": ["Where?", "How many?"],
+        "options": [["Rome", "Oslo"], ["one", "two"]],
+        "answers": ["A", "B"],
+    }
+    row = row_of_record(record, 1, 0, {}, "refuse")
+    assert isinstance(row, Found), row
+    assert [text for _, text in row.messages] == [
+        "Where?\nA. Rome\nB. Oslo\nRome has two hills.", "A", "How many?\nA. one\nB. two", "B",
+    ]  # fmt: skip

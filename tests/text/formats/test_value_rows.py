@@ -1,4 +1,4 @@
-"""A table that is written column by column: its rows have every column."""
+"""Rows inside of values: a table that is written column by column, and questions below their passage."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from documents import pairs_in
 from qwen_pipeline.text.formats.content import Content
 from qwen_pipeline.text.formats.row import Found
 from qwen_pipeline.text.formats.value_rows import rows_of_columns
@@ -49,3 +50,10 @@ def test_a_system_prompt_beside_the_columns_holds_for_every_row(tmp_path: Path) 
 
 def test_columns_of_other_lengths_are_no_table(tmp_path: Path) -> None:
     assert messages_of({"question": ["What?", "Where?"], "answer": ["A cat."]}, tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["context", "passage", "context_text", "article"])
+def test_questions_inside_are_asked_about_the_passage_above_them(tmp_path: Path, name: str) -> None:
+    text = json.dumps([{name: "Rome has hills.", "qas": [{"question": "What?", "answers": ["Hills."]}]}])
+    (pair,) = pairs_in(tmp_path, "rows.json", text)
+    assert pair == ("What?\nRome has hills.", "Hills.")

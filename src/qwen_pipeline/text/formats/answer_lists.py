@@ -99,7 +99,7 @@ def with_chosen_first(record: Record) -> Record:
 
     A question without a field of its own is the title and the body. Any other record is returned as it is.
     """
-    given = record.get("answers")
+    given = _rows_of(record.get("answers"))
     if not isinstance(given, list) or not given or not all(_is_reply(reply) for reply in given):
         return record
     if not _PLAIN.isdisjoint(record):
@@ -108,11 +108,24 @@ def with_chosen_first(record: Record) -> Record:
     ordered = sorted(given, key=lambda reply: (not _is_chosen(reply, accepted), -_score(reply)))
     asked = record.get("question")
     if not isinstance(asked, str):
-        parts = (record.get("title"), next((record[name] for name in _TEXTS if record.get(name)), None))
+        body = next((record[name] for name in (*_TEXTS, "selftext") if record.get(name)), None)
+        parts = (record.get("title"), body)
         asked = "\n".join(part for part in parts if isinstance(part, str) and part.strip())
     if not asked:
         return record
     return {"question": asked, "answer": [_text(reply) for reply in ordered]}
+
+
+def _rows_of(given: Any) -> Any:
+    """Replies that stand in columns, as ELI5's, as a list of objects; anything else as it is."""
+    if not isinstance(given, Mapping) or not are_texts(given.get("text")):
+        return given
+    columns = {
+        name: cells
+        for name, cells in given.items()
+        if isinstance(cells, list) and len(cells) == len(given["text"])
+    }
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _is_reply(reply: Any) -> bool:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
+PASSAGES = ("context", "passage", "context_text", "article")  # what a question, or several, are about
 # By role, the most usual name first.
 ROLE_FIELDS: Mapping[str, tuple[str, ...]] = {
     "messages": ("messages", "conversations", "conversation", "dialogue", "dialog", "chat", "turns", "contents", "对话"),
@@ -22,7 +23,7 @@ ROLE_FIELDS: Mapping[str, tuple[str, ...]] = {
         "respuesta", "resposta", "risposta", "réponse", "reponse", "cevap", "yanıt", "trả_lời", "câu_trả_lời", "คำตอบ", "الجواب",
         "الإجابة", "جواب", "उत्तर", "agent_response", "reference_answer",
     ),
-    "input": ("input", "context", "passage", "输入", "补充"),
+    "input": ("input", *PASSAGES, "输入", "补充"),
     "system": ("system", "system_prompt", "system_message", "system_instruction", "systeminstruction", "系统提示", "系统"),
     "history": ("history", "历史"),
     "reasoning": ("reasoning_content", "reasoning", "thinking", "thought", "cot", "complex_cot", "思考", "思维链"),

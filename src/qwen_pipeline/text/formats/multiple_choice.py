@@ -6,6 +6,7 @@ from typing import Any
 Record = Mapping[str, Any]
 OPTIONS = ("options", "choices", "option", "选项", "選項")
 _ANSWERS_OF_OPTIONS = ("answer", "答案", "正确答案", "correct_answer", "answerKey", "answer_key")
+_QUESTIONS = ("question", "问题", "题目", "题干", "query", "problem", "questions")
 _LETTERS = "ABCDEFGHIJ"
 _FIELDS = ("{0}", "选项{0}", "{0}选项", "选项 {0}", "option{0}", "Option {0}", "option_{1}")
 FIRST_OPTIONS = tuple(form.format("A", "a") for form in _FIELDS)
@@ -13,14 +14,14 @@ _LABELS = ("label", "labels", "key")
 
 
 def with_options(record: Record) -> Record:
-    """The record with its options in the question; as it is where it has none."""
+    """The record with its options in the question, or in each of its questions; as it is where it has none."""
+    if asked := _questions_with_options(record):
+        return {**record, "questions": asked}
     given = next((record[name] for name in OPTIONS if record.get(name)), None)
     options = _options_of(given)
     if options is None:
         options = _lettered(record)
-    name = next(
-        (name for name in ("question", "问题", "题目", "题干", "query", "problem") if name in record), None
-    )
+    name = next((name for name in _QUESTIONS if name in record), None)
     if not options or name is None or not isinstance(record[name], str):
         return record
     if all(text in record[name] for _, text in options):
@@ -28,6 +29,26 @@ def with_options(record: Record) -> Record:
     lines = [f"{letter}. {text}" for letter, text in options]
     answer = _letter_of_index(record, given, options)
     return {**record, **answer, name: "\n".join([record[name], *lines])}
+
+
+def with_open_question(record: Record) -> Record:
+    """The record with the text and the options of a question that is an object, as in ARC and CommonsenseQA, in fields of its own."""
+    asked = record.get("question")
+    if not isinstance(asked, Mapping) or not isinstance(asked.get("stem"), str):
+        return record
+    return {**record, **asked, "question": asked["stem"]}
+
+
+def _questions_with_options(record: Record) -> list[str]:
+    """A list of questions, each with the options at its place, as in RACE; none where the record has no such lists."""
+    asked = record.get("questions")
+    given = next((record[name] for name in OPTIONS if record.get(name)), None)
+    if not isinstance(asked, list) or not isinstance(given, list) or len(asked) != len(given):
+        return []
+    if not all(isinstance(one, str) for one in asked) or not all(isinstance(one, list) for one in given):
+        return []
+    pairs = zip(asked, given, strict=True)
+    return [with_options({"question": text, "options": options})["question"] for text, options in pairs]
 
 
 def _letter_of_index(record: Record, given: Any, options: list[tuple[str, str]]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Documents whose questions are bold, numbered or quoted lines that end with a question mark, or ask without one."""
 
 import re
+import textwrap
 from collections.abc import Iterable, Iterator
 from itertools import pairwise, takewhile
 
@@ -28,6 +29,8 @@ _BARE = re.compile(
     rf"[{EDGES}]*(?:(?:{NUMBER}\s*)?(?:\*\*|__)\s*(?:{NUMBER}\s*)?(?P<question>[^*\n]{{1,80}})(?:\*\*|__)"
     rf"|{NUMBER}\s*(?P<plain>[^\n]{{1,80}}))\s*$"
 )
+# An item of a list, at the margin: a document has this style if something is indented under each such item.
+_ITEM_THAT_ASKS = re.compile(r"[-*+•][ \t]+(?P<question>[^\n]{1,300}[?？])[ \t]*$")
 # Among bold lines that ask, one with the next number is a question without a question mark.
 _BOLD_NUMBERED = re.compile(
     rf"[{EDGES}]*(?P<before>{NUMBER})?\s*(?:\*\*|__)\s*(?P<inside>{NUMBER})?\s*(?P<question>[^*\n]{{1,80}})(?:\*\*|__)\s*$"
@@ -38,11 +41,13 @@ _MOST_LINES = 100  # above the first question, that are looked at for one
 
 
 def question_style(lines: Iterable[MarkedLine]) -> re.Pattern[str] | None:
-    """The first style of which the document has at least two lines: bold or numbered, quoted, bold with the answer behind it."""
+    """The first style of which the document has at least two lines: bold or numbered, quoted, bold with the answer behind it, items."""
     lines = list(lines)
     counts = ((style, count_question_lines(lines, style)) for style in _STYLES)
     marked = next((style for style, count in counts if count >= _LEAST_QUESTIONS), None)
-    return marked or (_BARE if _ask_without_mark(lines) else None)
+    if marked or _are_answered_inside(lines):
+        return marked or _ITEM_THAT_ASKS
+    return _BARE if _ask_without_mark(lines) else None
 
 
 def count_question_lines(lines: Iterable[MarkedLine], style: re.Pattern[str]) -> int:
@@ -53,6 +58,17 @@ def count_question_lines(lines: Iterable[MarkedLine], style: re.Pattern[str]) ->
 def lines_before_questions(lines: Iterable[MarkedLine], style: re.Pattern[str]) -> Iterator[MarkedLine]:
     """The lines above the first question of a style."""
     return takewhile(lambda line: _find(line, style) is None, lines)
+
+
+def _are_answered_inside(lines: list[MarkedLine]) -> bool:
+    """Whether the items that ask are answered in what is indented under them."""
+    said = [line for line in lines if not line.blank]
+    under = (
+        [below.text for line, below in pairwise([*said, said[-1]]) if _find(line, _ITEM_THAT_ASKS)]
+        if said
+        else []
+    )
+    return len(under) >= _LEAST_QUESTIONS and all(text[0] in EDGES for text in under)
 
 
 def _ask_without_mark(lines: list[MarkedLine]) -> bool:
@@ -74,6 +90,7 @@ def read_question_lines(lines: Iterable[MarkedLine], style: re.Pattern[str]) -> 
     """
     question, start, at, last = "", "", None, 0
     answer: list[MarkedLine] = []  # before the first question the lines that may hold one
+    own = _outdented if style is _ITEM_THAT_ASKS else list
     plain = 0  # the last question's number, where it stands before text that is not bold
     for line in lines:
         found, number = _find(line, style), _bold_number(line)
@@ -82,7 +99,7 @@ def read_question_lines(lines: Iterable[MarkedLine], style: re.Pattern[str]) -> 
         last = number[0] if found is not None and number else last
         if found is not None or line.level:
             numbered = number_of(line) if found is not None else None
-            yield from _rows(question, at, start, answer, left_out(answer, plain, numbered))
+            yield from _rows(question, at, start, own(answer), left_out(answer, plain, numbered))
             question, start, at, answer = "", "", None, []
             plain = numbered[1] if numbered else 0
         if found is not None:
@@ -93,7 +110,13 @@ def read_question_lines(lines: Iterable[MarkedLine], style: re.Pattern[str]) -> 
             answer.append(line)
             if at is None and len(answer) > _MOST_LINES:
                 answer.pop(0)
-    yield from _rows(question, at, start, answer, [])
+    yield from _rows(question, at, start, own(answer), [])
+
+
+def _outdented(lines: list[MarkedLine]) -> list[MarkedLine]:
+    """The lines without the indent that all of them have."""
+    texts = textwrap.dedent("\n".join(line.text for line in lines)).split("\n")
+    return [line._replace(text=text) for line, text in zip(lines, texts, strict=False)]
 
 
 def _rows(

@@ -5,7 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from qwen_pipeline.text.formats.answer_lists import are_texts, path_of_best, with_chosen_first
-from qwen_pipeline.text.formats.multiple_choice import FIRST_OPTIONS, OPTIONS, with_options
+from qwen_pipeline.text.formats.multiple_choice import (
+    FIRST_OPTIONS,
+    OPTIONS,
+    with_open_question,
+    with_options,
+)
 from qwen_pipeline.text.formats.transcript import turns_of_transcript
 from qwen_pipeline.text.formats.turns import role_of
 
@@ -46,6 +51,7 @@ def plain_record(record: Record) -> Record:
     """
     if record.keys() == {"id", "data"} and are_texts(record["data"]):
         return {"messages": record["data"]}  # UltraChat
+    record = with_open_question(record)
     if _TELLING.isdisjoint(record):
         return record
     if isinstance(record.get("mapping"), Mapping):

@@ -6,7 +6,7 @@ from typing import Any
 
 from qwen_pipeline.text.formats.answer_lists import are_texts
 from qwen_pipeline.text.formats.content import Content
-from qwen_pipeline.text.formats.field_roles import is_record, map_fields
+from qwen_pipeline.text.formats.field_roles import PASSAGES, is_record, map_fields
 from qwen_pipeline.text.formats.record_shapes import pairs_of_object, plain_record
 from qwen_pipeline.text.formats.records import row_of_record
 from qwen_pipeline.text.formats.row import Refused, Row, refuse
@@ -119,8 +119,9 @@ def _collect_object(
     if pairs:
         found.extend(pairs)
         return True
-    if isinstance(value.get("context"), str):  # what its questions are about
-        context = {"context": value["context"]}
+    passage = next((value[name] for name in PASSAGES if isinstance(value.get(name), str)), None)
+    if passage is not None:
+        context = {"context": passage}
     parts = [child for name, child in value.items() if not _names_columns(name, child)]
     hits = [_collect(child, context, column_map, found, depth + 1) for child in parts]
     return any(hits)
