@@ -23,6 +23,10 @@ CHAPTER = re.compile(rf"[{EDGES}]*第[一二三四五六七八九十0-9]{{1,3}}(
 _LISTED = re.compile("[一二三四五六七八九十][、)）]|【")
 _WRAPPED = re.compile(r"(\*\*|__)(.+)\1", re.DOTALL)
 _ANCHOR = re.compile(r"<a\s+(?:id|name)=[^>]*>\s*</a>|\{#[^}]*\}", re.IGNORECASE)
+_LETTERS = "ABCDEFGH"
+_OPTION = re.compile(
+    rf"(?:^|(?<=[{EDGES}]))[{EDGES}]*(?:[-*+][ \t]+)?[（(]?([A-H])[)）.．、:：]", re.MULTILINE
+)
 ANSWER_MARK = re.compile(
     r"\A(?:\*\*)?(?:参考答案|标准答案|正确答案|答案|解答|解析|回答|答|A|Answer)\s*[:：](?:\*\*)?\s*"
 )
@@ -63,6 +67,14 @@ def tidy_answer(start: str, lines: list[MarkedLine]) -> str:
         text = f"{start}{gap}{text}" if text else start
     _, unfolded = unfold(text) or ("", text)
     return unfolded.strip(EDGES + "\n\r")
+
+
+def unless_options(text: str) -> str:
+    """The text; nothing where it is the options of a choice and no more, which answer nothing."""
+    lines = [line for line in text.split("\n") if line.strip(EDGES)]
+    letters = "".join(found[1] for found in _OPTION.finditer(text))
+    are_options = len(letters) > 1 and _LETTERS.startswith(letters) and all(map(_OPTION.match, lines))
+    return "" if are_options else text
 
 
 def without_furniture(lines: list[MarkedLine]) -> list[MarkedLine]:

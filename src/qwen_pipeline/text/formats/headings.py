@@ -9,6 +9,7 @@ from qwen_pipeline.text.formats.answer_text import (
     tidy_answer,
     tidy_question,
     unfold,
+    unless_options,
     without_furniture,
 )
 from qwen_pipeline.text.formats.conversation import row_of_pair
@@ -115,4 +116,5 @@ def _row(heading: MarkedLine, lines: list[MarkedLine]) -> Row:
     at = _folded_answer(lines)
     question = tidy_question("\n".join([title, *(line.text for line in lines[:at])]))
     answer = ANSWER_MARK.sub("", tidy_answer("", lines[at:]), count=1)
-    return row_of_pair(heading, question, answer, lines, "an empty heading", "a heading without an answer")
+    given = unless_options(answer)
+    return row_of_pair(heading, question, given, lines, "an empty heading", "a heading without an answer")

@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from itertools import pairwise, takewhile
 
-from qwen_pipeline.text.formats.answer_text import ANSWER_MARK, tidy_answer, tidy_question
+from qwen_pipeline.text.formats.answer_text import ANSWER_MARK, tidy_answer, tidy_question, unless_options
 from qwen_pipeline.text.formats.conversation import row_of_pair
 from qwen_pipeline.text.formats.headings import looks_like_question
 from qwen_pipeline.text.formats.marked_lines import EDGES, INVISIBLE, MarkedLine
@@ -149,4 +149,4 @@ def _bold_number(line: MarkedLine) -> tuple[int, re.Match[str]] | None:
 
 def _row(question: str, at: MarkedLine, start: str, lines: list[MarkedLine]) -> Row:
     answer = ANSWER_MARK.sub("", tidy_answer(start, lines), count=1)
-    return row_of_pair(at, tidy_question(question), answer, lines)
+    return row_of_pair(at, tidy_question(question), unless_options(answer), lines)
