@@ -18,7 +18,7 @@ def pairs(folder: Path, text: str) -> list[tuple[str, str, int]]:
 
 @pytest.mark.parametrize("number", ["{}、", "{}. ", "({})", "第{}题 ", "", "第{}题：", "**{}. "])
 @pytest.mark.parametrize("gap", ["\n", "\n\n"])
-@pytest.mark.parametrize("mark", ["答：", "答案：", "Answer: "])
+@pytest.mark.parametrize("mark", ["答：", "答案：", "Answer: ", "Correct answer: "])
 def test_the_line_above_an_answers_mark_is_the_question(tmp_path, number, gap, mark):
     bold = "**" if number.startswith("**") else ""
     entries = [

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from documents import pairs_in
 from qwen_pipeline.text.formats.content import Content
 from qwen_pipeline.text.formats.registry import rows_of
 from qwen_pipeline.text.formats.row import Found, Refused
@@ -224,3 +225,9 @@ def test_one_quoted_pair_is_part_of_an_answer(tmp_path: Path, form: str) -> None
     expected = [("What is a?", "It is a."), ("What is b?", quoted), ("What is c?", "It is c.")]
     text = "".join(form.format(*pair) for pair in expected)
     assert [pair[1:] for pair in pairs(read(tmp_path, "faq.md", text))] == expected
+
+
+@pytest.mark.parametrize("rule", ["|-|-|", "|:-|-:|", "| --- | --- |", "-|-"])
+def test_one_hyphen_is_a_tables_rule(tmp_path: Path, rule: str) -> None:
+    text = f"|问|答|\n{rule}\n|能退吗|能|\n|能换吗|也能|\n"
+    assert pairs_in(tmp_path, "faq.md", text) == [("能退吗", "能"), ("能换吗", "也能")]

@@ -8,16 +8,9 @@ from functools import partial
 from typing import Any
 
 from qwen_pipeline.text.formats import json_broken
-from qwen_pipeline.text.formats.json_broken import (
-    COMMENT,
-    LONGEST_HEAD,
-    Broken,
-    HoldsRows,
-    first_list,
-    next_list,
-)
+from qwen_pipeline.text.formats.json_broken import LONGEST_HEAD, Broken, HoldsRows, first_list, next_list
 
-_SPACE = re.compile(rf"(?:[\s,\ufeff\x00]++|{COMMENT})++")
+_SPACE = re.compile(rf"(?:[\s,\ufeff\x00]++|{json_broken.COMMENT})++")
 _NEXT_OBJECT = re.compile(r"\}\s*+,?\s*+(?=\{\s*+[\"'])")  # possessive: a long gap is gone through once
 _LONE_RETURN = re.compile(r"\r(?!\n)")  # CRLF stays: offsets count the characters of the file
 _EXCERPT = 200
@@ -84,7 +77,6 @@ class _Stream:
         self._at = 0
         self._offset = 0
         self._decoder = json.JSONDecoder()
-        self._lenient_decoder = json.JSONDecoder(strict=False)
         self.line = 1
         self.in_array = False
         self.closed = False
@@ -188,7 +180,7 @@ class _Stream:
         if not error.msg.startswith("Invalid control character") or not self._may_look_ahead():
             return None
         try:
-            return self._lenient_decoder.raw_decode(self._text, self._at)
+            return json.JSONDecoder(strict=False).raw_decode(self._text, self._at)
         except json.JSONDecodeError as other:  # a quote is missing
             self._looked_in_vain += other.pos - self._at
             return None

@@ -12,7 +12,7 @@ _Q_WORDS = (
 )
 _FOREIGN_ANSWERS = r"Antwort|Ответ|Respuesta|Resposta|Risposta|Réponse|Cevap|Yanıt|Trả[ ]lời|Đáp[ ]án|Đáp|คำตอบ|ตอบ|الجواب|الإجابة|جواب|उत्तर"
 _A_WORDS = (
-    r"Answers?|Ans|A|Ａ|ａ|第[0-9０-９一二三四五六七八九十百]{1,4}答"
+    r"(?:Correct[ ])?Answers?|Ans|A|Ａ|ａ|第[0-9０-９一二三四五六七八九十百]{1,4}答"
     rf"|参考答案|标准答案|正确答案|答案|解答|回答[者人]|回答|回复|答复|답변|答|{_FOREIGN_ANSWERS}"
 )
 BULLETS = "·■□▪●○◆◇▲△▼▽★☆▶►➤※◎"
@@ -39,7 +39,7 @@ _MARK_EDGES, _MARK_LETTERS = (
 _MAY_BEGIN = frozenset(_MARK_EDGES + _MARK_LETTERS + "SsCcYyHhTt")
 _MAY_MARK = re.compile(
     rf"[{re.escape(_MARK_EDGES)}]{{0,39}}"
-    rf"(?:[{_MARK_LETTERS}]|[Ss][Oo][Rr]|[Cc](?:[Ee][Vv]|[Ââ])|[Yy][Aa][Nn]|[Hh][Ỏỏ]|[Tt][Rr][Ảả])"
+    rf"(?:[{_MARK_LETTERS}]|[Ss][Oo][Rr]|[Cc](?:[Ee][Vv]|[Ââ]|[Oo][Rr][Rr])|[Yy][Aa][Nn]|[Hh][Ỏỏ]|[Tt][Rr][Ảả])"
 )
 _ASCII_DIGITS = str.maketrans("０１２３４５６７８９", "0123456789")
 

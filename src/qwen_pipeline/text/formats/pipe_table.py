@@ -13,7 +13,7 @@ from qwen_pipeline.text.schema import RejectReason
 
 _BAR = re.compile(r"(?<!\\)\|")
 _BREAK = re.compile(r"[ \t]*<br\s*/?>[ \t]*", re.IGNORECASE)
-_RULE = re.compile(r"\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)*\|?")
+_RULE = re.compile(r"\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?")
 
 
 def has_pipe_table(text: str, above: int = 0) -> bool:
