@@ -108,3 +108,19 @@ def test_each_question_of_a_list_is_asked_with_its_options() -> None:
     assert [text for _, text in row.messages] == [
         "Where?\nA. Rome\nB. Oslo\nRome has two hills.", "A", "How many?\nA. one\nB. two", "B",
     ]  # fmt: skip
+
+
+def test_all_letters_of_a_multiple_answer_are_learned() -> None:
+    record = {"question": "Which?", "options": ["one", "two", "three"], "answer": ["A", "C"]}
+    row = row_of_record(record, 1, 0, {}, "refuse")
+    assert isinstance(row, Found), row
+    assert row.messages == (("user", "Which?\nA. one\nB. two\nC. three"), ("assistant", "AC"))
+    assert not row.notes
+
+
+def test_an_empty_option_is_not_asked() -> None:
+    row = row_of_record(
+        {"question": "Which?", "option": {"A": "one", "B": "two", "E": ""}, "answer": "B"}, 1, 0, {}, "refuse"
+    )
+    assert isinstance(row, Found), row
+    assert row.messages[0][1] == "Which?\nA. one\nB. two"

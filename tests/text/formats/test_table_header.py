@@ -49,3 +49,16 @@ def test_a_row_with_more_cells_than_the_header_is_refused(suffix: str, tmp_path:
 
 def test_columns_without_a_name_are_no_repeated_column() -> None:
     assert name_columns(["question", "answer", "", ""])[1] == ()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
+def test_a_table_of_choices_needs_no_header(suffix: str, tmp_path: Path) -> None:
+    rows = [
+        ["Find the degree", "0", "4", "2", "6", "B"],
+        ["Capital of Peru?", "Lima", "Quito", "La Paz", "Bogota", "A"],
+    ]
+    found = [row.messages for row in read(tmp_path, suffix, rows) if isinstance(row, Found)]
+    assert found == [
+        (("user", "Find the degree\nA. 0\nB. 4\nC. 2\nD. 6"), ("assistant", "B")),
+        (("user", "Capital of Peru?\nA. Lima\nB. Quito\nC. La Paz\nD. Bogota"), ("assistant", "A")),
+    ]

@@ -61,7 +61,7 @@ def alternatives(answer: Any) -> list[Any]:
     if isinstance(answer, Mapping) and isinstance(answer.get("value"), str):
         return [answer["value"]]  # TriviaQA: beside it are spellings of it
     if are_texts(answer):
-        return list(answer)
+        return ["".join(answer)] if _are_chosen(answer) else list(answer)
     if not isinstance(answer, list):
         return []
     is_marked = all(isinstance(one, Mapping) and "answer_start" in one and "text" in one for one in answer)
@@ -69,6 +69,11 @@ def alternatives(answer: Any) -> list[Any]:
         return [one["text"] for one in answer]
     name = next((name for name in _TEXTS_OF_ANSWERS if all(_holds_text(one, name) for one in answer)), "")
     return [one[name] for one in answer] if name else []
+
+
+def _are_chosen(answer: list[str]) -> bool:
+    """Whether texts are the letters of several options that are right together, not one answer in several spellings."""
+    return all(one in tuple("ABCDEFGHIJ") for one in answer) and sorted(set(answer)) == answer
 
 
 def _holds_text(value: Any, name: str) -> bool:

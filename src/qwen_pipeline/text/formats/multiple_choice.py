@@ -7,7 +7,7 @@ Record = Mapping[str, Any]
 OPTIONS = ("options", "choices", "option", "选项", "選項")
 _ANSWERS_OF_OPTIONS = ("answer", "答案", "正确答案", "correct_answer", "answerKey", "answer_key")
 _QUESTIONS = ("question", "问题", "题目", "题干", "query", "problem", "questions")
-_LETTERS = "ABCDEFGHIJ"
+LETTERS = "ABCDEFGHIJ"
 _FIELDS = ("{0}", "选项{0}", "{0}选项", "选项 {0}", "option{0}", "Option {0}", "option_{1}")
 FIRST_OPTIONS = tuple(form.format("A", "a") for form in _FIELDS)
 _LABELS = ("label", "labels", "key")
@@ -70,14 +70,15 @@ def _options_of(given: Any) -> list[tuple[str, str]] | None:
         labels = next((given[name] for name in _LABELS if isinstance(given.get(name), list)), None)
         if isinstance(texts, list) and labels and len(texts) == len(labels):
             return [(str(label), str(text)) for label, text in zip(labels, texts, strict=True)]
-        return [(str(key), str(text)) for key, text in given.items() if isinstance(text, str | int | float)]
-    if isinstance(given, list) and len(given) <= len(_LETTERS):
+        texts = {str(key): str(text) for key, text in given.items() if isinstance(text, str | int | float)}
+        return [(key, text) for key, text in texts.items() if text.strip()]
+    if isinstance(given, list) and len(given) <= len(LETTERS):
         if all(isinstance(one, Mapping) and "text" in one for one in given):
             letters = [str(next((one[name] for name in _LABELS if name in one), "")) for one in given]
             texts = [str(one["text"]) for one in given]
         else:
             letters, texts = [""] * len(given), [str(one) for one in given]
-        return [(own or letter, text) for own, letter, text in zip(letters, _LETTERS, texts, strict=False)]
+        return [(own or letter, text) for own, letter, text in zip(letters, LETTERS, texts, strict=False)]
     return None
 
 
@@ -86,5 +87,5 @@ def _lettered(record: Record) -> list[tuple[str, str]] | None:
     if not any(name in record for name in ("answer", "答案", "正确答案", "参考答案")):
         return None
     form = next((form for form in _FIELDS if form.format("A", "a") in record), _FIELDS[0])
-    cells = [(letter, record.get(form.format(letter, letter.lower()))) for letter in _LETTERS]
+    cells = [(letter, record.get(form.format(letter, letter.lower()))) for letter in LETTERS]
     return [(letter, cell) for letter, cell in cells if isinstance(cell, str) and cell.strip()]

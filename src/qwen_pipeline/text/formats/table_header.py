@@ -4,8 +4,10 @@ import re
 from collections.abc import Mapping, Sequence
 
 from qwen_pipeline.text.formats.field_roles import is_record
+from qwen_pipeline.text.formats.multiple_choice import LETTERS
 
 MOST_ROWS_ABOVE = 10
+_FEWEST_OPTIONS = 2
 _SENTENCE = re.compile(r"[?？。！!]|.{25}", re.DOTALL)
 
 
@@ -17,7 +19,13 @@ def find_header(rows: Sequence[Sequence[str]], column_map: Mapping[str, str]) ->
 
 
 def names_without_header(row: Sequence[str]) -> list[str] | None:
-    """Names for the columns of a table whose first row is itself a question and its answer, behind a number or not; else None."""
+    """Names for the columns of a table whose first row is itself a question and its answer, else None.
+
+    A number may stand before them, or the options of a choice between them, with a letter as the answer (MMLU).
+    """
+    options = LETTERS[: max(len(row) - 2, 0)]
+    if len(options) >= _FEWEST_OPTIONS and all(row) and row[-1] in list(options):
+        return ["question", *options, "answer"]
     numbered = len(row) == 3 and row[0].isdecimal()
     texts = row[1:] if numbered else row
     if len(texts) != 2 or not all(texts) or not _SENTENCE.search(texts[0] + texts[1]):
