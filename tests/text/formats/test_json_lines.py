@@ -237,3 +237,15 @@ def test_comments_between_rows_are_no_rows(tmp_path, data):
 def test_a_tab_in_a_text_stays(tmp_path):
     line = '{"question": "甲\t乙？", "answer": "一\t二。"}\n'
     assert messages(read(tmp_path, line * 2)) == [(("user", "甲\t乙？"), ("assistant", "一\t二。"))] * 2
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.json", "rows.csv", "rows.txt"])
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\n"])
+def test_rows_are_json_whatever_ends_their_lines(tmp_path, name, end):
+    assert messages(read(tmp_path, LINES.replace("\n", end) + end, name)) == WANTED
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\n"])
+def test_comments_end_with_their_lines_whatever_ends_those(tmp_path, end):
+    rows = f"// rows{end}[{end}" + LINES.replace("\n", f",{end}") + f"{end}]{end}"
+    assert messages(read(tmp_path, rows)) == WANTED

@@ -23,6 +23,8 @@ _SUFFIXES = (".jsonl", ".json", ".ndjson", ".jsonlines", ".geojson")
 LONGEST_TO_PARSE_TWICE = 20_000
 MOST_MISSES = 8
 LONGEST_GAP = 2000  # characters between two texts of one row, such as names and numbers
+_HEAD = 20_000  # characters by which the layout is told
+_RETURN = re.compile("\r\n?")
 _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
 _TEXTS = re.compile(r'\[\s*"(?:[^"\\]|\\.)*"(?:\s*,\s*"(?:[^"\\]|\\.)*")+\s*\]')
 _GAP = rf"(?:\s++|{COMMENT})*+"
@@ -32,7 +34,7 @@ _OPENING = re.compile(rf"{_GAP}(?:\{{\s*[\"'}}]|\{{\s*$|\[{_GAP}(?:[\[{{\"\]]|$)
 @adapter(*_SUFFIXES, order=20)
 def read_json(content: Content) -> Iterator[Row] | None:
     """The rows of a JSON file, or None where the text does not begin like JSON."""
-    head = content.first_text[:20_000]
+    head = _head_of(content.first_text)
     if not _OPENING.match(head):
         is_lines = content.suffix in _SUFFIXES and _has_whole_objects(head)
         return _read_lines(content) if is_lines else None  # its first line is broken
@@ -41,14 +43,19 @@ def read_json(content: Content) -> Iterator[Row] | None:
 
 def begins_like_json(text: str) -> bool:
     """Whether a file of another name holds JSON: its first line is a whole value, or opens one that goes on."""
-    head = text[:20_000]
+    head = _head_of(text)
     if not _OPENING.match(head):
         return False
     first, end, _ = head.lstrip(" \ufeff\t\r\n").partition("\n")
     first = first.strip().rstrip(",")
-    if first.endswith(("[", "{")) or (not end and len(text) > len(head)):
+    if first.endswith(("[", "{")) or (not end and len(text) > _HEAD):
         return True
     return isinstance(_parsed(first), dict | list)
+
+
+def _head_of(text: str) -> str:
+    """The beginning of a text, whose lines end with LF."""
+    return _RETURN.sub("\n", text[:_HEAD])
 
 
 def _parsed(text: str) -> Any:
@@ -95,7 +102,7 @@ def _as_turns(value: Any, in_turn: bool) -> Any:
 def _read_lines(content: Content) -> Iterator[Row]:
     """One object a line; a broken line is reported and the next one goes on."""
     broken = 0
-    in_turn = _are_said_in_turn(content.first_text[:20_000])
+    in_turn = _are_said_in_turn(content.first_text[:_HEAD])
     for line in content.lines():
         text = line.text.strip(" \ufeff\t\u00a0\x00")
         if not text or line.number == broken:
@@ -125,7 +132,7 @@ def _loads(text: str) -> Any:
 def _read_values(content: Content) -> Iterator[Row]:
     """Values one after another or inside one array, over any number of lines."""
     count = 0
-    in_turn = _are_said_in_turn(content.first_text[:20_000])
+    in_turn = _are_said_in_turn(content.first_text[:_HEAD])
     for value in iterate_values(content.pieces(), partial(_holds_rows, content)):
         count += 1
         if isinstance(value, BadValue):
