@@ -14,6 +14,7 @@ ROLE_FIELDS: Mapping[str, tuple[str, ...]] = {
         "用户问题", "用户提问", "问题描述", "常见问题", "标准问法", "咨询问题", "咨询", "客户问题", "题干",
         "frage", "вопрос", "pregunta", "pergunta", "domanda", "soru", "câu_hỏi", "คำถาม", "السؤال",
         "سؤال", "प्रश्न", "customer_question", "user_question", "user_query",
+        "user_input", "留言", "留言详情", "来信", "问句", "お問い合わせ",
     ),
     "answer": (
         "answer", "output", "completion", "response", "answers", "a", "reply", "assistant", "gpt", "bot", "chosen",
@@ -22,6 +23,7 @@ ROLE_FIELDS: Mapping[str, tuple[str, ...]] = {
         "回复内容", "解决方案", "解决办法", "处理方案", "antwort", "ответ",
         "respuesta", "resposta", "risposta", "réponse", "reponse", "cevap", "yanıt", "trả_lời", "câu_trả_lời", "คำตอบ", "الجواب",
         "الإجابة", "جواب", "उत्तर", "agent_response", "reference_answer",
+        "bot_response", "答复意见", "回复意见", "答句",
     ),
     "input": ("input", *PASSAGES, "输入", "补充"),
     "system": ("system", "system_prompt", "system_message", "system_instruction", "systeminstruction", "系统提示", "系统"),
@@ -77,12 +79,13 @@ def map_fields(names: list[str], column_map: Mapping[str, str]) -> dict[str, str
 def _role_of(name: str) -> tuple[str, int]:
     """The role that a field's name suggests, and how unusual a name it is; an empty role for any other name.
 
-    ``问题（Question）``, ``question_text`` and ``answer_zh`` count as their plain words where nothing is nearer.
+    ``问题（Question）``, ``question_text``, ``answer_zh``, ``FAQ问题`` and ``问题：`` count as their plain words where nothing is nearer.
     """
-    plain = name.strip(" \t\ufeff*").lower().replace(" ", "_").replace("-", "_")
+    plain = name.strip(" \t\ufeff*:：?？").lower().replace(" ", "_").replace("-", "_")
     inside = _IN_BRACKETS.search(plain)
     outside = _IN_BRACKETS.sub("", plain).strip("_")
-    keys = (plain, outside, inside[1] if inside else "", _NAME_ENDING.sub("", outside))
+    ended = _NAME_ENDING.sub("", outside)
+    keys = (plain, outside, inside[1] if inside else "", ended, ended.removeprefix("faq").strip("_"))
     for distance, key in enumerate(keys):
         role = _BY_NAME.get(key)
         if role is not None:
