@@ -23,25 +23,3 @@ def test_high_numbers_are_numbers(first: int, between: str) -> None:
     assert [row.messages[1][1] for row in rows if isinstance(row, Found)] == [
         f"It is {at}." for at in numbers
     ]
-
-
-@pytest.mark.parametrize("number", ["{}.", "{}、", "（{}）", "({})", "{})", "{}．"])
-@pytest.mark.parametrize(
-    "marks", [("Q:", "A:"), ("问：", "答："), ("【问】", "【答】"), ("问题：", "答案：")]
-)
-def test_an_item_number_needs_no_space_before_a_mark(number: str, marks: tuple[str, str]) -> None:
-    asked, answered = marks
-    rows = read(
-        "\n".join(
-            f"{number.format(at)}{asked}怎么请假？\n{answered}在系统里提交，第 {at} 步。" for at in (1, 2)
-        )
-    )
-    assert [row.messages for row in rows if isinstance(row, Found)] == [
-        (("user", "怎么请假？"), ("assistant", f"在系统里提交，第 {at} 步。")) for at in (1, 2)
-    ]
-
-
-@pytest.mark.parametrize("numbers", ["①②", "一二"])
-def test_a_chinese_number_may_stand_before_a_mark(numbers: str) -> None:
-    rows = read("\n".join(f"{at}{'、' * (at in '一二')}问：{at}？\n答：{at}。" for at in numbers))
-    assert [row.messages[0][1] for row in rows if isinstance(row, Found)] == [f"{at}？" for at in numbers]

@@ -31,3 +31,7 @@ def test_items_that_ask_are_answered_in_what_is_indented_under_them(tmp_path: Pa
 
 def test_a_list_of_questions_alone_asks_nothing(tmp_path: Path) -> None:
     assert pairs_in(tmp_path, "text.md", "We ask:\n\n- How?\n- Why?\n- Where?\n\n  The end.\n") == []
+
+
+def test_boxes_to_tick_ask_nothing(tmp_path: Path) -> None:
+    assert pairs_in(tmp_path, "todo.md", "- [ ] 买菜？\n  - 白菜\n- [x] 做饭？\n  - 米饭\n") == []

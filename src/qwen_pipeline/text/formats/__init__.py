@@ -10,7 +10,7 @@ tells which field is what, `records` makes the row. Tables: `table_header` finds
 Documents (`markdown`), on the beginning of the text:
 
 1. `page_lines` leaves out page numbers and running titles.
-2. The first of these gives lines the marks ``Q:`` and ``A:``: `bracket_marks` (pairs on one line, callouts, ``1、…？答：…``,
+2. The first of these gives lines the marks ``Q:`` and ``A:``: `numbered_marks` (``1、问：``), `bracket_marks` (pairs on one line, callouts, ``1、…？答：…``,
    ``(Q1)``), `dotted_marks` (``Q.1``, ``Q1 …``, letters of other languages), `answers_at_end`.
 3. The first that fits reads it: `instruction_sections`; `marked_pairs` where questions are marked (`markers` has the marks), also in
    block quotes; `dialogue`; `headings`; `folded`; `answer_marks` where answers alone are marked; `question_lines`;

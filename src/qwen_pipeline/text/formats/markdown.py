@@ -24,6 +24,7 @@ from qwen_pipeline.text.formats.marked_lines import MarkedLine, mark_lines, spli
 from qwen_pipeline.text.formats.marked_pairs import read_marked
 from qwen_pipeline.text.formats.markers import count_markers
 from qwen_pipeline.text.formats.mojibake_lines import NOTE, lines_taken_back
+from qwen_pipeline.text.formats.numbered_marks import marks_behind_numbers
 from qwen_pipeline.text.formats.page_lines import without_pages
 from qwen_pipeline.text.formats.paragraph_pairs import (
     are_paragraph_pairs,
@@ -73,7 +74,7 @@ def _rows(given: Iterable[Line], content: Content) -> Iterator[Row]:
     leave_out = without_pages(head)
     if leave_out is not None:
         lines, head = leave_out(lines), list(leave_out(head))
-    rewrite = bracket_marks(head) or colon_marks(head) or answers_at_end(head)
+    rewrite = marks_behind_numbers(head) or bracket_marks(head) or colon_marks(head) or answers_at_end(head)
     if rewrite is not None:
         lines = rewrite(chain(head, lines))
         head = list(islice(lines, len(head)))

@@ -17,9 +17,8 @@ _A_WORDS = (
 )
 BULLETS = "·■□▪●○◆◇▲△▼▽★☆▶►➤※◎"
 _NUMBER = r"[0-9０-９]{1,9}(?:[.\-][0-9]{1,3})?|[一二三四五六七八九十百]{1,4}|[（(][0-9]{1,4}[)）]"
-_ITEM_NUMBER = r"[0-9０-９]{1,4}[.)）、．]|[（(][0-9０-９]{1,4}[)）]|[①-⑳]|[一二三四五六七八九十]{1,3}、"
 _MARK = re.compile(
-    rf"[\s{EDGES}]*(?P<list>[-*+•][ \t\u3000]+|(?:{_ITEM_NUMBER}|[{BULLETS}]+)[ \t\u3000]*)?(?P<open>\*\*|__|\*|【|\[)?[ \t\u3000]*"
+    rf"[\s{EDGES}]*(?P<list>(?:[-*+•]|[0-9]{{1,4}}[.)、．])[ \t\u3000]+|[{BULLETS}]+[ \t\u3000]*)?(?P<open>\*\*|__|\*|【|\[)?[ \t\u3000]*"
     rf"(?:(?P<q>{_Q_WORDS})|(?P<a>{_A_WORDS}))"
     rf"[ \t\u3000.#№\-]*(?:No\.?[ \t]*(?=[0-9]))?(?P<number>{_NUMBER})?[ \t\u3000]*(?P<close1>\*\*|__|\*|】|\])?[ \t\u3000]*"
     r"(?P<sep>[:：.．、)）,，|]|[-–—](?=\s)|(?=\s)|(?<=[】\]])|$)[ \t\u3000]*(?P<close2>\*\*(?=\s)|\*\*$)?(?P<rest>.*)",
@@ -30,9 +29,7 @@ INLINE_ANSWER = re.compile(
     re.IGNORECASE,
 )
 _MARK_EDGES, _MARK_LETTERS = (
-    EDGES
-    + "#*_-+•>0123456789０１２３４５６７８９.)）、．（(【[①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳一二三四五六七八九十"
-    + BULLETS,
+    EDGES + "#*_-+•>0123456789.)、．【[" + BULLETS,
     "QqAaＱｑＡａ问提問質答解回题題第标参正질답DdFfPpRrВвОоĐđคถตاسجपउ",
 )
 # Words whose first letter begins many lines of English are told by the next letters too.

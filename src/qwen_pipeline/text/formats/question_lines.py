@@ -30,7 +30,7 @@ _BARE = re.compile(
     rf"|{NUMBER}\s*(?P<plain>[^\n]{{1,80}}))\s*$"
 )
 # An item of a list, at the margin: a document has this style if something is indented under each such item.
-_ITEM_THAT_ASKS = re.compile(r"[-*+•][ \t]+(?P<question>[^\n]{1,300}[?？])[ \t]*$")
+_ITEM_THAT_ASKS = re.compile(r"[-*+•][ \t]+(?!\[[ xX]\])(?P<question>[^\n]{1,300}[?？])[ \t]*$")
 # Among bold lines that ask, one with the next number is a question without a question mark.
 _BOLD_NUMBERED = re.compile(
     rf"[{EDGES}]*(?P<before>{NUMBER})?\s*(?:\*\*|__)\s*(?P<inside>{NUMBER})?\s*(?P<question>[^*\n]{{1,80}})(?:\*\*|__)\s*$"
