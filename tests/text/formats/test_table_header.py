@@ -62,3 +62,9 @@ def test_a_table_of_choices_needs_no_header(suffix: str, tmp_path: Path) -> None
         (("user", "Find the degree\nA. 0\nB. 4\nC. 2\nD. 6"), ("assistant", "B")),
         (("user", "Capital of Peru?\nA. Lima\nB. Quito\nC. La Paz\nD. Bogota"), ("assistant", "A")),
     ]
+
+
+@pytest.mark.parametrize("header", [["id", "question", "A", "B", "C", "D"], ["question", "A", "B", "C"]])
+def test_a_header_that_ends_with_a_letter_is_no_choice(header: list[str], tmp_path: Path) -> None:
+    rows = read(tmp_path, ".csv", [header, [f"cell {at}" for at in range(len(header))]])
+    assert [type(row) for row in rows] == [Refused]

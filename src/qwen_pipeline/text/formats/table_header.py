@@ -24,7 +24,8 @@ def names_without_header(row: Sequence[str]) -> list[str] | None:
     A number may stand before them, or the options of a choice between them, with a letter as the answer (MMLU).
     """
     options = LETTERS[: max(len(row) - 2, 0)]
-    if len(options) >= _FEWEST_OPTIONS and all(row) and row[-1] in list(options):
+    are_named = {"A", "B"} <= set(row)  # a header of choices without an answer
+    if len(options) >= _FEWEST_OPTIONS and all(row) and row[-1] in list(options) and not are_named:
         return ["question", *options, "answer"]
     numbered = len(row) == 3 and row[0].isdecimal()
     texts = row[1:] if numbered else row
