@@ -13,7 +13,7 @@ Documents (`markdown`), on the beginning of the text:
 2. The first of these gives lines the marks ``Q:`` and ``A:``: `numbered_marks` (``1、问：``), `bracket_marks` (pairs on one line, callouts, ``1、…？答：…``,
    ``(Q1)``), `dotted_marks` (``Q.1``, ``Q1 …``, letters of other languages), `answers_at_end`.
 3. The first that fits reads it: `instruction_sections`; `marked_pairs` where questions are marked (`markers` has the marks), also in
-   block quotes; `dialogue`; `headings`; `folded`; `answer_marks` where answers alone are marked; `question_lines`;
+   block quotes; `dialogue`; `headings`; `folded` (with `admonitions`); `answer_marks` where answers alone are marked; `question_lines`;
    `paragraph_pairs`; `pipe_table`; marked answers without their questions, which are refused; paragraphs in turn.
 
 Speakers that the user names put a dialogue before headings, known ones come after. Nothing found: the same on the text with mojibake

@@ -20,18 +20,16 @@ from qwen_pipeline.text.formats.question_lines import NUMBER
 from qwen_pipeline.text.formats.row import Row
 
 _TAG = re.compile(r"</?(?:b|i|strong|em|u|h[1-6]|p|span|font|code)\b[^>]*>", re.IGNORECASE)
-_QUESTION_MARK = re.compile(
-    rf"\A(?:\*\*)?(?:问题|提问|问|Question|Q)\s*[0-9０-９]{{0,4}}\s*[.:：、]\s*|\A{NUMBER}\s*",
-    re.IGNORECASE,
-)
+_MARKED = re.compile(r"\A(?:\*\*)?(?:问题|提问|问|Question|Q)\s*[0-9０-９]{0,4}\s*[.:：、]\s*", re.IGNORECASE)
+_NUMBERED = re.compile(rf"\A{NUMBER}\s*")
 LEAST_QUESTIONS = 0.5  # of the summaries: other documents fold away logs and screenshots
 
 
 def are_folded_answers(lines: Iterable[MarkedLine]) -> bool:
     """Whether the document folds text away mostly under questions."""
-    questions = [question for _, block in _blocks(lines) if (question := _cut(block)[0])]
-    asked = sum(looks_like_question(question) for question in questions)
-    return bool(questions) and asked >= LEAST_QUESTIONS * len(questions)
+    summaries = [summary for _, block in _blocks(lines) if (summary := _summary(block)[0])]
+    asked = sum(looks_like_question(summary) or bool(_MARKED.match(summary)) for summary in summaries)
+    return bool(summaries) and asked >= LEAST_QUESTIONS * len(summaries)
 
 
 def read_folded(lines: Iterable[MarkedLine]) -> Iterator[Row]:
@@ -40,13 +38,21 @@ def read_folded(lines: Iterable[MarkedLine]) -> Iterator[Row]:
         yield row_of_pair(line._replace(text=block), *_cut(block), [], "folded text without a question")
 
 
-def _cut(block: str) -> tuple[str, str]:
-    """Question and answer of a block; both empty where it has no whole summary."""
+def _summary(block: str) -> tuple[str, str]:
+    """Summary without tags, and answer of a block; both empty where it has no whole summary."""
     summary, answer = cut_summary(block)
-    if not summary:
-        return "", ""
-    question = _QUESTION_MARK.sub("", tidy_question(_TAG.sub("", summary)), count=1).strip(EDGES + "\n")
-    return question, ANSWER_MARK.sub("", answer.strip(EDGES + "\n"), count=1)
+    return (tidy_question(_TAG.sub("", summary)), answer) if summary else ("", "")
+
+
+def without_mark(question: str) -> str:
+    """A question without its mark, its number, or both."""
+    return _NUMBERED.sub("", _MARKED.sub("", question))
+
+
+def _cut(block: str) -> tuple[str, str]:
+    """Question and answer of a block, without their marks."""
+    summary, answer = _summary(block)
+    return without_mark(summary).strip(EDGES + "\n"), ANSWER_MARK.sub("", answer.strip(EDGES + "\n"), count=1)
 
 
 @dataclass

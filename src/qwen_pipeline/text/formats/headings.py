@@ -20,7 +20,7 @@ _NUMBERED = re.compile(
     r"(?:\*\*)?(?:第?[0-9０-９]{1,4}(?:[.\-][0-9]{1,3})*[题問]?|[（(][0-9]{1,4}[)）]|[一二三四五六七八九十]{1,3})\s*[.．、:：)）]\s*"
 )
 _ASKS = re.compile(
-    r"[?？]\s*\**\s*$|^(?:how|what|why|when|where|which|who|can|could|do|does|did|is|are|should|will|explain|describe)\b"
+    r"[?？][\s*\"'”’」』）)]*$|^[\"'“‘*]*(?:how|what|why|when|where|which|who|can|could|do|does|did|is|are|should|will|explain|describe)\b"
     r"|如何|怎么|怎样|为什么|为何|什么|是否|能否|可否|哪些|哪个|哪里|多少|吗$|呢$|怎么办|どう|なぜ|何ですか|ですか|ますか",
     re.IGNORECASE,
 )
@@ -42,6 +42,11 @@ _MINIMAL_QUESTIONS = 2
 def looks_like_question(title: str) -> bool:
     """Whether a heading asks something, by its words or its question mark."""
     return bool(_ASKS.search(title))
+
+
+def names_answer(title: str) -> bool:
+    """Whether the title of folded text says that it holds an answer (Show solution, 查看答案)."""
+    return bool(_OF_ANSWER.search(title))
 
 
 def names_questions(title: str) -> bool:
@@ -107,7 +112,7 @@ def _folded_answer(lines: list[MarkedLine]) -> int:
         (at for at, line in enumerate(lines) if not line.fenced and DETAILS.match(line.text.lstrip())), 0
     )
     folded = unfold("\n".join(line.text for line in without_furniture(lines[at:])))
-    return at if folded and (not folded[0] or _OF_ANSWER.search(folded[0])) else 0
+    return at if folded and (not folded[0] or names_answer(folded[0])) else 0
 
 
 def _row(heading: MarkedLine, lines: list[MarkedLine]) -> Row:

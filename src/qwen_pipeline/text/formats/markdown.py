@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import chain, islice
 
+from qwen_pipeline.text.formats.admonitions import fold_admonitions
 from qwen_pipeline.text.formats.answer_marks import ask_above_answers
 from qwen_pipeline.text.formats.answers_at_end import answers_at_end
 from qwen_pipeline.text.formats.bracket_marks import bracket_marks
@@ -116,8 +117,8 @@ def _choose_reader(
         return lambda lines: read_dialogue(lines, speakers)
     if level:
         return lambda lines: read_headings(lines, level)
-    if are_folded_answers(head):
-        return read_folded
+    if are_folded_answers(fold_admonitions(head)):
+        return lambda lines: read_folded(fold_admonitions(lines))
     ask = ask_above_answers(head) if answers and not questions else None
     if ask and not (style and count_question_lines(head, style) > answers):
         asked = list(ask(head))
