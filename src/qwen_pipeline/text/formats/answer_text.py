@@ -27,15 +27,14 @@ _LETTERS = "ABCDEFGH"
 _OPTION = re.compile(
     rf"(?:^|(?<=[{EDGES}]))[{EDGES}]*(?:[-*+][ \t]+)?[（(]?([A-H])[)）.．、:：]", re.MULTILINE
 )
-ANSWER_MARK = re.compile(
-    r"\A(?:\*\*)?(?:参考答案|标准答案|正确答案|答案|解答|解析|回答|答|A|Answer)\s*[:：](?:\*\*)?\s*"
-)
+_ANSWER_WORD = r"(?:参考答案|标准答案|正确答案|答案|解答|解析|回答|答|A|Answer)"
+ANSWER_MARK = re.compile(rf"\A(?:\*\*{_ANSWER_WORD}\*\*\s*[:：]|(?:\*\*)?{_ANSWER_WORD}\s*[:：](?:\*\*)?)\s*")
 
 
 def tidy_question(text: str) -> str:
-    """A question without line breaks in HTML at its end, bold around all of it, and anchors."""
+    """A question without line breaks of HTML or Markdown at its end, bold around all of it, and anchors."""
     text = _ANCHOR.sub("", text).strip(EDGES + "\n\r")
-    text = _without_last_breaks(text).strip(EDGES + "\n\r")
+    text = _without_last_breaks(text.removesuffix(" \\")).strip(EDGES + "\n\r")
     wrapped = _WRAPPED.fullmatch(text)
     return wrapped[2].strip(EDGES) if wrapped and wrapped[1] not in wrapped[2] else text
 

@@ -16,7 +16,7 @@ from qwen_pipeline.text.formats.markers import count_markers, find_mark
 
 _BEFORE = rf"(?P<before>[{EDGES}]*(?:[-*+][ \t]+)?(?:\*\*|__)?)"
 _MARK = re.compile(
-    rf"{_BEFORE}(?P<letter>[QAＱＡ])(?:[.．][ \t]?(?P<number>[0-9]{{1,4}})[.:)]?(?=[\s*_])|\.(?=[\s*_])|．"
+    rf"{_BEFORE}(?P<letter>[QAＱＡ])(?:[.．][ \t]?(?P<number>[0-9]{{1,4}})[.:)]?(?=[\s*_])|\.(?=[\s*_])|[．。]"
     r"|(?P<bare>[0-9]{1,9})(?:[ \t\u3000]+(?=[^\s:：.．、)）\-–—])|(?=[\u3040-\u30ff\u4e00-\u9fff])))"
 )
 _FIRST_OPTION = re.compile(rf"[{EDGES}]*A[.．)、:：]\s?")
@@ -24,7 +24,7 @@ _OPTION = re.compile(rf"[{EDGES}]*B[.．)、:：]\s?")
 # French, German, Romance, Russian, Turkish, Arabic, Korean
 _LETTERS = ("QR", "FA", "PR", "ВО", "SC", "سج", "문답")
 _LETTER = re.compile(
-    rf"{_BEFORE}(?P<letter>[{''.join(_LETTERS)}])[ \t]?(?P<number>[0-9]{{1,4}})?[ \t\u00a0\u202f]*[:：]"
+    rf"{_BEFORE}(?P<letter>[{''.join(_LETTERS)}])[ \t]?(?P<number>[0-9]{{1,4}})?(?:[ \t\u00a0\u202f]*[:：]|\.(?=\*\*|[ \t]))"
 )
 _LEAST_ANSWERED = 0.5
 _LEAST_PAIRS, _LEAST_OF_LETTERS = 2, 0.8

@@ -10,6 +10,7 @@ _FENCE = re.compile(r"\s*(?:>\s*)*(?:[-*+]\s+|\d+[.)]\s+)?(`{3,}(?=[^`]*$)|~{3,}
 _FENCE_END = re.compile(r"\s*(?:>\s*)*(?:`{3,}|~{3,})\s*")
 _FENCE_BEHIND = re.compile(r"[^`~]{1,40}[:：][ \t*]*(`{3,6}|~{3,6})[\w+#.-]*\s*$")  # ``A1: ```python``
 _HEADING = re.compile(r"[\s\u3000]{0,3}(#{1,6})(?:[ \t\u3000]+|(?=[^\s#!]))(.*)", re.DOTALL)
+_LINK = re.compile(r"\[([^\[\]\n]+)\]\([^\s()]*(?:\([^\s()]*\)[^\s()]*)*\)")
 _QUOTE = re.compile(r"^[ \t]*(?:>[ \t]?)+")
 _SEPARATOR = re.compile("[\u2028\u2029]")
 INVISIBLE = "\u200b\u200c\u200e\u200f\u2060\ufeff\u00ad"
@@ -77,8 +78,15 @@ def mark_lines(lines: Iterable[Line]) -> Iterator[MarkedLine]:
         elif has_ticks and not fence and (behind := _FENCE_BEHIND.match(text)):
             fence = behind[1]
         elif not fence and "#" in text[:12] and (heading := _HEADING.match(text.lstrip(INVISIBLE))):
-            level, title = len(heading[1]), heading[2].strip(EDGES).rstrip("#").rstrip(EDGES)
+            level, title = len(heading[1]), _title(heading[2])
         yield MarkedLine(line.number, line.offset, text, fenced, level, title)
+
+
+def _title(text: str) -> str:
+    """A heading's text without closing signs, and without the link if it is one as a whole."""
+    title = text.strip(EDGES).rstrip("#").rstrip(EDGES)
+    link = _LINK.fullmatch(title) if title.endswith(")") else None
+    return link[1].strip(EDGES) if link else title
 
 
 def notes_on_end(lines: list[MarkedLine]) -> tuple[str, ...]:

@@ -39,9 +39,14 @@ def read_marked(lines: Iterable[MarkedLine], head: list[MarkedLine], has_answer_
         return
     pair: _Pair | None = None
     unanswered: dict[str, _Pair] = {}  # by number: all answers may stand after all questions
+    section, is_apart = 0, True  # the level of the heading that the questions stand under
     for line in lines:
         mark = find_mark(line)
         if mark is None:
+            if line.level and _begins_section(pair, line, section, is_apart):
+                section = line.level
+                if pair is not None:
+                    pair.ended = True
             if pair is not None:
                 _add_line(pair, line, has_answer_marks)
         elif mark.is_question:
@@ -69,9 +74,18 @@ def read_marked(lines: Iterable[MarkedLine], head: list[MarkedLine], has_answer_
                 line.number, RejectReason.MISSING_QUESTION, "an answer without a question", line.text
             )
             pair = None
+        is_apart = line.blank
     if pair is not None:
         yield _finish(pair)
     yield from map(_finish, unanswered.values())
+
+
+def _begins_section(pair: _Pair | None, heading: MarkedLine, section: int, is_apart: bool) -> bool:
+    """Whether a heading belongs to the document: one as high as that above the questions ends an answer, a deeper one is its own."""
+    if pair is None or pair.ended:
+        return True
+    is_answered = bool(pair.answer_start) or any(not line.blank for line in pair.answer or ())
+    return is_answered and is_apart and not pair.line.level and heading.level <= section
 
 
 def _set_aside(pair: _Pair, unanswered: dict[str, _Pair]) -> Iterator[Row]:
