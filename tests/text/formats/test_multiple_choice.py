@@ -124,3 +124,19 @@ def test_an_empty_option_is_not_asked() -> None:
     )
     assert isinstance(row, Found), row
     assert row.messages[0][1] == "Which?\nA. one\nB. two"
+
+
+@pytest.mark.parametrize(
+    "options", [["A. Mars", "B. Jupiter"], ["(A) Mars", "(B) Jupiter"], {"A": "A、Mars", "B": "B、Jupiter"}]
+)
+@pytest.mark.parametrize("name", ["question", "stem", "title", "content"])
+def test_options_that_begin_with_their_letters_get_no_second_one(options: Any, name: str) -> None:
+    row = row_of_record({"id": 1, name: "Which?", "options": options, "answer": "B"}, 1, 0, {}, "refuse")
+    assert isinstance(row, Found), row
+    assert row.messages == (("user", "Which?\nA. Mars\nB. Jupiter"), ("assistant", "B"))
+
+
+def test_letters_of_some_options_alone_are_their_text() -> None:
+    record = {"question": "Which?", "options": ["A. Einstein", "Bohr"], "answer": "B"}
+    row = row_of_record(record, 1, 0, {}, "refuse")
+    assert isinstance(row, Found) and row.messages[0] == ("user", "Which?\nA. A. Einstein\nB. Bohr")

@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
+from qwen_pipeline.text.formats.multiple_choice import OPTIONS, TITLES_OF_CHOICES
+
 PASSAGES = ("context", "passage", "context_text", "article")  # what a question, or several, are about
 # By role, the most usual name first.
 ROLE_FIELDS: Mapping[str, tuple[str, ...]] = {
@@ -65,6 +67,10 @@ def map_fields(names: list[str], column_map: Mapping[str, str]) -> dict[str, str
         found["answer"] = "content"  # as an API of a thinking model answers
     if "question" not in found and "answer" in found and found.get("input", "").lower() == "input":
         found["question"] = found.pop("input")  # input and output alone are a pair
+    is_choice = "answer" in found and not set(OPTIONS).isdisjoint(names)
+    if is_choice and found.keys().isdisjoint(("question", "messages")):
+        title = next((name for name in TITLES_OF_CHOICES if name in names), None)
+        found |= {"question": title} if title else {}
     if set(names) == {"content", "summary"}:
         return {"question": "content", "answer": "summary"}  # AdGen
     if found.keys().isdisjoint(("question", "messages")) and {"title", "answer"} <= set(names):

@@ -1,15 +1,22 @@
 """Multiple choice: the options are asked with the question, and the answer is one of their letters or texts."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 Record = Mapping[str, Any]
+_QUESTIONS = ("question", "问题", "题目", "题干", "query", "problem", "questions")
+TITLES_OF_CHOICES = (
+    "stem",
+    "title",
+    "content",
+)  # a question's names in banks of them; elsewhere they are other things
 OPTIONS = ("options", "choices", "option", "选项", "選項")
 _ANSWERS_OF_OPTIONS = ("answer", "答案", "正确答案", "correct_answer", "answerKey", "answer_key")
-_QUESTIONS = ("question", "问题", "题目", "题干", "query", "problem", "questions")
 LETTERS = "ABCDEFGHIJ"
 _FIELDS = ("{0}", "选项{0}", "{0}选项", "选项 {0}", "option{0}", "Option {0}", "option_{1}")
 FIRST_OPTIONS = tuple(form.format("A", "a") for form in _FIELDS)
+_OWN_LETTER = re.compile(r"\s*[(（]?([A-Ja-j])[)）.．、:：]\s*(?=\S)")
 _LABELS = ("label", "labels", "key")
 
 
@@ -21,9 +28,10 @@ def with_options(record: Record) -> Record:
     options = _options_of(given)
     if options is None:
         options = _lettered(record)
-    name = next((name for name in _QUESTIONS if name in record), None)
+    name = next((name for name in (*_QUESTIONS, *TITLES_OF_CHOICES) if name in record), None)
     if not options or name is None or not isinstance(record[name], str):
         return record
+    options = _without_letters(options)
     if all(text in record[name] for _, text in options):
         return record  # the question holds them already
     lines = [f"{letter}. {text}" for letter, text in options]
@@ -49,6 +57,18 @@ def _questions_with_options(record: Record) -> list[str]:
         return []
     pairs = zip(asked, given, strict=True)
     return [with_options({"question": text, "options": options})["question"] for text, options in pairs]
+
+
+def _without_letters(options: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The options without the letters in their texts (``A. …``), if all have them."""
+    begun = [(letter, _OWN_LETTER.match(text)) for letter, text in options]
+    if not all(found and found[1].upper() == letter for letter, found in begun):
+        return options
+    return [
+        (letter, text[found.end() :])
+        for (letter, text), (_, found) in zip(options, begun, strict=True)
+        if found
+    ]
 
 
 def _letter_of_index(record: Record, given: Any, options: list[tuple[str, str]]) -> dict[str, str]:
