@@ -29,3 +29,23 @@ def test_numbered_headings_are_questions_under_such_a_title_if_nearly_all_have_a
     titles = ["Installation", "Rank", *OTHERS]
     headings = [f"{at}. {title}" if at <= numbered else title for at, title in enumerate(titles, 1)]
     assert len(pairs_in(tmp_path, "text.md", document("FAQ", headings))) == found
+
+
+@pytest.mark.parametrize(("title", "found"), [("FAQ", 3), ("Manual", 0)])
+def test_a_heading_that_tells_a_trouble_is_a_question_of_a_faq(
+    tmp_path: Path, title: str, found: int
+) -> None:
+    headings = ["启动时报错：bad interpreter", "The page cannot be opened", "Proxies"]
+    assert len(pairs_in(tmp_path, "text.md", document(title, headings))) == found
+
+
+@pytest.mark.parametrize(("title", "headings", "found"), [("FAQ", 1, 1), ("Manual", 1, 0), ("FAQ", 2, 0)])
+def test_a_faq_may_have_one_question(tmp_path: Path, title: str, headings: int, found: int) -> None:
+    text = document(title, [ASKED[0], OTHERS[0]][:headings])
+    assert len(pairs_in(tmp_path, "text.md", text)) == found
+
+
+@pytest.mark.parametrize("number", ["8.{} ", "8.{} 问题{}：", "9.1.{} ", "{}、", "{}. Q{}: "])
+def test_no_part_of_a_number_stays_in_a_question(tmp_path: Path, number: str) -> None:
+    headings = [f"{number.format(at, at)}{asked}" for at, asked in enumerate(ASKED, 1)]
+    assert [question for question, _ in pairs_in(tmp_path, "text.md", document("FAQ", headings))] == ASKED

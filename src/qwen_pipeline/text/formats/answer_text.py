@@ -5,7 +5,8 @@ import re
 from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine, body_text
 
 _RULE = re.compile(r"\s*(?:[-*_=]\s*){3,}$")
-_BREAK = re.compile(r"<br\s*/?>\s*", re.IGNORECASE)
+_BREAK = re.compile(r"</?br\s*/?>\s*", re.IGNORECASE)
+_FIRST_BREAKS = re.compile(rf"\A(?:{_BREAK.pattern})+", re.IGNORECASE)
 DETAILS = re.compile(r"<details\b[^<>]*>", re.IGNORECASE)
 DETAILS_END = re.compile(r"</details\s*>", re.IGNORECASE)
 DETAILS_TAG = re.compile(f"({DETAILS.pattern}|{DETAILS_END.pattern})", re.IGNORECASE)
@@ -21,11 +22,15 @@ _SECTION_START = re.compile(
 _SECTION = re.compile(rf"{_SECTION_START.pattern}[^。！？!?；;：:，,]{{1,20}}")
 CHAPTER = re.compile(rf"[{EDGES}]*第[一二三四五六七八九十0-9]{{1,3}}(?:[章节篇]|部分)")
 _LISTED = re.compile("[一二三四五六七八九十][、)）]|【")
+_CONTAINER = re.compile(r"\s*:{3,}\s*(?P<name>\S*)\s*")
 _WRAPPED = re.compile(r"(\*\*|__)(.+)\1", re.DOTALL)
 _ANCHOR = re.compile(r"<a\s+(?:id|name)=[^>]*>\s*</a>|\{#[^}]*\}", re.IGNORECASE)
 _LETTERS = "ABCDEFGH"
 _OPTION = re.compile(
     rf"(?:^|(?<=[{EDGES}]))[{EDGES}]*(?:[-*+][ \t]+)?[（(]?([A-H])[)）.．、:：]", re.MULTILINE
+)
+QUESTION_MARK = re.compile(
+    r"\A(?:\*\*)?(?:问题|提问|问|Question|Q)\s*[0-9０-９]{0,4}\s*[.:：、]\s*", re.IGNORECASE
 )
 _ANSWER_WORD = r"(?:参考答案|标准答案|正确答案|答案|解答|解析|回答|答|A|Answer)"
 ANSWER_MARK = re.compile(rf"\A(?:\*\*{_ANSWER_WORD}\*\*\s*[:：]|(?:\*\*)?{_ANSWER_WORD}\s*[:：](?:\*\*)?)\s*")
@@ -55,6 +60,8 @@ def tidy_answer(start: str, lines: list[MarkedLine]) -> str:
         lines: The lines after it.
     """
     kept = without_furniture(lines)
+    if _ends_container(kept):
+        kept = without_furniture(kept[:-1])
     if _ends_with_section(start, kept):
         kept.pop()
     text = body_text(kept)
@@ -65,7 +72,7 @@ def tidy_answer(start: str, lines: list[MarkedLine]) -> str:
         gap = "\n" * (1 + next((at for at, line in enumerate(kept) if not line.blank), 0))
         text = f"{start}{gap}{text}" if text else start
     _, unfolded = unfold(text) or ("", text)
-    return unfolded.strip(EDGES + "\n\r")
+    return _FIRST_BREAKS.sub("", unfolded.strip(EDGES + "\n\r"))
 
 
 def unless_options(text: str) -> str:
@@ -87,6 +94,14 @@ def without_furniture(lines: list[MarkedLine]) -> list[MarkedLine]:
 def _is_furniture(line: MarkedLine) -> bool:
     """A heading without text under it, a rule, a link to the top."""
     return not line.fenced and bool(line.level or _RULE.match(line.text) or _BACK_TO_TOP.fullmatch(line.text))
+
+
+def _ends_container(lines: list[MarkedLine]) -> bool:
+    """Whether the last line, ``:::``, ends a part of the page that began above the answer."""
+    if not lines or lines[-1].fenced or not _CONTAINER.fullmatch(lines[-1].text):
+        return False
+    fences = [found for line in lines if not line.fenced and (found := _CONTAINER.match(line.text))]
+    return 2 * sum(bool(found["name"]) for found in fences) < len(fences)
 
 
 def _ends_with_section(start: str, lines: list[MarkedLine]) -> bool:

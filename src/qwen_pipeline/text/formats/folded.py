@@ -9,6 +9,7 @@ from qwen_pipeline.text.formats.answer_text import (
     DETAILS,
     DETAILS_END,
     DETAILS_TAG,
+    QUESTION_MARK,
     SUMMARY_END,
     cut_summary,
     tidy_question,
@@ -20,7 +21,6 @@ from qwen_pipeline.text.formats.question_lines import NUMBER
 from qwen_pipeline.text.formats.row import Row
 
 _TAG = re.compile(r"</?(?:b|i|strong|em|u|h[1-6]|p|span|font|code)\b[^>]*>", re.IGNORECASE)
-_MARKED = re.compile(r"\A(?:\*\*)?(?:问题|提问|问|Question|Q)\s*[0-9０-９]{0,4}\s*[.:：、]\s*", re.IGNORECASE)
 _NUMBERED = re.compile(rf"\A{NUMBER}\s*")
 LEAST_QUESTIONS = 0.5  # of the summaries: other documents fold away logs and screenshots
 
@@ -28,7 +28,7 @@ LEAST_QUESTIONS = 0.5  # of the summaries: other documents fold away logs and sc
 def are_folded_answers(lines: Iterable[MarkedLine]) -> bool:
     """Whether the document folds text away mostly under questions."""
     summaries = [summary for _, block in _blocks(lines) if (summary := _summary(block)[0])]
-    asked = sum(looks_like_question(summary) or bool(_MARKED.match(summary)) for summary in summaries)
+    asked = sum(looks_like_question(summary) or bool(QUESTION_MARK.match(summary)) for summary in summaries)
     return bool(summaries) and asked >= LEAST_QUESTIONS * len(summaries)
 
 
@@ -46,7 +46,7 @@ def _summary(block: str) -> tuple[str, str]:
 
 def without_mark(question: str) -> str:
     """A question without its mark, its number, or both."""
-    return _NUMBERED.sub("", _MARKED.sub("", question))
+    return _NUMBERED.sub("", QUESTION_MARK.sub("", question))
 
 
 def _cut(block: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from qwen_pipeline.text.formats.answer_text import (
     ANSWER_MARK,
     DETAILS,
+    QUESTION_MARK,
     tidy_answer,
     tidy_question,
     unfold,
@@ -17,11 +18,18 @@ from qwen_pipeline.text.formats.marked_lines import MarkedLine
 from qwen_pipeline.text.formats.row import Row
 
 _NUMBERED = re.compile(
-    r"(?:\*\*)?(?:第?[0-9０-９]{1,4}(?:[.\-][0-9]{1,3})*[题問]?|[（(][0-9]{1,4}[)）]|[一二三四五六七八九十]{1,3})\s*[.．、:：)）]\s*"
+    r"(?:\*\*)?[0-9]{1,3}(?:\.[0-9]{1,3}){1,3}[ \t\u3000]+(?=\S)"
+    r"|(?:\*\*)?(?:第?[0-9０-９]{1,4}(?:[.\-][0-9]{1,3})*[题問]?|[（(][0-9]{1,4}[)）]|[一二三四五六七八九十]{1,3})\s*[.．、:：)）]\s*"
 )
 _ASKS = re.compile(
     r"[?？][\s*\"'”’」』）)]*$|^[\"'“‘*]*(?:how|what|why|when|where|which|who|can|could|do|does|did|is|are|should|will|explain|describe)\b"
     r"|如何|怎么|怎样|为什么|为何|什么|是否|能否|可否|哪些|哪个|哪里|多少|吗$|呢$|怎么办|どう|なぜ|何ですか|ですか|ますか",
+    re.IGNORECASE,
+)
+# What a heading of a FAQ says instead of asking.
+_TROUBLE = re.compile(
+    r"\b(?:errors?|exceptions?|fails?|failed|failure|cannot|can['’]?t|doesn['’]?t|isn['’]?t|won['’]?t|unable to|not (?:found|working|supported))\b"
+    r"|报错|错误|出错|失败|无法|不能|不了|不上|不到|不生效|异常|乱码|卡住|エラー|できない|できません|しません|失敗",
     re.IGNORECASE,
 )
 _FAQ_NAME = re.compile(
@@ -57,15 +65,19 @@ def names_questions(title: str) -> bool:
 def question_level(lines: list[MarkedLine], file_name: str) -> int:
     """The heading level that holds the questions; 0 where the document is no list of questions."""
     with_body = _headings_with_body(lines)
-    titled = bool(_FAQ_NAME.search(file_name)) or any(
-        _FAQ_NAME.search(line.title) for line in lines if line.level in (1, 2)
-    )
+    first = next((line.title for line in lines if line.level), "")
+    is_faq = names_questions(file_name) or names_questions(first)
+    titled = is_faq or any(names_questions(line.title) for line in lines if line.level in (1, 2))
     best, best_count = 0, 0
     for level in range(1, 7):
         titles = [line.title for line in with_body if line.level == level]
         asking = sum(looks_like_question(title) for title in titles)
         numbered = sum(bool(_NUMBERED.match(title)) for title in titles)
         enough = asking >= _MINIMAL_QUESTIONS and asking >= (0.25 if titled else 0.5) * len(titles)
+        enough = enough or (is_faq and asking == len(titles) == 1)
+        if titled and not enough:
+            asking = sum(looks_like_question(title) or bool(_TROUBLE.search(title)) for title in titles)
+            enough = asking >= _MINIMAL_QUESTIONS and asking >= 0.5 * len(titles)
         enough = enough or (titled and numbered >= _MINIMAL_QUESTIONS and numbered >= 0.8 * len(titles))
         if enough and asking + numbered > best_count:
             best, best_count = level, asking + numbered
@@ -117,7 +129,7 @@ def _folded_answer(lines: list[MarkedLine]) -> int:
 
 def _row(heading: MarkedLine, lines: list[MarkedLine]) -> Row:
     number = _NUMBERED.match(heading.title)
-    title = heading.title[number.end() :] if number else heading.title
+    title = QUESTION_MARK.sub("", heading.title[number.end() :]) if number else heading.title
     at = _folded_answer(lines)
     question = tidy_question("\n".join([title, *(line.text for line in lines[:at])]))
     answer = ANSWER_MARK.sub("", tidy_answer("", lines[at:]), count=1)
