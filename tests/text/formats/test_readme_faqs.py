@@ -60,3 +60,41 @@ def test_letters_of_other_languages_may_have_a_stop(tmp_path: Path, letters: tup
     asked, answered = letters
     text = f"## FAQ\n\n**{asked}** Où est-ce ?\n\n**{answered}** Ici.\n\n**{asked}** Quand ?\n\n**{answered}** Demain.\n"
     assert pairs_in(tmp_path, "text.md", text) == [("Où est-ce ?", "Ici."), ("Quand ?", "Demain.")]
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [("### 🔹 **Q{}. {}**", "**Answer**:"), ("❓ Q{}: {}", "✅ A:"), ("**❓ Q{}：{}**", "💡 **A：**")],
+)
+def test_a_picture_may_stand_before_a_mark(tmp_path: Path, marks: tuple[str, str]) -> None:
+    asked, answered = marks
+    pairs = [("What is a span?", "A unit of work."), ("Why is it needed?", "To see.")]
+    text = "\n\n".join(f"{asked.format(at, q)}\n\n{answered} {a}" for at, (q, a) in enumerate(pairs, 1))
+    assert pairs_in(tmp_path, "text.md", f"# Tracing\n\n{text}\n") == pairs
+
+
+def test_a_link_in_a_table_of_contents_is_no_mark(tmp_path: Path) -> None:
+    text = "# 树\n\n- [题目](#题目)\n- [解答](#解答)\n- [问题](#问题)\n\n正文一段。\n"
+    assert pairs_in(tmp_path, "text.md", text) == []
+
+
+@pytest.mark.parametrize("break_of_line", ["<br>", "<br/>", "</br>"])
+def test_a_line_break_between_question_and_answer_belongs_to_neither(
+    tmp_path: Path, break_of_line: str
+) -> None:
+    marked = f"**Q: Is it free?**{break_of_line}\n**A:** Yes.\n\n**Q: Why?**{break_of_line}\n**A:** So.\n"
+    bold = f"**Is it free?**{break_of_line}\nYes.\n\n**Why?**{break_of_line}\nSo.\n"
+    for text in (marked, bold):
+        assert pairs_in(tmp_path, "text.md", text) == [("Is it free?", "Yes."), ("Why?", "So.")]
+
+
+def test_letters_of_another_language_may_be_headings(tmp_path: Path) -> None:
+    text = "## FAQ\n\n### F: Ist es frei?\n\nA: Ja.\n\n### F: Seit wann?\n\nA: Immer.\n"
+    assert pairs_in(tmp_path, "text.md", text) == [("Ist es frei?", "Ja."), ("Seit wann?", "Immer.")]
+
+
+def test_a_colon_fence_that_began_above_an_answer_is_none_of_it(tmp_path: Path) -> None:
+    text = (
+        "::: {.page}\n## FAQ\n\n### What is it?\n\nA thing.\n\n### What for?\n\n::: tip\nThat.\n:::\n\n:::\n"
+    )
+    assert pairs_in(tmp_path, "text.md", text)[1] == ("What for?", "::: tip\nThat.\n:::")

@@ -129,7 +129,7 @@ def _letters(head: list[MarkedLine]) -> Rewrite | None:
     marked = [
         (at, found["letter"])
         for at, line in enumerate(head)
-        if not line.fenced and (found := _LETTER.match(line.text))
+        if not line.fenced and (found := _LETTER.match(line.title or line.text))
     ]
     begun = [letter for _, letter in marked]
     counts = Counter(begun)
@@ -158,9 +158,10 @@ def _are_questions(head: list[MarkedLine], places: list[int]) -> bool:
 def _with_known_letters(first: str, second: str, lines: Iterable[MarkedLine]) -> Iterator[MarkedLine]:
     is_asked = False
     for line in lines:
-        found = None if line.fenced else _LETTER.match(line.text)
+        text = line.title or line.text
+        found = None if line.fenced else _LETTER.match(text)
         if found and (found["letter"] == first or (found["letter"] == second and is_asked)):
             is_asked = found["letter"] == first
-            known = f"{found['before']}{'Q' if is_asked else 'A'}{found['number'] or ''}:"
-            line = line._replace(text=known + line.text[found.end() :])
+            text = f"{found['before']}{'Q' if is_asked else 'A'}{found['number'] or ''}:{text[found.end() :]}"
+            line = line._replace(text=text, title=text if line.level else "")
         yield line

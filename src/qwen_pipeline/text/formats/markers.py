@@ -16,9 +16,13 @@ _A_WORDS = (
     rf"|参考答案|标准答案|正确答案|答案|解答|回答[者人]|回答|回复|答复|답변|答|{_FOREIGN_ANSWERS}"
 )
 BULLETS = "·■□▪●○◆◇▲△▼▽★☆▶►➤※◎"
+_PICTURES = (
+    "\u2190-\u2bff\ufe0f\u200d\U0001f000-\U0001faff"  # 🔹 ❓ ✅, as chat programs put them before a mark
+)
 _NUMBER = r"[0-9０-９]{1,9}(?:[.\-][0-9]{1,3})?|[一二三四五六七八九十百]{1,4}|[（(][0-9]{1,4}[)）]"
 _MARK = re.compile(
-    rf"[\s{EDGES}]*(?P<list>(?:[-*+•]|[0-9]{{1,4}}[.)、．])[ \t\u3000]+|[{BULLETS}]+[ \t\u3000]*)?(?P<open>\*\*|__|\*|【|\[)?[ \t\u3000]*"
+    rf"[\s{EDGES}]*(?P<list>(?:[-*+•]|[0-9]{{1,4}}[.)、．])[ \t\u3000]+|[{BULLETS}]+[ \t\u3000]*)?(?:[{_PICTURES}]+[ \t\u3000]*)?"
+    rf"(?P<open>\*\*|__|\*|【|\[)?[ \t\u3000]*(?:[{_PICTURES}]+[ \t\u3000]*)?"
     rf"(?:(?P<q>{_Q_WORDS})|(?P<a>{_A_WORDS}))"
     rf"[ \t\u3000.#№\-]*(?:No\.?[ \t]*(?=[0-9]))?(?P<number>{_NUMBER})?[ \t\u3000]*(?P<close1>\*\*|__|\*|】|\])?[ \t\u3000]*"
     r"(?P<sep>[:：.．、)）,，|]|[-–—](?=\s)|(?=\s)|(?<=[】\]])|$)[ \t\u3000]*(?P<close2>\*\*(?=\s)|\*\*$)?(?P<rest>.*)",
@@ -35,7 +39,7 @@ _MARK_EDGES, _MARK_LETTERS = (
 # Words whose first letter begins many lines of English are told by the next letters too.
 _MAY_BEGIN = frozenset(_MARK_EDGES + _MARK_LETTERS + "SsCcYyHhTt")
 _MAY_MARK = re.compile(
-    rf"[{re.escape(_MARK_EDGES)}]{{0,39}}"
+    rf"[{re.escape(_MARK_EDGES)}{_PICTURES}]{{0,39}}"
     rf"(?:[{_MARK_LETTERS}]|[Ss][Oo][Rr]|[Cc](?:[Ee][Vv]|[Ââ]|[Oo][Rr][Rr])|[Yy][Aa][Nn]|[Hh][Ỏỏ]|[Tt][Rr][Ảả])"
 )
 _ASCII_DIGITS = str.maketrans("０１２３４５６７８９", "0123456789")
@@ -55,7 +59,7 @@ def find_mark(line: MarkedLine) -> Mark | None:
     if line.fenced:
         return None
     text = line.title if line.level else line.text
-    if text[:1] not in _MAY_BEGIN:
+    if text[:1] not in _MAY_BEGIN and not "\u2190" <= text[:1] <= "\u2bff" and text[:1] < "\U0001f000":
         return None
     found = _MARK.match(text.lstrip(INVISIBLE)) if _MAY_MARK.match(text) else None
     if not found or not _is_separated(found, line):
@@ -79,7 +83,8 @@ def _is_separated(found: re.Match[str], line: MarkedLine) -> bool:
     if separator:
         return bool(number) and not (found["a"] is not None and separator in (",", "，"))
     if found["open"] in ("【", "[") and found["close1"] in ("】", "]"):
-        return found["open"] == "【" or (found["q"] or found["a"]) not in ("q", "a")
+        is_link = rest.startswith("(")
+        return found["open"] == "【" or not (is_link or (found["q"] or found["a"]) in ("q", "a"))
     if found["open"] and found["close1"]:
         return bool(number) or not rest.strip() or long_word
     if not rest.strip():
