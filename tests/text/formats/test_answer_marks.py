@@ -81,3 +81,29 @@ def test_a_list_of_digits_is_an_answers_where_questions_have_no_digits(tmp_path,
 def test_a_chapter_above_a_plain_question_is_no_part_of_it(tmp_path):
     text = "如何注册？\n答：打开。\n\n第二章 支付\n如何付款？\n答：刷卡。\n"
     assert [two[:2] for two in pairs(tmp_path, text)] == [("如何注册？", "打开。"), ("如何付款？", "刷卡。")]
+
+
+@pytest.mark.parametrize("asked", ["1. {}", "**练习 1**：{}", "**练习 1：** {}", "Exercise 1: {}"])
+def test_the_marked_answers_may_stand_in_block_quotes(tmp_path, asked):
+    entries = [
+        f"{asked.replace('1', str(at)).format(question)}\n\n> **答案**：{answer}\n> 如上。\n"
+        for at, (question, answer, _) in enumerate(EXPECTED, 1)
+    ]
+    found = pairs(tmp_path, "\n".join(entries))
+    assert [two[:2] for two in found] == [(question, f"{answer}\n如上。") for question, answer, _ in EXPECTED]
+
+
+@pytest.mark.parametrize(
+    "options", ["A: width\n\nB: table", "A. width\nB. table\nC. head", "A. width  B. table"]
+)
+@pytest.mark.parametrize("asked", ["{}. 哪个是标签（B）？", "{}. 哪个是标签（B）", "## {}. 哪个是标签？"])
+def test_the_options_of_a_choice_are_no_answer(tmp_path, options, asked):
+    text = "".join(f"{asked.format(at)}\n\n{options}\n\n" for at in (1, 2))
+    rows = read_document(tmp_path, "faq.txt", text)
+    assert [(row.reason, row.line) for row in rows if not isinstance(row, Found)] and len(rows) == 2
+    assert not [row for row in rows if isinstance(row, Found)]
+
+
+def test_an_answer_that_lists_by_letters_is_one(tmp_path):
+    text = "1. 有哪些步骤？\n两步：\nA. 申请\nB. 等待\n2. 哪几类？\nA. 甲\nC. 丙\n"
+    assert [two[1] for two in pairs(tmp_path, text)] == ["两步：\nA. 申请\nB. 等待", "A. 甲\nC. 丙"]

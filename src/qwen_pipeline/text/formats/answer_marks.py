@@ -6,6 +6,7 @@ that follows the last question's, else the nearest numbered or bold line, else t
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 
 from qwen_pipeline.text.formats.answer_text import CHAPTER
 from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine
@@ -14,11 +15,14 @@ from qwen_pipeline.text.formats.question_lines import NUMBER
 
 _CHINESE = "一二三四五六七八九十"
 _ITEM = re.compile(
-    rf"[{EDGES}]*(?P<bold>\*\*|__)?[{EDGES}]*(?P<number>第[0-9{_CHINESE}]{{1,4}}题[.．、:：]?|[（(][{_CHINESE}]{{1,3}}[)）]|{NUMBER}|[{BULLETS}]+)?"
+    rf"[{EDGES}]*(?P<bold>\*\*|__)?[{EDGES}]*(?P<number>第[0-9{_CHINESE}]{{1,4}}题[.．、:：]?|[（(][{_CHINESE}]{{1,3}}[)）]|{NUMBER}|[{BULLETS}]+"
+    rf"|(?:练习|习题|思考题|例题?|Exercise|Problem)[ \t]*[0-9]{{1,4}}(?P<closed>\*\*|__)?[{EDGES}]*[.．、:：](?P<closed_behind>\*\*|__)?)?"
     rf"[{EDGES}]*(?:记者(?:提?问)?[:：][{EDGES}]*)?(?P<rest>\S.*)",
     re.DOTALL,
 )
 _OPTION = re.compile(rf"[{EDGES}]*[（(]?[A-Ha-h][)）.．、:：]")
+_FIRST_OPTION = re.compile(rf"[{EDGES}]*[AＡ][:：]")
+_SECOND_OPTION = re.compile(rf"[{EDGES}]*[BＢ][:：]")
 _DIGITS = re.compile(r"[0-9]+")
 _MOST_LINES = 100  # between two answers' marks, that are looked at for the question
 _LEAST_ANSWERS = 2
@@ -34,9 +38,17 @@ def ask_above_answers(
         head: The document's beginning, without a question's mark.
     """
     answers = count_markers(head)[1]
-    if answers < _LEAST_ANSWERS:
+    if answers < _LEAST_ANSWERS or _are_options(head):
         return None
     return _with_questions if count_markers(_with_questions(head))[0] >= _LEAST_ASKED * answers else None
+
+
+def _are_options(head: list[MarkedLine]) -> bool:
+    """Whether most answers' marks are the ``A:`` of a choice: the next line that is not blank begins with ``B:``."""
+    texts = [line.text for line in head if not line.blank and not line.fenced]
+    firsts = [under for text, under in pairwise(texts) if _FIRST_OPTION.match(text)]
+    options = sum(bool(_SECOND_OPTION.match(under)) for under in firsts)
+    return bool(options) and options >= 0.5 * len(firsts)
 
 
 def _with_questions(lines: Iterable[MarkedLine]) -> Iterator[MarkedLine]:
@@ -113,4 +125,5 @@ def _parts(line: MarkedLine) -> tuple[int, str]:
     if found is None:
         return 0, line.text
     digits = _DIGITS.search(found["number"] or "")
-    return int(digits[0]) if digits else 0, (found["bold"] or "") + found["rest"]
+    bold = "" if found["closed"] or found["closed_behind"] else found["bold"] or ""
+    return int(digits[0]) if digits else 0, bold + found["rest"]

@@ -119,10 +119,14 @@ def _choose_reader(
         return lambda lines: read_headings(lines, level)
     if are_folded_answers(fold_admonitions(head)):
         return lambda lines: read_folded(fold_admonitions(lines))
-    ask = ask_above_answers(head) if answers and not questions else None
-    if ask and not (style and count_question_lines(head, style) > answers):
-        asked = list(ask(head))
-        return lambda lines: read_marked(ask(lines), asked, has_answer_marks=True)
+    open_lines = (
+        unquoted if quoted_answers and not quoted_questions and not answers else iter
+    )  # marks in block quotes
+    open_head = list(open_lines(head))
+    ask = ask_above_answers(open_head) if not questions else None
+    if ask and not (style and count_question_lines(head, style) > max(answers, quoted_answers)):
+        asked = list(ask(open_head))
+        return lambda lines: read_marked(ask(open_lines(lines)), asked, has_answer_marks=True)
     if style:
         return lambda lines: read_question_lines(lines, style)
     if are_paragraph_pairs(head):
