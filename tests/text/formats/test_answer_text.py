@@ -4,6 +4,7 @@ import pytest
 
 from qwen_pipeline.text.formats.answer_text import tidy_answer, tidy_question
 from qwen_pipeline.text.formats.content import Line
+from qwen_pipeline.text.formats.conversation import row_of_pair
 from qwen_pipeline.text.formats.marked_lines import MarkedLine, mark_lines
 from work_growth import grows_in_proportion
 
@@ -89,3 +90,12 @@ def test_an_answer_that_is_one_folded_block_is_unfolded(summary: str, behind: st
 )
 def test_an_answer_of_several_blocks_or_that_goes_on_behind_one_loses_nothing(text: str) -> None:
     assert tidy_answer("", lines_of(text)) == text
+
+
+@pytest.mark.parametrize("line", [":::{} x y", "A. x{} y", "<br {}"])
+def test_long_odd_lines_take_time_in_proportion(line: str) -> None:
+    def read(many: int) -> None:
+        lines = lines_of(line.format(" \t" * many))
+        row_of_pair(lines[0], "Which?", tidy_answer("", lines), lines)
+
+    assert grows_in_proportion(read, 4000)

@@ -8,7 +8,7 @@ from qwen_pipeline.text.formats.headings import looks_like_question, names_answe
 from qwen_pipeline.text.formats.marked_lines import MarkedLine
 
 _OPENING = re.compile(
-    r"(?P<indent>[ \t]*)(?P<sign>\?\?\?\+?|!!!)[ \t]+(?P<kind>[\w-]+)(?:[ \t][^\"]*)?[ \t]*\"(?P<title>[^\"\n].*)\"\s*$"
+    r"(?P<indent>[ \t]*)(?P<sign>\?\?\?\+?|!!!)[ \t]+(?P<kind>[\w-]+)(?:[ \t][^\"]*)?\"(?P<title>[^\"\n].*)\"\s*$"
     r"|:{3,}[ \t]*details[ \t]+(?P<name>\S.*)$",
     re.IGNORECASE,
 )

@@ -22,7 +22,7 @@ _SECTION_START = re.compile(
 _SECTION = re.compile(rf"{_SECTION_START.pattern}[^。！？!?；;：:，,]{{1,20}}")
 CHAPTER = re.compile(rf"[{EDGES}]*第[一二三四五六七八九十0-9]{{1,3}}(?:[章节篇]|部分)")
 _LISTED = re.compile("[一二三四五六七八九十][、)）]|【")
-_CONTAINER = re.compile(r"\s*:{3,}\s*(?P<name>\S*)\s*")
+_CONTAINER = re.compile(r":{3,}(?!:)\s*(?P<name>\S*)")
 _WRAPPED = re.compile(r"(\*\*|__)(.+)\1", re.DOTALL)
 _ANCHOR = re.compile(r"<a\s+(?:id|name)=[^>]*>\s*</a>|\{#[^}]*\}", re.IGNORECASE)
 _LETTERS = "ABCDEFGH"
@@ -98,9 +98,9 @@ def _is_furniture(line: MarkedLine) -> bool:
 
 def _ends_container(lines: list[MarkedLine]) -> bool:
     """Whether the last line, ``:::``, ends a part of the page that began above the answer."""
-    if not lines or lines[-1].fenced or not _CONTAINER.fullmatch(lines[-1].text):
+    if not lines or lines[-1].fenced or not _CONTAINER.fullmatch(lines[-1].text.strip()):
         return False
-    fences = [found for line in lines if not line.fenced and (found := _CONTAINER.match(line.text))]
+    fences = [found for line in lines if not line.fenced and (found := _CONTAINER.match(line.text.lstrip()))]
     return 2 * sum(bool(found["name"]) for found in fences) < len(fences)
 
 

@@ -7,7 +7,7 @@ from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine, notes_on_
 from qwen_pipeline.text.formats.row import Found, Message, Row, refuse
 from qwen_pipeline.text.schema import RejectReason
 
-_OPTION = re.compile(rf"(?:\A|(?<=\s))[{EDGES}]*(?:[-*+][ \t]+)?[（(]?([A-H])[)）.．、:：](?=\s*\S)")
+_OPTION = re.compile(rf"(?:\A[{EDGES}]*(?:[-*+][ \t]+)?|(?<=\s))[（(]?([A-H])[)）.．、:：](?=\s*\S)")
 _LEAST_OPTIONS = 2
 
 
