@@ -8,10 +8,15 @@ import os
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 # before torch is imported, and for every process that a test starts
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# how long an example takes says how busy the machine is
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 PROJECT = Path(__file__).resolve().parents[1]
 

@@ -65,7 +65,7 @@ def test_no_question_is_left_empty(tokenizer: Tokenizer, side: str) -> None:
     assert fitting
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     question=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=300),
     limit=st.integers(60, 120),

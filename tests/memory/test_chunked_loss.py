@@ -31,7 +31,7 @@ def relative_error(found, wanted):
     return ((found - wanted).norm() / wanted.norm()).item()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 60), st.integers(1, 70), st.floats(0.0, 1.0), st.integers(0, 1000))
 def test_equals_plain_cross_entropy_for_any_chunk(tokens, chunk, labelled, seed):
     hidden_TD, head_VD, labels_T = make_inputs(tokens=tokens, labelled=labelled, seed=seed)

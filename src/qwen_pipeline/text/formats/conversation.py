@@ -1,14 +1,10 @@
 """Turns, or a question with its answer, into a row that can be trained on: it begins with a user's turn and ends with an answer."""
 
-import re
 from collections.abc import Iterable
 
 from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine, notes_on_end
 from qwen_pipeline.text.formats.row import Found, Message, Row, refuse
 from qwen_pipeline.text.schema import RejectReason
-
-_OPTION = re.compile(rf"(?:\A[{EDGES}]*(?:[-*+][ \t]+)?|(?<=\s))[（(]?([A-H])[)）.．、:：](?=\s*\S)")
-_LEAST_OPTIONS = 2
 
 
 def conversation(turns: Iterable[Message], line: int, offset: int = 0, notes: tuple[str, ...] = ()) -> Row:
@@ -66,22 +62,8 @@ def row_of_pair(
         return refuse(at.number, RejectReason.MISSING_QUESTION, no_question, at.text)
     if not answer.strip(EDGES + "\n"):
         return refuse(at.number, RejectReason.MISSING_ANSWER, no_answer, question)
-    if _are_options(answer, lines):
-        only = "a choice whose options stand where its answer should"
-        return refuse(at.number, RejectReason.MISSING_ANSWER, only, question)
     messages = (("user", question), ("assistant", answer))
     return Found(messages, at.number, at.offset, notes + notes_on_end(lines))
-
-
-def _are_options(answer: str, lines: list[MarkedLine]) -> bool:
-    """Whether the lines are the options of a choice, A, B and so on, and the answer holds nothing before them."""
-    texts = [line.text for line in lines if not line.blank]
-    if not texts or not all(_OPTION.match(text) for text in texts):
-        return False
-    if not texts[0].rstrip(EDGES).endswith(answer.partition("\n")[0].rstrip(EDGES)):
-        return False
-    letters = "".join(found[1] for text in texts for found in _OPTION.finditer(text))
-    return len(letters) >= _LEAST_OPTIONS and "ABCDEFGH".startswith(letters)
 
 
 def _merge(turns: list[Message]) -> tuple[list[Message], int]:

@@ -132,6 +132,5 @@ def _row(heading: MarkedLine, lines: list[MarkedLine]) -> Row:
     title = QUESTION_MARK.sub("", heading.title[number.end() :]) if number else heading.title
     at = _folded_answer(lines)
     question = tidy_question("\n".join([title, *(line.text for line in lines[:at])]))
-    answer = ANSWER_MARK.sub("", tidy_answer("", lines[at:]), count=1)
-    given = unless_options(answer)
-    return row_of_pair(heading, question, given, lines, "an empty heading", "a heading without an answer")
+    answer = ANSWER_MARK.sub("", unless_options(tidy_answer("", lines[at:])), count=1)
+    return row_of_pair(heading, question, answer, lines, "an empty heading", "a heading without an answer")

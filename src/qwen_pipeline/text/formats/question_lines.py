@@ -148,5 +148,5 @@ def _bold_number(line: MarkedLine) -> tuple[int, re.Match[str]] | None:
 
 
 def _row(question: str, at: MarkedLine, start: str, lines: list[MarkedLine]) -> Row:
-    answer = ANSWER_MARK.sub("", tidy_answer(start, lines), count=1)
-    return row_of_pair(at, tidy_question(question), unless_options(answer), lines)
+    answer = ANSWER_MARK.sub("", unless_options(tidy_answer(start, lines)), count=1)
+    return row_of_pair(at, tidy_question(question), answer, lines)
