@@ -4,6 +4,7 @@ import csv
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from qwen_pipeline.text.formats.content import Content
@@ -34,6 +35,7 @@ _MOST_ABOVE_FEW = 3  # rows above a header with fewer rows below it
 _STRAY_QUOTE = "stray_quote"
 _ENDLESS = "endless"
 _SPACED = re.compile(r'"[,;|]\s+"')
+_WHOLE_CELL = re.compile(r'\s*"([^"]*|(?:[^"]*\s)?".*)"\s*', re.DOTALL)
 _QUOTED_CELL = re.compile(r'(?:^|[,;|\t])"', re.MULTILINE)
 
 
@@ -139,16 +141,8 @@ def _layout(lines: list[str], delimiter: str, column_map: Mapping[str, str]) -> 
 
 
 def _first_rows(lines: list[str], delimiter: str, most: int = MOST_ROWS_ABOVE) -> list[list[str]]:
-    rows: list[list[str]] = []
-    reader = csv.reader(lines[:500], delimiter=delimiter)
-    try:
-        for cells in reader:
-            rows.append([cell.strip().strip("\ufeff") for cell in cells])
-            if len(rows) == most:
-                break
-    except csv.Error:
-        pass
-    return rows
+    rows = islice(csv.reader(lines, delimiter=delimiter), most)
+    return [[cell.strip().strip("\ufeff") for cell in cells] for cells in rows]
 
 
 def _is_pairs_by_tab(head: str) -> bool:
@@ -243,9 +237,5 @@ def _without_quoting(line: str, layout: _Layout) -> Iterator[list[str]]:
 
 def _unquoted(cell: str) -> str:
     """A cell without the quotes around all of it; a quotation that only begins it ends behind a word inside."""
-    text = cell.strip()
-    before, quote, _ = text[1:-1].partition('"')
-    is_whole = (
-        len(text) > 1 and text[0] == text[-1] == '"' and not (quote and before.rstrip() == before != "")
-    )
-    return text[1:-1] if is_whole else cell
+    whole = _WHOLE_CELL.fullmatch(cell)
+    return whole[1] if whole else cell
