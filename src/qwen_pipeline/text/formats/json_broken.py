@@ -9,7 +9,6 @@ from typing import Any
 COMMENT = r"(?://|#)[^\n]*+\n?|/\*(?:[^*]++|\*(?!/))*+\*/"
 # A string that is never closed counts too: commas in it stay, and it is not read anew from each quote in it. None goes over a line end.
 _STRING = r'"(?:[^"\\\n]++|\\[^\n])*+"?'
-_TRAILING_COMMA = re.compile(rf"({_STRING})|,(?=\s*[}}\]])")
 _TOKEN = re.compile(rf"{_STRING}|[\[\]{{}}]|,(?=\s*[}}\]])")
 _AT_TRAILING_COMMA = re.compile(r",\s*[}\]]")
 _BRACKET = re.compile(r"[\[\]{}]")
@@ -18,19 +17,16 @@ _AFTER_VALUE = re.compile(r"\s*+,?\s*+(?=\{\s*+[\"']|\Z)")
 _LONGEST_INDENT = 64
 _LIST_OF_OBJECTS = re.compile(r'"((?:[^"\\]|\\.)*)"\s*:\s*\[\s*(?=\{)')
 LONGEST_HEAD = 20_000  # characters that stand in an object before a list of rows
-_DEEPEST = 4
 HoldsRows = Callable[[list[str], str, Any], bool]  # the names before the list, its key, its first element
 
 
 def drop_trailing_commas(text: str) -> str:
     """The text with a space for each comma before a closing bracket, outside of strings; as long as before."""
-    return _TRAILING_COMMA.sub(lambda found: found[1] or " ", text)
+    return _TOKEN.sub(lambda found: " " if found[0] == "," else found[0], text)
 
 
 def is_trailing_comma(error: json.JSONDecodeError, start: int) -> bool:
     """Whether a comma before a closing bracket, outside of strings, is what is wrong with the value that begins at ``start``."""
-    if not error.msg.startswith(("Expecting value", "Expecting property name", "Illegal trailing")):
-        return False
     comma = error.doc.rfind(",", start, error.pos + 1)
     found = _AT_TRAILING_COMMA.match(error.doc, comma) if comma >= 0 else None
     return found is not None and found.end() >= error.pos
@@ -79,8 +75,7 @@ class Broken:
 
         Up to the error a bracket in a string is none; from there on nobody can tell, and all count.
         """
-        marks = [self.text[found.start()] for found in _TOKEN.finditer(self.text, self.start, self.error)]
-        depth = sum((mark in "{[") - (mark in "}]") for mark in marks)
+        depth = _depth(self.text, self.start, self.error)
         if depth <= 0:
             return None
         for found in _BRACKET.finditer(self.text, self.error, self.limit):
@@ -126,14 +121,19 @@ def first_list(text: str, at: int, wrong_at: int, holds_rows: HoldsRows) -> int 
 
 def _names_before(head: str) -> list[str] | None:
     """The keys of the objects that are open at the end of ``head``; None where it is no beginning of an object."""
-    for depth in range(1, _DEEPEST + 1):
-        try:
-            value = json.loads(head.rstrip(" ,\t\r\n") + "}" * depth)
-        except (ValueError, RecursionError):
-            continue
-        names: list[str] = []
-        for _ in range(depth):
-            names += value
-            value = next(reversed(value.values()), {})
-        return names
-    return None
+    depth = _depth(head, 0, len(head))
+    try:
+        value = json.loads(head.rstrip(" ,\t\r\n") + "}" * depth)
+    except (ValueError, RecursionError):
+        return None
+    names: list[str] = []
+    for _ in range(depth):
+        names += value
+        value = next(reversed(value.values()), {})
+    return names
+
+
+def _depth(text: str, start: int, end: int) -> int:
+    """How many brackets are open at ``end`` of those since ``start``; one in a string is none."""
+    marks = [text[found.start()] for found in _TOKEN.finditer(text, start, end)]
+    return sum((mark in "{[") - (mark in "}]") for mark in marks)
