@@ -102,3 +102,13 @@ def test_who_decides_is_told_the_names_before_the_list():
     text = '{"code": 0, "data": {"total": 2, "list": [{"a": 1}, x]}}'
     first_list(text, 0, text.index("x"), lambda *given: bool(seen.append(given)))
     assert seen == [(["code", "data", "total"], "list", {"a": 1})]
+
+
+@pytest.mark.parametrize(("opening", "between", "closing"), [("[", ",\n", "]"), ("", "\n", "")])
+def test_the_rows_behind_a_broken_object_that_is_not_alone_stay_rows(tmp_path, opening, between, closing):
+    broken = f'{{"about": "a",\n"pairs": [{GOOD(1)}], "n" 1}}'
+    talk = '{"messages": [{"role": "user", "content": "q3"},\n{"role": "assistant", "content": "a3"}]}'
+    whole = [broken, GOOD(2), talk] if opening else [GOOD(0).replace(", ", ",\n"), broken, GOOD(2), talk]
+    questions, refused = read(tmp_path, opening + between.join(whole) + closing)
+    assert questions == (["q2", "q3"] if opening else ["q0", "q2", "q3"])
+    assert refused == ([1] if opening else [3])

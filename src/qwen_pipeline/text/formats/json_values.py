@@ -113,7 +113,7 @@ class _Stream:
                 return self._decode()
             except (ValueError, RecursionError) as error:
                 is_short = len(self._text) - self._at < _LONGEST_VALUE
-                if isinstance(error, ValueError) and is_short and self._more():  # it may be cut off
+                if is_short and self._more():  # it may be cut off
                     continue
                 if self._enter_object(error):
                     return self.next_value()
@@ -162,9 +162,7 @@ class _Stream:
 
     def _enter_object(self, error: Exception) -> bool:
         """Where the first object is broken, or has no end within the text held: go to its first list of rows."""
-        if self._in_object or self._text[self._at] != "{":
-            return False
-        if len(self._text) - self._at >= _LONGEST_VALUE:
+        if len(self._text) - self._at >= _LONGEST_VALUE and not self._in_object:
             start = next_list(self._text, self._at)
         elif self._is_first and not self.in_array and isinstance(error, json.JSONDecodeError):
             start = first_list(self._text, self._at, error.pos, self._holds_rows)
