@@ -9,6 +9,7 @@ from qwen_pipeline.text.formats.content import Content
 from qwen_pipeline.text.formats.row import Found, Refused, Row
 from qwen_pipeline.text.raw_file import RawFile
 from qwen_pipeline.text.read_files import read_rows
+from qwen_pipeline.text.schema import RejectReason
 
 
 def read(folder: Path, text: str) -> list[Row]:
@@ -61,3 +62,31 @@ def test_a_table_under_a_few_lines_of_text_is_one(tmp_path: Path) -> None:
     path.write_text("Export\nof May\n\nid,question,answer\n1,What?,That.\n")
     (row,) = read_rows(Content(RawFile("table.txt", path, path.stat().st_size)))
     assert isinstance(row, Found)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (r'"\"There\", he said"', '"There", he said'),
+        (r'"He said: \"There\""', 'He said: "There"'),
+        ('"He said: ""There"""', 'He said: "There"'),
+        (r'"In C:\temp, D:\"', "In C:\\temp, D:\\"),
+    ],
+)
+def test_quotes_at_the_edges_of_a_cell_are_read_as_they_are_escaped(
+    tmp_path: Path, written: str, said: str
+) -> None:
+    rows = read(tmp_path, f"Where?,{written}\nAnd b?,{written}\n")
+    assert [row.messages[1][1] for row in rows if isinstance(row, Found)] == [said, said]
+
+
+def test_the_delimiter_that_a_file_names_is_taken(tmp_path: Path) -> None:
+    rows = read_document(tmp_path, "table.csv", "sep=;\nWhat, then?;That.\nWhy, so?;Because.\n")
+    assert [row.messages[0][1] for row in rows if isinstance(row, Found)] == ["What, then?", "Why, so?"]
+
+
+@pytest.mark.parametrize("form", ["\t{}\n", "{}\t\n"])
+def test_tabs_at_the_edges_of_lines_part_no_pairs(tmp_path: Path, form: str) -> None:
+    (row,) = read_document(tmp_path, "story.txt", "".join(map(form.format, ["Once?", "It was.", "The end."])))
+    assert isinstance(row, Refused)
+    assert row.reason == RejectReason.NO_PAIRS

@@ -27,7 +27,8 @@ from qwen_pipeline.text.unreadable import looks_binary
 
 _DELIMITERS = (",", "\t", ";", "|", "，", "；", "^")
 _SUFFIXES = (".csv", ".tsv", ".tab")
-_ESCAPED_QUOTE = re.compile(r'(?<!["\\])\\"(?=[^",;|\t\r\n])')
+_ESCAPED_QUOTE = re.compile(r'\\"(?=[^",;|\t\r\n])')
+_DOUBLED_QUOTE = re.compile(r'[^\\,;|\t\r\n]""|""[^,;|\t\r\n]')
 _LARGEST_FIELD = 2**27
 _FEWEST_PAIRS = 2
 _ROWS_TO_JUDGE, _LEAST_FILLED = 30, 0.8
@@ -108,9 +109,8 @@ def _is_filled(head: str, layout: _Layout) -> bool:
 
 def _escapes_quotes(head: str) -> bool:
     """Whether quotes inside cells have a backslash: such are there, and none is written twice in a cell."""
-    if not _QUOTED_CELL.search(head):
-        return False
-    return bool(_ESCAPED_QUOTE.search(head)) and not re.search(r'[^,;|\t\r\n]""|""[^,;|\t\r\n]', head)
+    is_escaped = _QUOTED_CELL.search(head) and _ESCAPED_QUOTE.search(head)
+    return bool(is_escaped) and not _DOUBLED_QUOTE.search(head)
 
 
 def _find_layout(head: str, column_map: Mapping[str, str]) -> _Layout:
@@ -149,9 +149,7 @@ def _is_pairs_by_tab(head: str) -> bool:
     """Whether every line of the beginning is two texts with one tab between them."""
     lines = [line for line in head.splitlines()[:50] if line.strip()]
     parts = [line.split("\t") for line in lines]
-    return len(lines) >= _FEWEST_PAIRS and all(
-        len(two) == 2 and two[0].strip() and two[1].strip() for two in parts
-    )
+    return len(lines) >= _FEWEST_PAIRS and all(len(two) == 2 and all(map(str.strip, two)) for two in parts)
 
 
 def _read(content: Content, layout: _Layout) -> Iterator[Row]:
