@@ -128,6 +128,7 @@ JUDGED = [
         ({"qid": 1, "question": "Q?", "answers": JUDGED}, ["Q?", "high"]),
         ({"qid": 1, "question": "Q?", "answers": [{**JUDGED[0], "selected": True}, JUDGED[1]]}, ["Q?", "low"]),
         ({"title": "T?", "body": "B.", "accepted_answer_id": 1, "answers": JUDGED}, ["T?\nB.", "low"]),
+        ({"prompt": "P?", "answers": JUDGED}, ["P?", "high"]),
         (
             {"title": "T?", "body": "B.", "answers": [{"body": "no", "score": 9}, {"body": "yes", "is_accepted": True}]},
             ["T?\nB.", "yes"],

@@ -6,6 +6,7 @@ Of replies that people judged, as in Open Assistant's trees and dumps of Stack E
 from collections.abc import Mapping
 from typing import Any
 
+from qwen_pipeline.text.formats.field_roles import map_fields
 from qwen_pipeline.text.formats.turns import RecordError
 from qwen_pipeline.text.schema import RejectReason
 
@@ -111,7 +112,7 @@ def with_chosen_first(record: Record) -> Record:
         return record
     accepted = record.get("accepted_answer_id")
     ordered = sorted(given, key=lambda reply: (not _is_chosen(reply, accepted), -_score(reply)))
-    asked = record.get("question")
+    asked = record.get(map_fields(list(record), {}).get("question", ""))
     if not isinstance(asked, str):
         body = next((record[name] for name in (*_TEXTS, "selftext") if record.get(name)), None)
         parts = (record.get("title"), body)
