@@ -121,6 +121,7 @@ def test_a_list_of_records_in_yaml_is_read_item_by_item(tmp_path: Path, name: st
         ("---\nmessages:\n  - role: user\n    content: hi\n  - role: assistant\n    content: hello\n---\n"
          "messages:\n- {role: user, content: a}\n- {role: assistant, content: b}\n", [(2, "hi", "hello"), (8, "a", "b")]),
         ("什么是甲？: 是甲。\n什么是乙？: 是乙。\n", [(1, "什么是甲？", "是甲。"), (1, "什么是乙？", "是乙。")]),
+        ("%YAML 1.2\n---\n- {question: a?, answer: b}\n...\n", [(3, "a?", "b")]),
         ("- [问一？, 答一]\n- [问二？, 答二]\n", [(1, "问一？", "答一"), (2, "问二？", "答二")]),
     ],
 )  # fmt: skip

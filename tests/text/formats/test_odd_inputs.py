@@ -10,6 +10,7 @@ from qwen_pipeline.text.formats.content import Content
 from qwen_pipeline.text.formats.row import Found, Refused
 from qwen_pipeline.text.raw_file import RawFile
 from qwen_pipeline.text.read_files import ReadOptions, read_files, read_rows
+from qwen_pipeline.text.schema import RejectReason
 
 
 def rows_of(tmp_path, name, text):
@@ -28,11 +29,15 @@ def pairs_of(tmp_path, name, text):
     [
         ("t.jsonl", '{"question":"q1","answers":[{"answer_start":3}]}\n{"question":"q","answer":"a"}\n'),
         ("t.json", '[{"mapping":{"a":{}},"current_node":["a"]}]'),
+        ("t.json", '[{"mapping":{"a":{"parent":["a"]}},"current_node":"a"}]'),
+        ("t.json", '[{"mapping":{"a":{"parent":"a"}},"current_node":"a"}]'),
     ],
 )
 def test_broken_rows_are_rejects_and_no_exception(tmp_path, name, text):
     rows = rows_of(tmp_path, name, text)
-    assert any(isinstance(row, Refused) for row in rows)
+    reasons = [row.reason for row in rows if isinstance(row, Refused)]
+    assert reasons
+    assert RejectReason.UNREADABLE_FILE not in reasons
 
 
 def test_a_backslash_at_the_end_of_a_table_escapes_nothing(tmp_path):

@@ -283,3 +283,5 @@ def test_an_object_that_says_which_column_is_what_is_no_row() -> None:
     assert rows_inside(info, {}) is None
     table = {"columns": {"question": ["What?"], "answer": ["That."]}}
     assert rows_inside(table, {}) == [table["columns"]]
+    rows = [{"question": "What?", "answer": "That."}]
+    assert rows_inside({"columns": ["question", "answer"], "rows": rows}, {}) == rows

@@ -133,17 +133,13 @@ def pairs_of_object(value: Record) -> list[dict[str, str]] | None:
 
 def _path_to_last(tree: Mapping[str, Any], last: Any) -> list[Any]:
     """The messages on the way from the root of a ChatGPT export to the node that was shown last."""
-    if not isinstance(last, str) or last not in tree:
-        leaves = [key for key, node in tree.items() if isinstance(node, Mapping) and not node.get("children")]
-        last = leaves[-1] if leaves else None
+    nodes = {key: node for key, node in tree.items() if isinstance(node, Mapping)}
     path: list[Any] = []
-    seen: set[Any] = set()
-    while last in tree and last not in seen and isinstance(tree[last], Mapping):
-        seen.add(last)
-        message = tree[last].get("message")
+    while node := nodes.pop(str(last), None):
+        message = node.get("message")
         if isinstance(message, Mapping) and not _is_empty(message):
             path.append(message)
-        last = tree[last].get("parent")
+        last = node.get("parent")
     return path[::-1]
 
 

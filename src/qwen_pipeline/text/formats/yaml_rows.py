@@ -60,7 +60,7 @@ def _chunks(lines: Iterator[Line]) -> Iterator[_Chunk]:
     chunk: _Chunk | None = None
     for line in lines:
         text = line.text.lstrip("\ufeff")
-        if text.startswith(("---", "...")) and not text[3:].strip():
+        if text.startswith("---") and not text[3:].strip():
             if chunk:
                 yield chunk
             chunk = None
