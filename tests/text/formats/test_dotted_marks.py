@@ -172,3 +172,15 @@ def test_an_initial_makes_no_question_where_marks_are_others(tmp_path: Path, for
 def test_options_in_an_answer_leave_the_marks_of_the_document(tmp_path: Path, options: str) -> None:
     text = f"Q. What is a?\nA. It is a.\n\nQ. Which plans?\nA. These:\n{options}\n"
     assert pairs(tmp_path, text) == [("What is a?", "It is a."), ("Which plans?", f"These:\n{options}")]
+
+
+def test_letters_below_other_lines_are_marks_where_one_of_them_asks(tmp_path: Path) -> None:
+    text = "Inhalt\n\n" + "".join(
+        f"F: {asked}\nA: {said}\n\n"
+        for asked, said in [("Wie geht es?", "Gut."), ("Nenne eins", "Das."), ("Nenne zwei", "Die.")]
+    )
+    assert [asked for asked, _ in pairs_in(tmp_path, "faq.md", text)] == [
+        "Wie geht es?",
+        "Nenne eins",
+        "Nenne zwei",
+    ]

@@ -24,24 +24,9 @@ _KNOWN = SPEAKERS | {
 _ROLES = ("user", "assistant")
 _LEAST_SHARE = 0.5
 # Titles of ordinary sections too: such a heading begins no turn.
-_SECTIONS = frozenset(
-    [
-        "客户",
-        "顾客",
-        "访客",
-        "患者",
-        "病人",
-        "customer",
-        "patient",
-        "客服",
-        "医生",
-        "agent",
-        "doctor",
-        "system",
-        "ai",
-        "bot",
-    ]
-)
+_SECTIONS = frozenset((
+    "客户", "顾客", "访客", "患者", "病人", "customer", "patient", "客服", "医生", "agent", "doctor", "system", "ai", "bot",
+))  # fmt: skip
 
 
 def dialogue_speakers(lines: Iterable[MarkedLine], named: Mapping[str, str]) -> dict[str, str]:

@@ -28,7 +28,6 @@ _LETTER = re.compile(
 )
 _LEAST_ANSWERED = 0.5
 _LEAST_PAIRS, _LEAST_OF_LETTERS = 2, 0.8
-_LEAST_ASKING = 0.5
 
 
 def colon_marks(head: list[MarkedLine]) -> Rewrite | None:
@@ -147,12 +146,11 @@ def _letters(head: list[MarkedLine]) -> Rewrite | None:
 
 
 def _are_questions(head: list[MarkedLine], places: list[int]) -> bool:
-    """Whether marked lines open the document or mostly ask: else they are a legend, a recipe or figures in an answer."""
+    """Whether marked lines open the document or one asks: else they are a legend, a recipe or figures in an answer."""
     opening = head[: places[0]]
     if all(line.blank or (line.level and not looks_like_question(line.title)) for line in opening):
         return True
-    asking = sum("?" in head[at].text or "？" in head[at].text or "؟" in head[at].text for at in places)
-    return asking >= _LEAST_ASKING * len(places)
+    return any(not {"?", "？", "؟"}.isdisjoint(head[at].text) for at in places)
 
 
 def _with_known_letters(first: str, second: str, lines: Iterable[MarkedLine]) -> Iterator[MarkedLine]:
