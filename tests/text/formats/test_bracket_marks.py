@@ -20,6 +20,8 @@ def pairs(folder: Path, text: str, name: str = "faq.md") -> list[tuple[str, str]
     [
         "(Q{0}) {1}\n(A{0}) {2}\n\n",
         "（Q{0}）{1}\n（A{0}）{2}\n\n",
+        "(Q {0}): {1}\n(A.{0}) {2}\n\n",
+        "> [!help] {1}\n> [!done] 解答\n> {3}\n\n",
         "> [!question] {1}\n\n{2}\n\n",
         "> [!faq]- {1}\n> > [!success]- Answer\n> {3}\n\n",
         "### Instruction:\n{1}\n\n### Response:\n{2}\n\n",
@@ -40,7 +42,8 @@ def test_a_document_in_this_form_gives_its_pairs(tmp_path: Path, form: str, name
 
 
 @pytest.mark.parametrize(
-    ("form", "between"), [("Q: {} A: {}", " "), ("Q1: {} A1: {}", ""), ("问：{}答：{}", "")]
+    ("form", "between"),
+    [("Q: {} A: {}", " "), ("Q1: {} A1: {}", ""), ("问：{}答：{}", ""), ("問：{}答：{}", "")],
 )
 def test_several_pairs_on_one_line_are_cut(tmp_path: Path, form: str, between: str) -> None:
     text = between.join(form.format(*pair) for pair in SHORT)

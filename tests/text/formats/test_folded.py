@@ -61,3 +61,10 @@ def test_many_unclosed_blocks_are_a_row_each() -> None:
 @pytest.mark.parametrize("number", ["1. ", "1．", "1：", "①", "（1）", "一、", "Q1: "])
 def test_a_number_of_any_form_is_no_part_of_the_question(number: str) -> None:
     assert pairs_of(block(f"{number}What is A?", "It is a.")) == [(1, "What is A?", "It is a.")]
+
+
+@pytest.mark.parametrize(
+    "form", ["Q1: {}", "1. {}", "**Q1:** {}", "<b>Question 1: {}</b>", "提问：{}", "<h3>① {}</h3>", "1.2 {}"]
+)
+def test_the_mark_of_a_folded_question_is_taken_off(form: str) -> None:
+    assert pairs_of(block(form.format("What is A?"), "It is a.")) == [(1, "What is A?", "It is a.")]
