@@ -60,7 +60,7 @@ def map_fields(names: list[str], column_map: Mapping[str, str]) -> dict[str, str
         if name in roles.values() or name in options:
             continue
         role, rank = _role_of(name)
-        if role not in roles and role and (role not in ranked or rank < ranked[role][0]):
+        if role and (role not in ranked or rank < ranked[role][0]):
             ranked[role] = (rank, name)
     found = {**{role: name for role, (_, name) in ranked.items()}, **roles}
     if "answer" not in found and "reasoning" in found and "content" in names:

@@ -35,8 +35,7 @@ class RowLines:
             raise StopIteration
         self._taken.append(line)
         self._next = self._pushed.pop() if self._pushed else next(self._lines, None)
-        text = line.text.lstrip("\ufeff") if line.number == 1 else line.text
-        return text.replace("\x00", "") + ("\n" if self._next is not None else "")
+        return line.text.replace("\x00", "") + ("\n" if self._next is not None else "")
 
     def begin(self) -> tuple[int, int]:
         """Line number and offset where the row begins that is read next."""

@@ -9,7 +9,7 @@ _INST_MARK = re.compile(r"(\[INST\])|(\[/INST\])|</?s>")
 _SYSTEM = re.compile(r"\s*<<SYS>>(.*?)<</SYS>>", re.DOTALL)
 _SPEAKER = re.compile(
     r"(?<!#)#{2,8}\s*(Human|User|Assistant|System|Instruction|Input|Response|Output|Question|Answer|问题|指令|回答|输入)"
-    r"\s*[:：]|(?:^|\n\n|\n)(Human|User|Assistant|用户|助手)\s*[:：]",
+    r"\s*[:：]|\n(Human|User|Assistant|用户|助手)\s*[:：]",
     re.IGNORECASE,
 )
 _ROLES = SPEAKERS | {
@@ -44,8 +44,7 @@ def _of_instructions(text: str) -> list[dict[str, str]]:
             asked, opened = text[opened : mark.start()], None
             if system := _SYSTEM.match(asked):
                 asked = asked[system.end() :]
-                if content := system[1].strip():
-                    turns.append({"role": "system", "content": content})
+                turns.append({"role": "system", "content": system[1].strip()})
             turns.append({"role": "user", "content": asked.strip()})
             turns.append({"role": "assistant", "content": text[mark.end() : end].strip()})
     return turns
