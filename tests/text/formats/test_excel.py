@@ -1,5 +1,6 @@
 """Archives that look like workbooks: those that are none, and those that would take all memory."""
 
+import gzip
 import io
 import tracemalloc
 import zipfile
@@ -56,7 +57,9 @@ def test_an_archive_that_is_no_workbook_is_not_read_whole(tmp_path: Path) -> Non
     assert peak < 4 * 2**20
 
 
-@pytest.mark.parametrize("reference", ["ZZZZZZZZZZ1", "XFD1048576", "A99999999999"])
+@pytest.mark.parametrize(
+    "reference", ["ZZZZZZZZZZ1", "XFD1048576", "A99999999999", "A" * 9_999 + "1", "A" + "9" * 9_999]
+)
 def test_a_workbook_that_spans_too_many_cells_is_refused_unread(reference: str, tmp_path: Path) -> None:
     (row,) = read_rows(content_of(tmp_path, "a.xlsx", workbook_of(ROWS, reference)))
     assert isinstance(row, Refused)
@@ -83,3 +86,17 @@ def test_a_reference_in_an_answer_is_text(tmp_path: Path) -> None:
         )
     )
     assert [type(row) for row in rows] == [Found, Found]
+
+
+def test_a_tag_that_two_pieces_share_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qwen_pipeline.text.formats.sheet_area._BLOCK_BYTES", 5)
+    with zipfile.ZipFile(io.BytesIO(workbook_of(ROWS, "C5"))) as archive:
+        assert largest_area(archive) == 15
+
+
+def test_a_workbook_may_be_gzipped_or_empty(tmp_path: Path) -> None:
+    (row,) = read_rows(content_of(tmp_path, "a.xlsx.gz", gzip.compress(workbook_of(ROWS))))
+    assert isinstance(row, Found)
+    (row,) = read_rows(content_of(tmp_path, "a.xlsx", workbook_of([])))
+    assert isinstance(row, Refused)
+    assert row.reason == "empty_file"

@@ -54,3 +54,17 @@ def test_what_is_said_beside_a_call_is_kept_where_calls_are_dropped() -> None:
     ]
     row = row_of_record({"messages": turns}, 1, 0, {}, "drop")
     assert isinstance(row, Found) and row.messages == tuple(TURNS)
+
+
+def test_the_results_of_two_calls_stay_two() -> None:
+    call = {"function": {"name": "look", "arguments": "{}"}}
+    turns = [
+        {"role": "user", "content": "Hi?"},
+        {"role": "assistant", "content": "", "tool_calls": [call, call]},
+        {"role": "tool", "content": "one"},
+        {"role": "tool", "content": "two"},
+        {"role": "assistant", "content": "Yes."},
+    ]
+    row = row_of_record({"messages": turns}, 1, 0, {}, "keep")
+    assert isinstance(row, Found)
+    assert [content for role, content in row.messages if role == "tool"] == ["one", "two"]

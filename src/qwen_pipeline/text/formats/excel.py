@@ -5,7 +5,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any
 
 from qwen_pipeline.text.formats.content import Content
 from qwen_pipeline.text.formats.records import row_of_record
@@ -22,7 +22,7 @@ from qwen_pipeline.text.formats.table_header import (
 from qwen_pipeline.text.schema import RejectReason
 from qwen_pipeline.text.unreadable import ZIP_FAULTS, remedy_for
 
-_OPEN_DOCUMENT, _LONGEST_KIND = "application/vnd.oasis.opendocument.", 100
+_LONGEST_KIND = 100
 _OLE = b"\xd0\xcf\x11\xe0"
 _WORKBOOK_STREAM = re.compile("(?:Workbook|Book)\0".encode("utf-16-le"))
 
@@ -36,7 +36,7 @@ def read_excel(content: Content) -> Iterator[Row] | None:
     if not content.head.startswith(b"PK\x03\x04"):
         return None
     try:
-        with content.open() as stream, zipfile.ZipFile(_seekable(stream, content)) as archive:
+        with content.open() as stream, zipfile.ZipFile(stream) as archive:
             names = archive.namelist()
             if not any(name.startswith("xl/") for name in names) and "content.xml" not in names:
                 return None
@@ -44,11 +44,6 @@ def read_excel(content: Content) -> Iterator[Row] | None:
     except ZIP_FAULTS:
         return None
     return iter([fault]) if fault else _read(content)
-
-
-def _seekable(stream: BinaryIO, content: Content) -> BinaryIO:
-    """The stream itself where it can go back: an archive's list of names stands at its end."""
-    return io.BytesIO(stream.read()) if content.gzipped else stream
 
 
 def _fault(archive: zipfile.ZipFile, names: list[str]) -> Row | None:
@@ -70,7 +65,7 @@ def _other_document(archive: zipfile.ZipFile) -> str:
     """What an OpenDocument file is that holds no sheets, in words; empty for one that does."""
     with archive.open("mimetype") as stream:
         kind = stream.read(_LONGEST_KIND).decode("ascii", "replace")
-    if not kind.startswith(_OPEN_DOCUMENT) or "spreadsheet" in kind:
+    if "spreadsheet" in kind:
         return ""
     return f"OpenDocument {'presentation' if 'presentation' in kind else 'document'}"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 # A reader holds the whole rectangle from the first cell to the last, filled or not: one stray reference would take
 # all memory and end the process. This many cells are 2 GiB.
 MOST_CELLS = 2**26
-_LONGEST_COLUMN = 3  # letters: the last column of a sheet is XFD
+_LONGEST_NAME = 20  # letters or digits; so long a name is of a column or row that no sheet has
 _BLOCK_BYTES = 2**20
 _LONGEST_TAG = 2**12
 _SHEET = re.compile(r"xl/.*sheet.*\.xml$", re.IGNORECASE)
@@ -27,7 +27,7 @@ def _area(archive: zipfile.ZipFile, sheet: zipfile.ZipInfo) -> int:
     for block in _blocks(archive, sheet):
         for column, row in _REFERENCE.findall(block):
             columns.add(column)
-            last_row = max(last_row, int(row[:20] or 0))
+            last_row = max(last_row, int(row[:_LONGEST_NAME] or 0))
         rows += block.count(b"<row")
     return max(last_row, rows) * max(map(_column_number, columns))
 
@@ -45,10 +45,8 @@ def _blocks(archive: zipfile.ZipFile, sheet: zipfile.ZipInfo) -> Iterator[bytes]
 
 
 def _column_number(letters: bytes) -> int:
-    """1 for A, 27 for AA; more than any sheet has for a name that is too long."""
-    if len(letters) > _LONGEST_COLUMN:
-        return MOST_CELLS + 1
+    """1 for A, 27 for AA."""
     number = 0
-    for letter in letters.upper():
+    for letter in letters[:_LONGEST_NAME].upper():
         number = 26 * number + letter - ord("A") + 1
     return number
