@@ -30,7 +30,7 @@ _OPTION = re.compile(
     rf"(?:^|(?<=[{EDGES}]))[{EDGES}]*(?:[-*+][ \t]+)?[（(]?([A-H])[)）.．、:：]", re.MULTILINE
 )
 QUESTION_MARK = re.compile(
-    r"\A(?:\*\*)?(?:问题|提问|问|Question|Q)\s*[0-9０-９]{0,4}\s*[.:：、]\s*", re.IGNORECASE
+    r"\A(?:\*\*)?(?:问题|提问|问|Question|Q)\s*[0-9０-９]{0,4}\s*[.:：、](?:\*\*)?\s*", re.IGNORECASE
 )
 _ANSWER_WORD = r"(?:参考答案|标准答案|正确答案|答案|解答|解析|回答|答|A|Answer)"
 ANSWER_MARK = re.compile(rf"\A(?:\*\*{_ANSWER_WORD}\*\*\s*[:：]|(?:\*\*)?{_ANSWER_WORD}\s*[:：](?:\*\*)?)\s*")
