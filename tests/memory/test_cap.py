@@ -11,6 +11,7 @@ from qwen_pipeline.memory import allocator
 from qwen_pipeline.memory.cap import (
     CONTEXT_GIB,
     CPU_KERNELS_GIB,
+    HOST_SHARE,
     LATER_KERNELS_GIB,
     apply_memory_cap,
     planned_cap,
@@ -164,7 +165,47 @@ def test_a_cap_that_only_the_context_fits_into_is_refused():
         planned_cap(0.4)
 
 
-def test_on_a_cpu_the_plan_alone_keeps_to_the_limit():
+@pytest.fixture
+def host(monkeypatch):
+    """A machine of 16 GiB, or a container of `total_gib`, of which `available_gib` are left."""
+    host = SimpleNamespace(total_gib=16.0, available_gib=12.0)
+    monkeypatch.setattr("qwen_pipeline.memory.cap.total_memory_bytes", lambda: int(host.total_gib * GIB))
+    monkeypatch.setattr(
+        "qwen_pipeline.memory.cap.available_memory_bytes", lambda: int(host.available_gib * GIB)
+    )
+    monkeypatch.setattr("qwen_pipeline.memory.cap.host_memory_bytes", lambda: (GIB // 2, GIB // 2))
+    return host
+
+
+def test_on_a_cpu_the_plan_keeps_to_what_the_container_leaves(host, caplog):
+    caplog.set_level("INFO")
+    assert apply_memory_cap(8.0, MemoryMeter("cpu")).limit_gib == 8.0
+    assert not caplog.messages
+    host.total_gib, host.available_gib = 4.0, 3.0
+    cap = apply_memory_cap(8.0, MemoryMeter("cpu"))
+    assert cap.limit_gib == pytest.approx(0.5 + HOST_SHARE * 3.0)
+    assert caplog.messages == [
+        "The machine or its container leaves 3.2 GiB of memory where max_memory_gb allows 8.0; the run keeps to 3.2."
+    ]
+    assert str(cap) == "the free memory of 3.2 GiB"
+
+
+def test_pages_shared_with_others_make_a_container_no_larger_than_it_is(host):
+    host.total_gib, host.available_gib = 2.0, 1.9
+    assert apply_memory_cap(8.0, MemoryMeter("cpu")).limit_gib == 2.0
+
+
+def test_a_container_that_only_the_libraries_fit_into_is_refused_with_what_to_do(host):
+    host.total_gib, host.available_gib = 1.0, 0.4
+    with pytest.raises(
+        MemoryPlanError, match=r"leaves 0.86 GiB .* take 1.05. End .* give the container more"
+    ):
+        apply_memory_cap(8.0, MemoryMeter("cpu"))
+
+
+def test_on_a_cpu_the_plan_alone_keeps_to_the_limit(monkeypatch):
+    monkeypatch.setattr("qwen_pipeline.memory.cap.available_memory_bytes", lambda: 12 * GIB)
+    monkeypatch.setattr("qwen_pipeline.memory.cap.total_memory_bytes", lambda: 16 * GIB)
     resident_gib = host_memory_bytes()[0] / GIB
     cap = apply_memory_cap(4.0, MemoryMeter("cpu"))
     assert cap.limit_gib == 4.0

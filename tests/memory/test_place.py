@@ -20,9 +20,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (int(machine.free_gib * GIB), 24 * GIB))
     monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda device: machine.fraction)
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: GIB)
-    monkeypatch.setattr(
-        place.psutil, "virtual_memory", lambda: SimpleNamespace(available=int(machine.host_gib * GIB))
-    )
+    monkeypatch.setattr(place, "available_memory_bytes", lambda: int(machine.host_gib * GIB))
     return machine
 
 

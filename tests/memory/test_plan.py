@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from dataclasses import replace
 from functools import partial
 
@@ -123,6 +124,19 @@ def test_a_row_that_never_fits_names_a_length_that_does(config, recipe):
     length = int(str(caught.value).split("max_sequence_length=")[1].split()[0])
     assert 64 <= length < 1024
     assert make_plan(request(config, recipe, usable, rows=[length], examples_per_step=1)).fits
+
+
+def test_where_less_is_free_than_allowed_no_higher_cap_is_proposed(config, recipe):
+    usable = needs_mib(config, recipe, 1024, "recompute") * 0.7
+    tight = request(config, recipe, usable, rows=[1024], examples_per_step=1)
+    with pytest.raises(MemoryPlanError) as caught:
+        make_plan(replace(tight, cap=replace(tight.cap, is_shortage=True)))
+    told = str(caught.value)
+    assert re.search(
+        r"; the free memory of [\d.]+ GiB allows [\d.]+\. Set max_sequence_length=\d+, or make [\d.]+ GiB free\.$",
+        told,
+    )
+    assert "max_memory_gb" not in told
 
 
 def test_a_policy_that_the_user_has_fixed_stays(config, recipe):

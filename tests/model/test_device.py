@@ -1,4 +1,4 @@
-"""Which dtype products are computed in."""
+"""Which dtype products are computed in, and by how many threads."""
 
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -50,3 +50,15 @@ def test_a_card_always_has_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
     for given, wanted in ((torch.device("cuda"), "cuda:2"), (torch.device("cuda", 1), "cuda:1")):
         monkeypatch.setattr(device, "PartialState", lambda given=given, **_: SimpleNamespace(device=given))
         assert str(device.compute_device()) == wanted
+
+
+def test_a_wide_model_takes_no_more_threads_than_the_container_has_cores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 16)
+    asked: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    monkeypatch.setattr(device, "usable_cores", lambda: 2)
+    with device.threads_for(4096):
+        assert asked == [2]
+    assert asked == [2, 16]

@@ -44,7 +44,7 @@ def test_the_plan_is_told_as_what_the_process_takes_of_the_cap(
     settings: dict[str, Any] = {"use_dora": True, "batch_size": 8, "gradient_accumulation_steps": 2}
     with caplog.at_level(logging.INFO):
         made = planning.plan_training(TrainParameters(**settings), None, [5, 7], cap, torch.device(device))
-    assert f"1.75 of max_memory_gb=8 (0.25 for {what}, 1.50 for the training)." in caplog.text
+    assert f"1.75 of max_memory_gb=8.0 (0.25 for {what}, 1.50 for the training)." in caplog.text
     assert "up to 1,024 tokens and 8 rows; the last 3 layers keep their activations" in caplog.text
     assert (made.max_rows, made.max_tokens, asked[0].examples_per_step) == (8, 1024, 16)
 

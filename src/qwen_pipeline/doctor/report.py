@@ -9,6 +9,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+from qwen_pipeline.container import available_memory_bytes, total_memory_bytes, usable_cores
 from qwen_pipeline.doctor.finding import Finding, Inspection
 from qwen_pipeline.doctor.log_file import last_error, last_log
 from qwen_pipeline.doctor.machine import GIB, free_disk_bytes, read_driver, read_torch_build
@@ -62,15 +63,13 @@ def write_report(path: Path, report: dict[str, Any]) -> None:
 
 
 def _system(inspection: Inspection) -> dict[str, Any]:
-    import psutil
-
-    memory = psutil.virtual_memory()
     return {
         "platform": platform.platform(),
         "python": sys.version,
         "cpu_count": os.cpu_count(),
-        "memory_gib": round(memory.total / GIB, 1),
-        "memory_available_gib": round(memory.available / GIB, 1),
+        "usable_cores": usable_cores(),
+        "memory_gib": round(total_memory_bytes() / GIB, 1),
+        "memory_available_gib": round(available_memory_bytes() / GIB, 1),
         "disk_free_gib": round(free_disk_bytes(inspection.project_path) / GIB, 1),
         "encoding": sys.getfilesystemencoding(),
     }

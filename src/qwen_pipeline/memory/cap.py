@@ -2,7 +2,8 @@
 
 The process's memory is the CUDA context (driver, kernels, library handles) plus what PyTorch's allocator
 has reserved. Only the second can be limited, so it gets what the first leaves. Where other processes have taken so
-much of the card that less than the cap is free, what is free is the cap.
+much of the card that less than the cap is free, what is free is the cap. On a CPU nothing can be limited: there the plan keeps to
+the cap, and to what the machine or the container leaves, since the kernel would end the process without a word.
 """
 
 import logging
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
+from qwen_pipeline.container import available_memory_bytes, total_memory_bytes
 from qwen_pipeline.errors import MemoryPlanError
 from qwen_pipeline.memory.allocator import use_expandable_segments
 from qwen_pipeline.memory.measure import GIB, MemoryMeter, host_memory_bytes
@@ -25,6 +27,8 @@ CONTEXT_GIB = 0.5
 # bitsandbytes and cuBLAS's other kernels are tens of MiB each once loaded. An estimate from the sizes of their binaries, not
 # measured on a card yet; `CONTEXT_GIB` has it in it.
 LATER_KERNELS_GIB = 0.1
+# Of the host's free memory: the plan is within 5 % of what is then measured, and the libraries' own is an estimate.
+HOST_SHARE = 0.9
 # Less of a shortage than this is the driver's own and nobody's doing.
 WORTH_TELLING_GIB = 0.1
 # On a CPU oneDNN builds a kernel for every shape it meets and keeps it. Measured on the demo's training: resident
@@ -39,15 +43,22 @@ class MemoryCap:
     Attributes:
         limit_gib: The most that the process may take.
         context_gib: Of it, what the allocator has no say in: on a CPU the libraries that are loaded.
+        is_shortage: Whether less is free than `max_memory_gb` allows, so that a higher one would not help.
     """
 
     limit_gib: float
     context_gib: float
+    is_shortage: bool = False
 
     @property
     def usable_gib(self) -> float:
         """What is left for tensors and the allocator's slack."""
         return self.limit_gib - self.context_gib
+
+    def __str__(self) -> str:
+        """What allows no more, for a message."""
+        limit = f"{self.limit_gib:.1f}"
+        return f"the free memory of {limit} GiB" if self.is_shortage else f"max_memory_gb={limit}"
 
 
 def planned_cap(
@@ -83,17 +94,17 @@ def apply_memory_cap(max_memory_gb: float, meter: MemoryMeter) -> MemoryCap:
 
     Args:
         max_memory_gb: The cap, GiB.
-        meter: Reads the device that trains; a CPU is not limited.
+        meter: Reads the device that trains; nothing is limited on a CPU.
 
     Returns:
-        The division: the cap, or what other processes leave of it, with the context as measured where the driver says.
+        The division: the cap, or what is free where that is less, with the context as measured where the driver says.
 
     Raises:
         MemoryPlanError: The context alone takes all that is allowed, or other processes leave no more than it.
     """
     release_memory()
     if meter.device.type != "cuda":
-        return planned_cap(max_memory_gb, meter.device.type)
+        return _host_cap(max_memory_gb)
     use_expandable_segments()
     context_gib = measure_context_gib(meter)
     cap = planned_cap(max_memory_gb, "cuda", context_gib)
@@ -103,7 +114,32 @@ def apply_memory_cap(max_memory_gb: float, meter: MemoryMeter) -> MemoryCap:
     _tell_shortage(wanted_gib, limit_gib, cap.context_gib)
     fraction = min(1.0, (limit_gib - cap.context_gib) / total_gib)
     torch.cuda.set_per_process_memory_fraction(fraction, meter.device)
-    return MemoryCap(limit_gib, cap.context_gib)
+    return MemoryCap(limit_gib, cap.context_gib, limit_gib < max_memory_gb)
+
+
+def _host_cap(max_memory_gb: float) -> MemoryCap:
+    """The cap, or what this process has and may still take of the machine's or the container's memory.
+
+    Raises:
+        MemoryPlanError: The libraries alone take all that is allowed.
+    """
+    cap = planned_cap(max_memory_gb, "cpu")
+    held = host_memory_bytes()[0]
+    free_gib = min(held + HOST_SHARE * available_memory_bytes(), total_memory_bytes()) / GIB
+    if free_gib <= cap.context_gib:
+        raise MemoryPlanError(
+            f"The machine or its container leaves {free_gib:.2f} GiB of memory, and the libraries alone take "
+            f"{cap.context_gib:.2f}. End other programs, or give the container more."
+        )
+    if free_gib >= max_memory_gb:
+        return cap
+    logger.info(
+        "The machine or its container leaves %.1f GiB of memory where max_memory_gb allows %.1f; the run keeps to %.1f.",
+        free_gib,
+        max_memory_gb,
+        free_gib,
+    )
+    return MemoryCap(free_gib, cap.context_gib, is_shortage=True)
 
 
 def _available_gib(meter: MemoryMeter, context_gib: float) -> float:

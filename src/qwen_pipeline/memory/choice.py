@@ -51,7 +51,7 @@ def _require_fits(planner: Planner, rows: int) -> None:
     smallest = planner.plan(request.worst_tokens(rows), _frugal(request), rows)
     raise MemoryPlanError(
         f"batch_size={request.batch_size} needs {smallest.needs_gib:.1f} GiB; "
-        f"max_memory_gb={request.cap.limit_gib:.1f} allows {request.cap.usable_gib:.1f}. "
+        f"{request.cap} allows {request.cap.usable_gib:.1f}. "
         f"Set batch_size={fitting}, or leave it to the plan with batch_size=auto."
     )
 
@@ -87,13 +87,26 @@ def _nothing_fits(planner: Planner) -> str:
     per_token = (plan.needs_gib - short.needs_gib) / max(1, request.longest - short.max_tokens)
     fixed = plan.needs_gib - per_token * request.longest
     length = int((request.cap.usable_gib - fixed) / per_token) // 64 * 64 if per_token > 0 else 0
-    enough = plan.parts.process / GIB
-    ways = ["gradient_checkpointing=auto"] if request.policy is not None else []
-    ways += [f"max_sequence_length={length}"] if length >= 64 else []
-    ways += [f"max_memory_gb={enough + 0.05:.1f}"]
-    smaller = "" if length >= 64 else ", or use a smaller model"
     return (
         f"A row of {request.longest} tokens needs {plan.needs_gib:.1f} GiB even alone; "
-        f"max_memory_gb={request.cap.limit_gib:.1f} allows {request.cap.usable_gib:.1f}. "
-        f"Set {' or '.join(ways)}{smaller}."
+        f"{request.cap} allows {request.cap.usable_gib:.1f}. {_ways_out(request, length, plan.parts.process / GIB)}"
     )
+
+
+def _ways_out(request: PlanRequest, length: int, needs_gib: float) -> str:
+    """What to change so that a row fits.
+
+    Args:
+        request: What was to be planned.
+        length: Tokens of a row that would fit.
+        needs_gib: The whole process with the longest row.
+    """
+    enough = f"{needs_gib + 0.05:.1f}"  # rounded up
+    values = ["gradient_checkpointing=auto"] if request.policy is not None else []
+    values += [f"max_sequence_length={length}"] if length >= 64 else []
+    values += [] if request.cap.is_shortage else [f"max_memory_gb={enough}"]
+    ways = [f"set {' or '.join(values)}"] if values else []
+    ways += [f"make {enough} GiB free"] if request.cap.is_shortage else []
+    ways += [] if length >= 64 else ["use a smaller model"]
+    told = ", or ".join(ways)
+    return f"{told[0].upper()}{told[1:]}."

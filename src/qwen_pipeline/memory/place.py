@@ -2,9 +2,9 @@
 
 import logging
 
-import psutil
 import torch
 
+from qwen_pipeline.container import available_memory_bytes
 from qwen_pipeline.memory.cap import apply_memory_cap
 from qwen_pipeline.memory.measure import GIB, MemoryMeter
 from qwen_pipeline.memory.recovery import release_memory
@@ -46,7 +46,7 @@ def place_for(weight_bytes: int, device: torch.device, what: str) -> torch.devic
         what: The model, for that message.
     """
     needed = int(SPARE * weight_bytes)
-    host = torch.device("cpu") if psutil.virtual_memory().available >= needed else None
+    host = torch.device("cpu") if available_memory_bytes() >= needed else None
     if device.type != "cuda":
         return host
     if (room := room_bytes(device)) >= needed:

@@ -8,6 +8,8 @@ from functools import cache
 import torch
 from accelerate import PartialState
 
+from qwen_pipeline.container import usable_cores
+
 logger = logging.getLogger(__name__)
 
 # Below this width two OpenMP threads wait for each other more than they compute: the demo (256) trains faster
@@ -60,10 +62,12 @@ def autocast(device: torch.device, compute_dtype: torch.dtype) -> AbstractContex
 
 @contextmanager
 def threads_for(hidden_size: int) -> Iterator[None]:
-    """Use one thread for a narrow model on a CPU while the block runs, all of them otherwise."""
+    """Use one thread for a narrow model on a CPU while the block runs, otherwise as many as a container has cores for."""
     before = torch.get_num_threads()
     if hidden_size < WIDE_HIDDEN_SIZE and not torch.cuda.is_available():
         torch.set_num_threads(1)
+    else:
+        torch.set_num_threads(min(before, usable_cores()))
     try:
         yield
     finally:

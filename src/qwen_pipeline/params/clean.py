@@ -57,7 +57,10 @@ class CleanParameters(StageParameters):
         0.1, ge=0, le=0.5, description="Share of the rows without a split of their own that go to test."
     )
     clean_workers: int | None = run_time(
-        None, ge=1, le=64, description="Number of processes that clean rows; None: one per core."
+        None,
+        ge=1,
+        le=64,
+        description="Number of processes that clean rows; None: one per core that may be used.",
     )
 
     @field_validator("languages", mode="before")

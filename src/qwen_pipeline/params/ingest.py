@@ -38,7 +38,10 @@ class IngestParameters(StageParameters):
         description="Rows that call tools: refuse the row, drop those turns, or keep them as text.",
     )
     ingest_workers: int | None = run_time(
-        None, ge=1, le=64, description="Number of processes that read files; None: one per core."
+        None,
+        ge=1,
+        le=64,
+        description="Number of processes that read files; None: one per core that may be used.",
     )
 
     @field_validator("encoding")

@@ -49,5 +49,8 @@ class TokenizeParameters(StageParameters):
     )
     tokenizer_kwargs: TokenizerKwargs = Field(TokenizerKwargs(), description="Settings of the tokenizer.")
     tokenize_workers: int | None = run_time(
-        None, ge=1, le=64, description="Number of processes that tokenize examples; None: one per core."
+        None,
+        ge=1,
+        le=64,
+        description="Number of processes that tokenize examples; None: one per core that may be used.",
     )

@@ -3,13 +3,13 @@
 Nothing but paths and counts travels between processes, so that memory does not grow with the rows.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
 
+from qwen_pipeline.container import usable_cores
 from qwen_pipeline.text.progress import with_progress
 from qwen_pipeline.text.table_reader import RowGroup
 from qwen_pipeline.text.worker_pool import map_in_processes
@@ -36,7 +36,7 @@ def map_parts(
     """
     tasks = [(group, folder / f"part-{number:06d}") for number, group in enumerate(groups)]
     is_little = len(groups) < GROUPS_WORTH_A_POOL
-    parts = map_in_processes(work, tasks, 1 if is_little else workers or os.cpu_count() or 1)
+    parts = map_in_processes(work, tasks, 1 if is_little else workers or usable_cores())
     yield from with_progress(parts, len(tasks), doing)
 
 

@@ -108,9 +108,9 @@ def plan_training(
     request = plan_request(parameters, config, lengths, cap, on_gpu, kernels)
     plan = make_plan(replace(request, host_tokens=measure_host_tokens(config, device)))
     logger.info(
-        "Memory plan: %.2f of max_memory_gb=%g (%.2f for %s, %.2f for the training). %s",
+        "Memory plan: %.2f of %s (%.2f for %s, %.2f for the training). %s",
         plan.parts.process / GIB,
-        cap.limit_gib,
+        cap,
         cap.context_gib,
         "the CUDA context" if on_gpu else "libraries and their kernels",
         plan.needs_gib,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from qwen_pipeline.container import available_memory_bytes
 from qwen_pipeline.doctor.finding import Finding, Inspection, error, ok, warning
 from qwen_pipeline.doctor.machine import GIB, read_driver
 from qwen_pipeline.doctor.model_size import size_of_folder, size_of_name
@@ -15,9 +16,7 @@ LEAST_HOST_BYTES = 3 * GIB  # torch, transformers, the demo and one data stage
 
 def check(inspection: Inspection) -> Iterator[Finding]:
     """Compare what is free now with what the run may take."""
-    import psutil
-
-    available = int(psutil.virtual_memory().available)
+    available = available_memory_bytes()
     fact = f"host: {available / GIB:.1f} GiB available"
     if available < LEAST_HOST_BYTES:
         remedy = "close other programs, or set dataloader_num_workers=0"
