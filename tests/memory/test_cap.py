@@ -167,12 +167,9 @@ def test_a_cap_that_only_the_context_fits_into_is_refused():
 
 @pytest.fixture
 def host(monkeypatch):
-    """A machine of 16 GiB, or a container of `total_gib`, of which `available_gib` are left."""
-    host = SimpleNamespace(total_gib=16.0, available_gib=12.0)
-    monkeypatch.setattr("qwen_pipeline.memory.cap.total_memory_bytes", lambda: int(host.total_gib * GIB))
-    monkeypatch.setattr(
-        "qwen_pipeline.memory.cap.available_memory_bytes", lambda: int(host.available_gib * GIB)
-    )
+    """A machine or a container of which `available_gib` are left, and a process of half a GiB."""
+    host = SimpleNamespace(available_gib=12.0)
+    monkeypatch.setattr("qwen_pipeline.memory.cap.available_memory_bytes", lambda: host.available_gib * GIB)
     monkeypatch.setattr("qwen_pipeline.memory.cap.host_memory_bytes", lambda: (GIB // 2, GIB // 2))
     return host
 
@@ -181,31 +178,23 @@ def test_on_a_cpu_the_plan_keeps_to_what_the_container_leaves(host, caplog):
     caplog.set_level("INFO")
     assert apply_memory_cap(8.0, MemoryMeter("cpu")).limit_gib == 8.0
     assert not caplog.messages
-    host.total_gib, host.available_gib = 4.0, 3.0
+    host.available_gib = 3.0
     cap = apply_memory_cap(8.0, MemoryMeter("cpu"))
-    assert cap.limit_gib == pytest.approx(0.5 + HOST_SHARE * 3.0)
+    assert cap.usable_gib == pytest.approx(HOST_SHARE * 3.0 - CPU_KERNELS_GIB)
     assert caplog.messages == [
-        "The machine or its container leaves 3.2 GiB of memory where max_memory_gb allows 8.0; the run keeps to 3.2."
+        "The machine or its container has 3.0 GiB of memory left, less than max_memory_gb=8 allows; the plan keeps to it."
     ]
     assert str(cap) == "the free memory of 3.2 GiB"
 
 
-def test_pages_shared_with_others_make_a_container_no_larger_than_it_is(host):
-    host.total_gib, host.available_gib = 2.0, 1.9
-    assert apply_memory_cap(8.0, MemoryMeter("cpu")).limit_gib == 2.0
-
-
-def test_a_container_that_only_the_libraries_fit_into_is_refused_with_what_to_do(host):
-    host.total_gib, host.available_gib = 1.0, 0.4
-    with pytest.raises(
-        MemoryPlanError, match=r"leaves 0.86 GiB .* take 1.05. End .* give the container more"
-    ):
+def test_a_container_that_not_even_the_kernels_fit_into_is_refused_with_what_to_do(host):
+    host.available_gib = 0.6
+    with pytest.raises(MemoryPlanError, match=r"has 0.60 GiB .* take 0.55. End .* give the container more"):
         apply_memory_cap(8.0, MemoryMeter("cpu"))
 
 
 def test_on_a_cpu_the_plan_alone_keeps_to_the_limit(monkeypatch):
     monkeypatch.setattr("qwen_pipeline.memory.cap.available_memory_bytes", lambda: 12 * GIB)
-    monkeypatch.setattr("qwen_pipeline.memory.cap.total_memory_bytes", lambda: 16 * GIB)
     resident_gib = host_memory_bytes()[0] / GIB
     cap = apply_memory_cap(4.0, MemoryMeter("cpu"))
     assert cap.limit_gib == 4.0

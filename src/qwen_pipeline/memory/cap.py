@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from qwen_pipeline.container import available_memory_bytes, total_memory_bytes
+from qwen_pipeline.container import available_memory_bytes
 from qwen_pipeline.errors import MemoryPlanError
 from qwen_pipeline.memory.allocator import use_expandable_segments
 from qwen_pipeline.memory.measure import GIB, MemoryMeter, host_memory_bytes
@@ -121,25 +121,24 @@ def _host_cap(max_memory_gb: float) -> MemoryCap:
     """The cap, or what this process has and may still take of the machine's or the container's memory.
 
     Raises:
-        MemoryPlanError: The libraries alone take all that is allowed.
+        MemoryPlanError: The libraries and their kernels alone take all that is allowed or left.
     """
     cap = planned_cap(max_memory_gb, "cpu")
-    held = host_memory_bytes()[0]
-    free_gib = min(held + HOST_SHARE * available_memory_bytes(), total_memory_bytes()) / GIB
-    if free_gib <= cap.context_gib:
+    left_gib = available_memory_bytes() / GIB
+    limit_gib = host_memory_bytes()[0] / GIB + HOST_SHARE * left_gib
+    if limit_gib <= cap.context_gib:
         raise MemoryPlanError(
-            f"The machine or its container leaves {free_gib:.2f} GiB of memory, and the libraries alone take "
-            f"{cap.context_gib:.2f}. End other programs, or give the container more."
+            f"The machine or its container has {left_gib:.2f} GiB of memory left, and a training's kernels alone take "
+            f"{CPU_KERNELS_GIB}. End other programs, or give the container more."
         )
-    if free_gib >= max_memory_gb:
+    if limit_gib >= max_memory_gb:
         return cap
     logger.info(
-        "The machine or its container leaves %.1f GiB of memory where max_memory_gb allows %.1f; the run keeps to %.1f.",
-        free_gib,
+        "The machine or its container has %.1f GiB of memory left, less than max_memory_gb=%g allows; the plan keeps to it.",
+        left_gib,
         max_memory_gb,
-        free_gib,
     )
-    return MemoryCap(free_gib, cap.context_gib, is_shortage=True)
+    return MemoryCap(limit_gib, cap.context_gib, is_shortage=True)
 
 
 def _available_gib(meter: MemoryMeter, context_gib: float) -> float:
