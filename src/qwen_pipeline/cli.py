@@ -18,6 +18,7 @@ from qwen_pipeline.commands.preview import preview
 from qwen_pipeline.commands.project import PARAMS_HELP, one_sentence, split_load_versions, split_params
 from qwen_pipeline.commands.prune import prune
 from qwen_pipeline.commands.status import status
+from qwen_pipeline.commands.terminal import stop_on_demand
 
 RUNNER = "qwen_pipeline.incremental.runner.IncrementalRunner"
 FORCE = click.Option(
@@ -54,7 +55,8 @@ def run(**options: Any) -> Any:
         options["runner_params"] = {**options["runner_params"], **added}
     elif given := [f"--{name.replace('_', '-')}" for name, value in added.items() if value]:
         raise click.UsageError(f"{given[0]} belongs to the incremental runner; leave --runner out.")
-    return kedro_run.callback(**options)  # type: ignore[misc]
+    with stop_on_demand():
+        return kedro_run.callback(**options)  # type: ignore[misc]
 
 
 def _run_options() -> Iterator[click.Parameter]:

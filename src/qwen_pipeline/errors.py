@@ -57,6 +57,10 @@ class TrainingDivergedError(PipelineError):
     """Training diverged, and rolling back did not help."""
 
 
+class RunInterruptedError(PipelineError):
+    """A run was asked to stop; what it had finished is kept."""
+
+
 class TrainingInterruptedError(PipelineError):
     """Training was asked to stop; a checkpoint was saved."""
 

@@ -100,6 +100,10 @@ QUOTED: list[tuple[BaseException, type[PipelineError], str]] = [
         RuntimeError("The NVIDIA driver on your system is too old (found version 11040)."),
         EnvironmentProblemError, "kedro doctor",
     ),
+    (
+        RuntimeError("CUDA unknown error - this may be due to an incorrectly set up environment"),
+        EnvironmentProblemError, "kedro doctor",
+    ),
     (RuntimeError("Could not determine home directory."), EnvironmentProblemError, "Set HOME to a folder"),
     (ModuleNotFoundError("No module named 'peft'"), EnvironmentProblemError, "make setup"),
     (ValueError("Failed to find the pipeline named 'trian'. It needs to be"), ParameterError, "Did you mean train?"),

@@ -1,8 +1,9 @@
-"""What a command prints reaches any terminal and any file."""
+"""What a command prints reaches any terminal and any file, and a run can be stopped."""
 
 import errno
 import io
 import logging
+import os
 import signal
 import sys
 import time
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from qwen_pipeline.commands.project import one_sentence
+from qwen_pipeline.commands.terminal import stop_on_demand
+from qwen_pipeline.errors import RunInterruptedError
 
 
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
@@ -106,3 +109,31 @@ def test_a_logging_file_that_cannot_be_used_is_one_sentence(
         one_sentence(lambda: None)()
     assert told in str(ended.value.code)
     assert str(ended.value.code).endswith("git checkout conf/logging.yml")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_closes_what_is_open_and_is_told_in_a_sentence(number: signal.Signals) -> None:
+    closed = []
+    with (
+        pytest.raises(
+            RunInterruptedError, match=rf"^Stopped by {number.name}; .* Run the same command again"
+        ),
+        stop_on_demand(),
+    ):
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(10)
+        finally:
+            closed.append(True)
+    assert closed
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_handler_that_is_already_there_stays() -> None:
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with stop_on_demand():
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -144,6 +144,20 @@ def test_bitsandbytes_that_raises_is_an_error(monkeypatch: pytest.MonkeyPatch) -
     assert "no kernel image" in quantization.judge(quantise(), "").fact
 
 
+def test_a_driver_that_makes_torch_raise_is_not_blamed_on_bitsandbytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import torch
+
+    def refuse() -> bool:
+        raise RuntimeError("CUDA unknown error")
+
+    monkeypatch.setattr(torch.cuda, "is_available", refuse)
+    finding = quantization.judge(quantise(), "pip install bitsandbytes")
+    assert (finding.state, finding.fact) == (State.ERROR, "torch cannot ask for a card: CUDA unknown error")
+    assert "nvidia-smi" in finding.remedy and "bitsandbytes" not in finding.remedy
+
+
 @pytest.mark.parametrize(
     ("library", "told"),
     [

@@ -232,7 +232,8 @@ CURES = (
          "Model and inputs lie on two devices ({line}). Show one card only, CUDA_VISIBLE_DEVICES=0, and tell us with: "
          "kedro doctor --report support.json"),
     Cure(r"driver on your system is too old|driver version is insufficient|no kernel image is available|"
-         r"not compiled with cuda enabled", EnvironmentProblemError, _driver),
+         r"not compiled with cuda enabled|error from cudagetdevicecount|cuda driver initialization failed|cuda unknown error",
+         EnvironmentProblemError, _driver),
     Cure(r"no module named '(?!qwen_pipeline)([\w.]+)'", EnvironmentProblemError,
          "The package {0} is not installed or damaged ({line}). Restore the pinned packages: rm -rf .venv && make setup"),
 )  # fmt: skip

@@ -1,16 +1,19 @@
-"""What every command sets right before it says its first word: what it may print, where its log goes, and Ctrl-C."""
+"""What every command sets right before it says its first word: what it may print, where its log goes, how it is stopped."""
 
 import _thread
 import contextlib
 import io
 import logging
 import os
+import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
+from qwen_pipeline.errors import RunInterruptedError
 from qwen_pipeline.incremental.workspace import project_root
 
 INTERRUPT_AGAIN_SECONDS = 0.05  # the finaliser has ended by then
@@ -49,6 +52,35 @@ class _LostInterrupt:
         again.daemon = True  # at the interpreter's end nobody waits for it
         with contextlib.suppress(RuntimeError):  # there no thread starts any more: the run ends in any case
             again.start()
+
+
+@contextlib.contextmanager
+def stop_on_demand() -> Iterator[None]:
+    """SIGTERM, as of ``docker stop`` and of batch systems, ends the block like Ctrl-C: what is open is closed, and one sentence said.
+
+    Raises:
+        RunInterruptedError: One of them came.
+    """
+    asked = signal.SIGINT
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = signal.SIGTERM
+        raise KeyboardInterrupt
+
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    is_free = in_main_thread and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if is_free:
+        signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        raise RunInterruptedError(
+            f"Stopped by {asked.name}; the stages that had ended are kept. Run the same command again to go on from there."
+        ) from stopped
+    finally:
+        if is_free:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _use_project_logging() -> None:

@@ -10,12 +10,14 @@ import json
 import logging
 from typing import Any
 
+RESTART = "restart the machine or container if nvidia-smi fails too; CUDA_VISIBLE_DEVICES= runs on the CPU"
+
 
 def quantise() -> dict[str, Any]:
     """Quantise a tensor to NF4 with double quantisation and read it back.
 
     Returns:
-        ``failure``, a sentence, or ``version`` of bitsandbytes, ``device`` and ``relative_error``.
+        ``failure``, a sentence, and its ``remedy`` where that is not to install the library; or ``version`` of bitsandbytes, ``device`` and ``relative_error``.
     """
     logging.getLogger("bitsandbytes").setLevel("ERROR")  # it warns of kernels that nobody has to install
     try:
@@ -25,7 +27,10 @@ def quantise() -> dict[str, Any]:
         return {"failure": f"4-bit loading is not possible: {failure}"}
     if importlib.util.find_spec("accelerate") is None:  # transformers refuses 4-bit loading without it
         return {"failure": "4-bit loading is not possible: accelerate is not installed"}
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    except Exception as failure:  # of the driver, or of libraries that it loads
+        return {"failure": f"torch cannot ask for a card: {failure}", "remedy": RESTART}
     try:
         tensor = torch.randn(256, 256, generator=torch.Generator().manual_seed(0)).to(device)
         packed, state = bitsandbytes.functional.quantize_4bit(

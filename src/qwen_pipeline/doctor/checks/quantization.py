@@ -26,7 +26,7 @@ def judge(found: dict[str, Any], install: str) -> Finding:
         install: The command that installs the right libraries.
     """
     if "failure" in found:
-        return error("4-bit", found["failure"], install)
+        return error("4-bit", found["failure"], found.get("remedy", install))
     version, device, relative = found["version"], found["device"], found["relative_error"]
     if not relative <= LARGEST_ERROR:
         fact = f"NF4 on {device} comes back {relative:.0%} off; bitsandbytes is broken here"
