@@ -116,3 +116,13 @@ def test_a_script_from_standard_input_without_a_guard_works():
 
 def test_arguments_that_are_the_same_for_all_travel_with_the_function():
     assert list(map_in_processes(partial(int, base=2), ["10", "11"], 2)) == [2, 3]
+
+
+@pytest.mark.parametrize(("cores", "left", "workers"), [(16, 64, 16), (16, 3, 3), (2, 0.5, 1), (1, 64, 1)])
+def test_there_are_no_more_processes_than_cores_or_than_memory_is_left_for(monkeypatch, cores, left, workers):
+    monkeypatch.setattr(worker_pool, "usable_cores", lambda: cores)
+    monkeypatch.setattr(worker_pool, "available_memory_bytes", lambda: int(left * worker_pool.WORKER_BYTES))
+    tasks = ["__import__('time').sleep(0.05) or __import__('os').getpid()"] * (3 * workers)
+    pids = set(map_in_processes(eval, tasks))
+    assert len(pids) <= workers
+    assert (pids == {os.getpid()}) == (workers == 1)

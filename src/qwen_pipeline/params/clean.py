@@ -60,7 +60,7 @@ class CleanParameters(StageParameters):
         None,
         ge=1,
         le=64,
-        description="Number of processes that clean rows; None: one per core that may be used.",
+        description="Number of processes that clean rows; None: one per core, or as many as memory is left for.",
     )
 
     @field_validator("languages", mode="before")

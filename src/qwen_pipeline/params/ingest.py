@@ -41,7 +41,7 @@ class IngestParameters(StageParameters):
         None,
         ge=1,
         le=64,
-        description="Number of processes that read files; None: one per core that may be used.",
+        description="Number of processes that read files; None: one per core, or as many as memory is left for.",
     )
 
     @field_validator("encoding")

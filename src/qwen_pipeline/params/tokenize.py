@@ -52,5 +52,5 @@ class TokenizeParameters(StageParameters):
         None,
         ge=1,
         le=64,
-        description="Number of processes that tokenize examples; None: one per core that may be used.",
+        description="Number of processes that tokenize examples; None: one per core, or as many as memory is left for.",
     )

@@ -9,7 +9,6 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from qwen_pipeline.container import usable_cores
 from qwen_pipeline.text.progress import with_progress
 from qwen_pipeline.text.table_reader import RowGroup
 from qwen_pipeline.text.worker_pool import map_in_processes
@@ -31,12 +30,12 @@ def map_parts(
         work: Takes a row group and what the names of its files begin with; importable by its name, or a ``partial``.
         groups: The table.
         folder: Where the files go.
-        workers: Processes; None takes one per core. Few row groups are worked on in this process.
+        workers: Processes; None leaves it to `map_in_processes`. Few row groups are worked on in this process.
         doing: What lines about the progress begin with.
     """
     tasks = [(group, folder / f"part-{number:06d}") for number, group in enumerate(groups)]
     is_little = len(groups) < GROUPS_WORTH_A_POOL
-    parts = map_in_processes(work, tasks, 1 if is_little else workers or usable_cores())
+    parts = map_in_processes(work, tasks, 1 if is_little else workers)
     yield from with_progress(parts, len(tasks), doing)
 
 

@@ -17,7 +17,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from qwen_pipeline.container import usable_cores
 from qwen_pipeline.text.formats.content import Content
 from qwen_pipeline.text.formats.registry import rows_of
 from qwen_pipeline.text.formats.row import Found, Refused, Row, refuse
@@ -221,7 +220,7 @@ def _run(
     read: "partial[FileAccount]", tasks: list[tuple[RawFile, Path]], workers: int | None
 ) -> Iterator[FileAccount]:
     is_little = sum(file.size for file, _ in tasks) < BYTES_WORTH_A_POOL
-    yield from map_in_processes(read, tasks, 1 if is_little else workers or usable_cores())
+    yield from map_in_processes(read, tasks, 1 if is_little else workers)
 
 
 def _join(part: Path, table: TableWriter) -> None:
