@@ -47,7 +47,7 @@ ifneq ($(MOVED)$(filter setup,$(MAKECMDGOALS)),)
 endif
 
 $(READY): requirements.lock requirements-torch.txt pyproject.toml
-	@$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 run')"
+	@$(PYTHON) -c "import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 15) else 'Python 3.11 to 3.14 is needed, for which the pinned packages are built, and this is %s.%s; name one with: make PYTHON=python3.12 run' % sys.version_info[:2])"
 	$(if $(MOVED),,$(BIN)/python -m pip --version >/dev/null 2>&1 ||) $(PYTHON) -m venv --clear $(VENV)
 	$(PIP_INSTALL) -r requirements-torch.txt uv
 	@echo "Installing the packages of requirements.lock into $(VENV): a minute or two"

@@ -133,3 +133,17 @@ def test_an_environment_that_was_left_without_pip_is_made_again(tmp_path):
     (project / "made").chmod(0o755)
     run_make(project, "setup", f"PYTHON={project}/made")
     assert (project / "asked").read_text().splitlines()[0] == "-m venv --clear .venv"
+
+
+@pytest.mark.parametrize("version", ["(3, 9)", "(3, 15)"])
+def test_a_python_that_the_pinned_packages_are_not_built_for_is_refused_in_one_sentence(tmp_path, version):
+    project = make_project(tmp_path / "project")
+    python = tmp_path / "python"
+    python.write_text(
+        f'#!/bin/sh\n[ "$1" = -c ] && exec {sys.executable} -c "import sys; sys.version_info = {version}; $2"\nexit 9\n'
+    )
+    python.chmod(0o755)
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        run_make(project, "setup", f"PYTHON={python}")
+    assert refused.value.stderr.startswith("Python 3.11 to 3.14 is needed")
+    assert not (project / "asked").exists()

@@ -48,9 +48,12 @@ def test_a_healthy_project_has_no_error(
     assert exit_code(findings) == 0
 
 
-def test_an_old_python_is_an_error_with_an_install_command(tmp_path: Path) -> None:
-    finding = one(python_version.check(Inspection(tmp_path, system="Linux", python_version=(3, 9))))
-    assert finding.state is State.ERROR
+@pytest.mark.parametrize(("version", "told"), [((3, 9), "3.9 is too old"), ((3, 15), "3.15 is too new")])
+def test_a_python_of_another_age_is_an_error_with_an_install_command(
+    version: tuple[int, int], told: str, tmp_path: Path
+) -> None:
+    finding = one(python_version.check(Inspection(tmp_path, system="Linux", python_version=version)))
+    assert finding.state is State.ERROR and told in finding.fact
     assert "apt install python3" in finding.remedy
 
 
