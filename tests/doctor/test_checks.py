@@ -279,10 +279,11 @@ def test_a_card_with_too_little_free_memory_gets_a_cap_that_fits() -> None:
     assert memory.judge_card(8 * 2**30, 12 * 2**30, cap_gib=8).state is State.OK
 
 
-def test_scarce_host_memory_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "LEAST_HOST_BYTES", 2**60)
+def test_scarce_host_memory_of_a_container_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available_memory_bytes", lambda: 2**30)
     finding = next(iter(memory.check(Inspection(tmp_path))))
-    assert finding.state is State.WARNING
+    assert (finding.state, finding.fact) == (State.WARNING, "host: 1.0 GiB available, about 3 needed")
+    assert "give a container more" in finding.remedy
 
 
 @pytest.mark.parametrize(("grows", "told"), [(True, "expandable segments"), (False, "as Windows wants them")])

@@ -19,7 +19,7 @@ def check(inspection: Inspection) -> Iterator[Finding]:
     available = available_memory_bytes()
     fact = f"host: {available / GIB:.1f} GiB available"
     if available < LEAST_HOST_BYTES:
-        remedy = "close other programs, or set dataloader_num_workers=0"
+        remedy = "close other programs, give a container more, or set dataloader_num_workers=0"
         yield warning("memory", f"{fact}, about {LEAST_HOST_BYTES // GIB} needed", remedy)
     else:
         yield ok("memory", fact)
