@@ -28,10 +28,12 @@ class IngestParameters(StageParameters):
     )
     column_map: dict[str, str] = Field(
         default_factory=dict,
-        description="Which of your columns is question, answer, input, system, history, reasoning or messages.",
+        description="Which of your columns is question, answer, input, system, history, reasoning or messages; "
+        "of rows that are single turns: conversation_id, speaker, content or order.",
     )
     speakers: dict[str, Literal["user", "assistant", "system"]] = Field(
-        default_factory=dict, description="The role of each speaker in a dialogue, such as 来访者: user."
+        default_factory=dict,
+        description="The role of each speaker in a dialogue or a log, such as 来访者: user.",
     )
     tool_turns: Literal["refuse", "drop", "keep"] = Field(
         "refuse",

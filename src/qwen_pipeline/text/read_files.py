@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from qwen_pipeline.text.formats.content import Content
 from qwen_pipeline.text.formats.registry import rows_of
-from qwen_pipeline.text.formats.row import Found, Refused, Row, refuse
+from qwen_pipeline.text.formats.row import Found, Refused, Result, refuse
 from qwen_pipeline.text.parts import read_stream
 from qwen_pipeline.text.raw_file import RawFile
 from qwen_pipeline.text.schema import EXAMPLE_SCHEMA, REJECT_SCHEMA, RejectReason
@@ -75,7 +75,7 @@ class FileAccount:
         }
 
 
-def read_rows(content: Content) -> Iterator[Row]:
+def read_rows(content: Content) -> Iterator[Result]:
     """All rows of one file; a file that cannot be read gives one refusal."""
     file = content.file
     if not file.size or (not content.gzipped and not content.head.strip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n")):
@@ -97,7 +97,7 @@ def read_rows(content: Content) -> Iterator[Row]:
         yield refuse(1, RejectReason.UNREADABLE_FILE, f"{where}{type(error).__name__}: {str(error)[:160]}")
 
 
-def _readable_binary(content: Content) -> Iterator[Row] | None:
+def _readable_binary(content: Content) -> Iterator[Result] | None:
     rows = rows_of(content)
     if rows is not None:
         return rows

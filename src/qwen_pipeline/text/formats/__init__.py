@@ -5,7 +5,7 @@ first (`registry`): parquet (10), excel (11), json_lines (20), delimited (50), y
 come first, since any text is a document.
 
 Values (JSON, YAML): `value_rows` finds the rows in one, `record_shapes` brings other shapes into the plain one, `field_roles`
-tells which field is what, `records` makes the row. Tables: `table_header` finds the header, then `records`.
+tells which field is what, `records` makes the row; `single_turns` joins rows that are single turns. Tables: `table_header` finds the header, then `records`.
 
 Documents (`markdown`), on the beginning of the text:
 

@@ -15,6 +15,7 @@ _TEXTS_OF_ANSWERS = ("answer_text", "answer")  # of the objects in a list of ans
 _CHOSEN = ("is_accepted", "accepted", "selected")
 _SCORES = ("score", "pm_score")
 _PLAIN = frozenset(("answer", "messages", "conversations"))  # beside these there is nothing to choose
+_ROLES_IN_LISTS = ("question", "answer", "input", "reasoning")
 _TEXTS = ("body_markdown", "body", "text")
 
 
@@ -37,7 +38,7 @@ def records_of_lists(record: Mapping[str, Any], roles: Mapping[str, str]) -> lis
     lists = {
         name: record[name]
         for role, name in roles.items()
-        if role not in ("messages", "system", "history") and isinstance(record[name], list)
+        if role in _ROLES_IN_LISTS and isinstance(record[name], list)
     }
     for name, cells in lists.items():
         if len(cells) != count:

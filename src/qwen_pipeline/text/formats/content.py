@@ -56,6 +56,7 @@ class Content:
     tool_turns: str = "refuse"
     pieces_read: int = field(default=0, init=False)
     _decoded: list[tuple[int, Decoded]] = field(default_factory=list, repr=False)
+    _mains: list[tuple[int, tuple[str, float]]] = field(default_factory=list, repr=False)
 
     @cached_property
     def gzipped(self) -> bool:
@@ -105,19 +106,20 @@ class Content:
             yield Line(number, offset, rest)
 
     def encoding_at(self, offset: int) -> tuple[str, float]:
-        """Encoding and confidence at a character of the text read last."""
+        """Encoding and confidence at a character of the text read last; those of a piece's beginning where it was read long ago."""
         for start, decoded in reversed(self._decoded):
             if offset >= start:
                 return decoded.encoding_at(min(offset - start, max(len(decoded.text) - 1, 0)))
-        return "utf-8", 1.0
+        return next((main for start, main in reversed(self._mains) if offset >= start), ("utf-8", 1.0))
 
     def pieces(self) -> Iterator[str]:
         """The decoded text in order, in pieces that end at line ends."""
-        self._decoded, self.pieces_read, offset = [], 0, 0
+        self._decoded, self._mains, self.pieces_read, offset = [], [], 0, 0
         with self.open() as stream:
             for data in _cut_at_lines(stream, "\n".encode(self._wide or "ascii")):
                 decoded = self._decode(data, is_first=not offset)
                 self._decoded = [*self._decoded[-1:], (offset, decoded)]
+                self._mains.append((offset, decoded.encoding_at(0)))
                 self.pieces_read += 1
                 offset += len(decoded.text)
                 yield decoded.text

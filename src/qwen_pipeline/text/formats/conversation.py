@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 
 from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine, notes_on_end
-from qwen_pipeline.text.formats.row import Found, Message, Row, refuse
+from qwen_pipeline.text.formats.row import Found, Message, Result, refuse
 from qwen_pipeline.text.schema import RejectReason
 
 
-def conversation(turns: Iterable[Message], line: int, offset: int = 0, notes: tuple[str, ...] = ()) -> Row:
+def conversation(turns: Iterable[Message], line: int, offset: int = 0, notes: tuple[str, ...] = ()) -> Result:
     """A row of these turns.
 
     Turns of one role in a row become one; an answer before the first question and a question after the last
@@ -46,7 +46,7 @@ def row_of_pair(
     no_question: str = "a mark without a question",
     no_answer: str = "a question without an answer",
     notes: tuple[str, ...] = (),
-) -> Row:
+) -> Result:
     """A row of a document's question and its answer.
 
     Args:

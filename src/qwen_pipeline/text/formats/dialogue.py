@@ -18,8 +18,7 @@ _STAMP = re.compile(rf"[{EDGES}]*[\[(（【]?{_TIME}[\])）】]?[,，{EDGES}]*")
 _STAMPED_NAME = re.compile(rf"[{EDGES}]*(\S[^:：\n]{{0,30}}?)(?:[(（<][^()（）<>]{{1,40}}[)）>])?[{EDGES}]*")
 _NAME_BEFORE_STAMP = re.compile(rf"{_STAMPED_NAME.pattern}[\[(（【]?{_TIME}[\])）】]?[{EDGES}]*")
 _KNOWN = SPEAKERS | {
-    "人类": "user", "访客": "user", "you": "user", "you said": "user", "你说": "user", "chatgpt said": "assistant",
-    "chatgpt 说": "assistant", "助理": "assistant", "智能客服": "assistant", "人工客服": "assistant",
+    "you": "user", "you said": "user", "你说": "user", "chatgpt said": "assistant", "chatgpt 说": "assistant",
 }  # fmt: skip
 _ROLES = ("user", "assistant")
 _LEAST_SHARE = 0.5

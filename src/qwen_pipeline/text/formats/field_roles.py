@@ -30,6 +30,21 @@ ROLE_FIELDS: Mapping[str, tuple[str, ...]] = {
     "input": ("input", *PASSAGES, "输入", "补充"),
     "system": ("system", "system_prompt", "system_message", "system_instruction", "systeminstruction", "系统提示", "系统"),
     "history": ("history", "历史"),
+    "conversation_id": (
+        "conversation_id", "session_id", "dialog_id", "dialogue_id", "chat_id", "thread_id", "ticket_id", "message_tree_id",
+        "conversationid", "sessionid", "dialogid", "chatid", "conv_id", "会话id", "对话id", "会话编号", "对话编号", "会话号", "会话标识", "工单号",
+    ),
+    "speaker": (
+        "role", "角色", "sender_type", "sender_role", "speaker_role", "from", "speaker", "sender", "author", "发送方", "发送人", "发送者",
+        "发言人", "说话人", "发言方", "说话方", "消息来源",
+    ),
+    "content": (
+        "content", "text", "message", "utterance", "body", "value", "内容", "消息内容", "消息", "聊天内容", "发言内容", "发送内容", "文本", "话语",
+    ),
+    "order": (
+        "turn", "turn_id", "turn_index", "turn_number", "turn_no", "轮次", "timestamp", "time", "datetime", "date", "created_at", "sent_at",
+        "create_time", "send_time", "时间", "发送时间", "消息时间", "创建时间", "日期",
+    ),
     "reasoning": ("reasoning_content", "reasoning", "thinking", "thought", "cot", "complex_cot", "思考", "思维链"),
 }  # fmt: skip
 _IN_BRACKETS = re.compile(r"[（(\[【]\s*([^）)\]】]*?)\s*[）)\]】]")
@@ -102,4 +117,10 @@ def _role_of(name: str) -> tuple[str, int]:
 def is_record(names: list[str], column_map: Mapping[str, str]) -> bool:
     """Whether fields of these names make a conversation."""
     roles = map_fields(names, column_map)
-    return "messages" in roles or ("question" in roles and "answer" in roles)
+    return "messages" in roles or {"question", "answer"} <= roles.keys() or is_single_turn(roles)
+
+
+def is_single_turn(roles: Mapping[str, str]) -> bool:
+    """Whether fields of these roles hold one turn of a conversation that other rows go on with."""
+    is_whole = "messages" in roles or {"question", "answer"} <= roles.keys()
+    return not is_whole and {"conversation_id", "speaker", "content"} <= roles.keys()

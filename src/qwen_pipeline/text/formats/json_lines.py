@@ -15,7 +15,7 @@ from qwen_pipeline.text.formats.field_roles import is_record, map_fields
 from qwen_pipeline.text.formats.json_broken import COMMENT, drop_trailing_commas
 from qwen_pipeline.text.formats.json_values import BadValue, Value, iterate_values
 from qwen_pipeline.text.formats.registry import adapter
-from qwen_pipeline.text.formats.row import Found, Row, refuse
+from qwen_pipeline.text.formats.row import Refused, Row, refuse
 from qwen_pipeline.text.formats.value_rows import is_one_row, rows_of_columns, rows_of_value
 from qwen_pipeline.text.schema import RejectReason
 
@@ -147,7 +147,7 @@ def _holds_rows(content: Content, names: list[str], key: str, element: Any) -> b
     """Whether the list under a key of a broken object is one of rows: the object is none itself, and the list's first element is one."""
     if is_record([*names, key], content.column_map) or "history" in map_fields([key], content.column_map):
         return False
-    return any(isinstance(row, Found) for row in rows_of_value(element, 1, 0, content, ""))
+    return any(not isinstance(row, Refused) for row in rows_of_value(element, 1, 0, content, ""))
 
 
 def _rows_of_value(value: Value, content: Content) -> Iterator[Row]:

@@ -23,9 +23,19 @@ _ANSWERS_OF_PROMPT = ("chosen", "completion", "response", "output", "answer")
 _TELLING = frozenset(
     ("mapping", "chat", "answers", "context", *_PROMPTS, *_TRANSCRIPTS, *OPTIONS, *FIRST_OPTIONS)
 )
-# Beside one of these a field ``text`` is the same pair once more, in a prompt's wording.
+# Beside one of these a field ``text`` is the same pair once more, in a prompt's wording, or one turn.
 _PAIR_FIELDS = frozenset(
-    ("question", "instruction", "answer", "output", "response", "completion", "messages", "conversations")
+    (
+        "question",
+        "instruction",
+        "answer",
+        "output",
+        "response",
+        "completion",
+        "messages",
+        "conversations",
+        "role",
+    )
 )
 _QUESTION_MARK = re.compile(r"[?？]\s*$|[吗么呢]\s*$")
 _OPEN_END = re.compile(

@@ -6,9 +6,10 @@ from typing import Any
 
 from qwen_pipeline.text.formats.answer_lists import alternatives, are_texts, records_of_lists
 from qwen_pipeline.text.formats.conversation import conversation
-from qwen_pipeline.text.formats.field_roles import map_fields
+from qwen_pipeline.text.formats.field_roles import is_single_turn, map_fields
 from qwen_pipeline.text.formats.record_shapes import plain_record
 from qwen_pipeline.text.formats.row import Message, Row, refuse
+from qwen_pipeline.text.formats.single_turns import turn_of
 from qwen_pipeline.text.formats.turns import (
     RecordError,
     answer_with_reasoning,
@@ -48,6 +49,13 @@ def row_of_record(
             "the answer is labelled false: it is not to be learned",
             _preview(record),
         )
+    if is_single_turn(roles):
+        return turn_of(record, roles, line, offset, notes) or refuse(
+            line,
+            RejectReason.MALFORMED_ROW,
+            f"no conversation is named ({roles['conversation_id']} is empty)",
+            _preview(record),
+        )
     odd: list[str] = []
     try:
         turns = _turns(record, roles, tool_turns, odd)
@@ -56,6 +64,8 @@ def row_of_record(
     if turns is None:
         shown = ", ".join(names[:12]) or "none"
         missing = f"no question and answer among the fields ({shown}); name them with column_map"
+        if {"speaker", "content"} <= roles.keys():
+            missing = f"one turn without its conversation ({shown}); name the field that all turns of one share: column_map={{conversation_id: ...}}"
         return refuse(line, RejectReason.UNKNOWN_FIELDS, missing, _preview(record))
     return conversation(turns, line, offset, (*notes, *odd))
 

@@ -12,7 +12,8 @@ from functools import cache
 
 from qwen_pipeline.text import formats
 from qwen_pipeline.text.formats.content import Content
-from qwen_pipeline.text.formats.row import Row
+from qwen_pipeline.text.formats.row import Result, Row
+from qwen_pipeline.text.formats.single_turns import join_turns
 
 Reader = Callable[[Content], Iterator[Row] | None]
 
@@ -54,11 +55,11 @@ def all_adapters() -> tuple[Adapter, ...]:
     return tuple(sorted(found, key=lambda one: (one.order, one.suffixes)))
 
 
-def rows_of(content: Content) -> Iterator[Row] | None:
-    """The rows of a file by the first adapter that knows its content; None if nobody does."""
+def rows_of(content: Content) -> Iterator[Result] | None:
+    """The rows of a file by the first adapter that knows its content, single turns joined; None if nobody does."""
     by_name = sorted(all_adapters(), key=lambda one: content.suffix not in one.suffixes)
     for one in by_name:
         rows = one.read(content)
         if rows is not None:
-            return rows
+            return join_turns(rows, content.speakers, content.tool_turns)
     return None

@@ -1,6 +1,8 @@
-"""What an adapter yields: a conversation that it found, or a row that it had to refuse."""
+"""What an adapter yields: a conversation that it found, one turn of a conversation, or a row that it had to refuse."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from qwen_pipeline.text.schema import RejectReason, excerpt_of
 
@@ -34,7 +36,27 @@ class Refused:
     excerpt: str = ""
 
 
-Row = Found | Refused
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of a conversation whose every turn has a row of its own; `single_turns` joins them.
+
+    Attributes:
+        conversation: What all rows of the conversation have in common.
+        said: The turn as `turns` reads it, with ``order`` where the file counts turns or gives their time.
+        line: Where it stands, 1-based.
+        offset: The same in characters of the decoded text.
+        notes: What was odd about it.
+    """
+
+    conversation: str
+    said: Mapping[str, Any]
+    line: int
+    offset: int = 0
+    notes: tuple[str, ...] = ()
+
+
+Result = Found | Refused
+Row = Result | Turn
 
 
 def refuse(line: int, reason: RejectReason, detail: str, text: str = "") -> Refused:

@@ -9,7 +9,7 @@ from qwen_pipeline.text.formats.speakers import SPEAKERS
 from qwen_pipeline.text.schema import RejectReason
 
 _ROLES = SPEAKERS | {
-    "prompter": "user", "question": "user", "client": "user", "买家": "user", "gpt": "assistant", "model": "assistant",
+    "prompter": "user", "usr": "user", "sys": "assistant", "question": "user", "client": "user", "买家": "user", "gpt": "assistant", "model": "assistant",
     "answer": "assistant", "chatbot": "assistant", "counselor": "assistant", "卖家": "assistant", "developer": "system", "系统": "system",
     "tool": "tool", "function": "tool", "observation": "tool", "function_call": "call", "tool_call": "call",
     "ipython": "tool", "function_response": "tool",

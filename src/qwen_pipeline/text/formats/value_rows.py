@@ -56,7 +56,19 @@ def _conversations_of(value: Any, column_map: Mapping[str, str]) -> list[Any] | 
     # ChatterBot's corpora name categories beside lists of what two say in turn; pairs alone are one conversation's turns.
     if all(map(are_texts, given)) and ("categories" in value or any(len(one) != 2 for one in given)):
         return given
+    if _are_of_several(given, column_map):
+        return given
     return given if all(_is_conversation(one, column_map) for one in given) else None
+
+
+def _are_of_several(turns: Any, column_map: Mapping[str, str]) -> bool:
+    """Whether a list holds single turns that name more than one conversation."""
+    if not are_turns(turns):
+        return False
+    fields = (
+        map_fields([str(name) for name in turn], column_map).get("conversation_id", "") for turn in turns
+    )
+    return len({str(turn.get(field)) for field, turn in zip(fields, turns, strict=True)}) > 1
 
 
 def _is_conversation(value: Any, column_map: Mapping[str, str]) -> bool:
@@ -168,7 +180,7 @@ def _records_of_columns(value: Mapping[str, Any], keys: list[str]) -> list[dict[
 
 def is_one_row(value: list[Any]) -> bool:
     """Whether a list is one conversation: a question and an answer, or turns, and no list of rows."""
-    return _is_pair(value) or are_turns(value)
+    return _is_pair(value) or (are_turns(value) and not _are_of_several(value, {}))
 
 
 def _is_pair(value: Any) -> bool:

@@ -14,7 +14,7 @@ import yaml
 
 from qwen_pipeline.text.formats.content import Content, Line
 from qwen_pipeline.text.formats.registry import adapter
-from qwen_pipeline.text.formats.row import Found, Row, refuse
+from qwen_pipeline.text.formats.row import Refused, Row, refuse
 from qwen_pipeline.text.formats.value_rows import rows_of_columns, rows_of_value
 from qwen_pipeline.text.schema import RejectReason
 
@@ -50,7 +50,7 @@ def read_yaml(content: Content) -> Iterator[Row] | None:
     if not named and not _BLOCK_SCALAR.search(content.first_text[:20_000]):
         return None
     beginning = islice(_chunks(content.lines()), _LOOKED_AT)
-    if not any(isinstance(row, Found) for chunk in beginning for row in _rows(chunk, content)):
+    if not any(not isinstance(row, Refused) for chunk in beginning for row in _rows(chunk, content)):
         return None
     return (row for chunk in _chunks(content.lines()) for row in _rows(chunk, content))
 
