@@ -74,3 +74,27 @@ def test_other_speakers_within_an_answer_begin_no_turn(tmp_path, quoted):
     text = "".join(f"{names[at % 2]}: {words}\n" for at, words in enumerate(said))
     (row,) = rows_of(tmp_path, text)
     assert [content for _, content in row.messages] == said
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["2023-05-01 10:1{n} {name}\n{text}\n\n", "{name} 10:1{n}\n{text}\n", "[10:1{n}] {name}：{text}\n"],
+)
+def test_an_export_whose_speakers_nobody_knows_is_refused_with_what_names_them(
+    tmp_path: Path, form: str
+) -> None:
+    said = [("阿明", "有货吗？"), ("数码店小李", "有货。"), ("阿明", "多久到？"), ("数码店小李", "明天。")]
+    text = "".join(form.format(n=n, name=name, text=words) for n, (name, words) in enumerate(said))
+    (row,) = rows_of(tmp_path, text)
+    assert row.reason.value == "no_pairs" and "speakers: {阿明: user, 数码店小李: assistant}" in row.detail
+    (row,) = rows_of(tmp_path, text, speakers={"阿明": "user", "数码店小李": "assistant"})
+    assert [words for _, words in row.messages] == [words for _, words in said]
+    (row,) = rows_of(tmp_path, text.replace("数码店小李", "客服"))
+    assert "speakers: {阿明: user}" in row.detail
+
+
+@pytest.mark.parametrize(
+    "text", ["10:00 晨会\n", "".join(f"10:0{n} ERROR {n}\n" for n in range(9)), "散文一段。\n"]
+)
+def test_times_beside_other_things_name_no_speakers(tmp_path: Path, text: str) -> None:
+    assert all("speakers" not in row.detail for row in rows_of(tmp_path, text))

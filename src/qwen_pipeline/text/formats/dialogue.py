@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from qwen_pipeline.text.formats.conversation import conversation
 from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine
 from qwen_pipeline.text.formats.row import Message, Row
-from qwen_pipeline.text.formats.speakers import SPEAKERS
+from qwen_pipeline.text.formats.speakers import SPEAKERS, how_to_name
 
 _SPEAKER = re.compile(
     rf"[{EDGES}]*(?:\*\*)?([^\s:：*][^:：*\n]{{0,30}}?)(?:\*\*)?\s*[:：](?:\*\*)?\s*(.*)", re.DOTALL
@@ -22,6 +22,7 @@ _KNOWN = SPEAKERS | {
 }  # fmt: skip
 _ROLES = ("user", "assistant")
 _LEAST_SHARE = 0.5
+_FEWEST_SPEAKERS, _MOST_SPEAKERS = 2, 4
 # Titles of ordinary sections too: such a heading begins no turn.
 _SECTIONS = frozenset((
     "客户", "顾客", "访客", "患者", "病人", "customer", "patient", "客服", "医生", "agent", "doctor", "system", "ai", "bot",
@@ -70,6 +71,29 @@ def read_dialogue(lines: Iterable[MarkedLine], speakers: Mapping[str, str]) -> I
     if first is not None:
         tidy: list[Message] = [(role, "\n".join(texts).strip(EDGES + "\n")) for role, texts in turns]
         yield conversation(tidy, first.number, first.offset)
+
+
+def unknown_speakers(lines: Iterable[MarkedLine]) -> str:
+    """What names the speakers of a chat program's export whose lines have names beside the time; empty where there are no such."""
+    names: dict[str, str] = {}
+    for line in lines:
+        if name := "" if line.fenced else _stamped_name(line.text):
+            names.setdefault(name.lower(), name)
+    if not _FEWEST_SPEAKERS <= len(names) <= _MOST_SPEAKERS:
+        return ""
+    unknown = [name for key, name in names.items() if key not in _KNOWN]
+    return how_to_name(unknown, {_KNOWN[key] for key in names if key in _KNOWN}) if unknown else ""
+
+
+def _stamped_name(text: str) -> str:
+    """The name that alone stands on a line beside the time, or between the time and a colon; empty where there is none."""
+    stamp = _STAMP.match(text)
+    if stamp is None:
+        alone = _NAME_BEFORE_STAMP.fullmatch(text)
+        return alone[1].strip() if alone else ""
+    rest = text[stamp.end() :]
+    found = _STAMPED_NAME.fullmatch(rest) or _SPEAKER.match(rest)
+    return found[1].strip() if found else ""
 
 
 def _begin_turn(line: MarkedLine, text: str, speakers: Mapping[str, str]) -> tuple[str, str] | None:

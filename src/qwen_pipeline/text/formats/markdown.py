@@ -12,7 +12,12 @@ from qwen_pipeline.text.formats.answer_marks import ask_above_answers
 from qwen_pipeline.text.formats.answers_at_end import answers_at_end
 from qwen_pipeline.text.formats.bracket_marks import bracket_marks
 from qwen_pipeline.text.formats.content import Content, Line
-from qwen_pipeline.text.formats.dialogue import anyone_speaks, dialogue_speakers, read_dialogue
+from qwen_pipeline.text.formats.dialogue import (
+    anyone_speaks,
+    dialogue_speakers,
+    read_dialogue,
+    unknown_speakers,
+)
 from qwen_pipeline.text.formats.dotted_marks import colon_marks
 from qwen_pipeline.text.formats.folded import are_folded_answers, read_folded
 from qwen_pipeline.text.formats.headings import question_level, read_headings
@@ -66,7 +71,10 @@ def _read(content: Content) -> Iterator[Row]:
             found += 1
             yield replace(row, notes=(*row.notes, NOTE)) if isinstance(row, Found) else row
     if not found:
-        yield refuse(1, RejectReason.NO_PAIRS, "no question and answer found in the text", content.first_text)
+        head = islice(mark_lines(content.lines()), LINES_TO_DECIDE)
+        unknown = "" if content.speakers else unknown_speakers(head)
+        detail = "no question and answer found in the text" + (f"; {unknown}" if unknown else "")
+        yield refuse(1, RejectReason.NO_PAIRS, detail, content.first_text)
 
 
 def _rows(given: Iterable[Line], content: Content) -> Iterator[Row]:

@@ -65,7 +65,7 @@ def row_of_record(
         shown = ", ".join(names[:12]) or "none"
         missing = f"no question and answer among the fields ({shown}); name them with column_map"
         if {"speaker", "content"} <= roles.keys():
-            missing = f"one turn without its conversation ({shown}); name the field that all turns of one share: column_map={{conversation_id: ...}}"
+            missing = f"one turn without its conversation ({shown}); name the field that all turns of one share, as column_map: {{conversation_id: 单号}}"
         return refuse(line, RejectReason.UNKNOWN_FIELDS, missing, _preview(record))
     return conversation(turns, line, offset, (*notes, *odd))
 

@@ -20,6 +20,7 @@ MOST_HELD = 2**25  # characters
 _COST_OF_A_TURN = 500  # characters' worth of memory beside its text
 _KEPT = ("message_id", "parent_id", "rank", "deleted", "reasoning_content", "weight", "train")
 _NUMBERS = re.compile(r"[0-9]+")
+_HALF_OF_DAY = re.compile("[上下]午|[AP]M", re.IGNORECASE)
 _DATE_AND_TIME = 5  # numbers at least: year, month, day, hour, minute
 _MOST_NAMES, _LONGEST_NAME = 4, 30
 
@@ -103,9 +104,8 @@ def _in_order(turns: list[Turn]) -> list[Turn]:
     keys = [_order(turn.said["order"]) for turn in turns]
     if not all(keys):
         return turns
-    if keys[0] != keys[-1] and keys == sorted(
-        keys, reverse=True
-    ):  # the newest comes first, of equal ones too
+    is_newest_first = keys[0] != keys[-1] and keys == sorted(keys, reverse=True)
+    if is_newest_first:  # of those at the same time too
         turns, keys = turns[::-1], keys[::-1]
     return [turn for _, turn in sorted(zip(keys, turns, strict=True), key=lambda pair: pair[0])]
 
@@ -116,12 +116,7 @@ def _order(given: Any) -> tuple[float, ...]:
         return (given,) if given == given else ()
     text = str(given).strip()
     numbers = tuple(map(int, _NUMBERS.findall(text[:40])))
-    is_date = (
-        len(numbers) >= _DATE_AND_TIME
-        and len(str(numbers[0])) == 4
-        and "午" not in text
-        and "M" not in text.upper()
-    )
+    is_date = len(numbers) >= _DATE_AND_TIME and text[:4].isdecimal() and not _HALF_OF_DAY.search(text)
     return numbers if is_date or text.isdecimal() else ()
 
 
