@@ -285,3 +285,43 @@ def test_an_object_that_says_which_column_is_what_is_no_row() -> None:
     assert rows_inside(table, {}) == [table["columns"]]
     rows = [{"question": "What?", "answer": "That."}]
     assert rows_inside({"columns": ["question", "answer"], "rows": rows}, {}) == rows
+
+
+def test_questions_as_pages_tell_them_to_search_engines_are_read(tmp_path: Path) -> None:
+    asked = {"@type": "Question", "name": ASKED, "acceptedAnswer": {"@type": "Answer", "text": ANSWERED}}
+    silent = {"@type": "Question", "name": "Who?", "acceptedAnswer": {"@type": "Answer"}}
+    page = {"@context": "https://schema.org", "@type": "FAQPage", "mainEntity": [asked, silent]}
+    for value in (page, {"@graph": [page]}):
+        found, refused = read(tmp_path, "page.json", value)
+        assert isinstance(found, Found) and found.messages == (("user", ASKED), ("assistant", ANSWERED))
+        assert isinstance(refused, Refused) and refused.reason.value == "missing_answer"
+
+
+def test_of_a_page_with_one_question_the_accepted_answer_is_read(tmp_path: Path) -> None:
+    answers = {"suggestedAnswer": [{"text": "No."}], "acceptedAnswer": {"text": ANSWERED}}
+    asked = {"@type": "Question", "name": "LoRA", "text": ASKED, **answers}
+    (row,) = read(tmp_path, "page.json", {"@type": "QAPage", "mainEntity": asked})
+    assert isinstance(row, Found)
+    assert row.messages == (("user", f"LoRA\n{ASKED}"), ("assistant", ANSWERED))
+    assert row.notes == ("other_answers_left_out",)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"question": ASKED, "context": {"contexts": ["One.", "Two."], "labels": ["A", "B"]}},
+        {"QUESTION": ASKED, "CONTEXTS": ["One.", "Two."]},
+    ],
+)
+def test_a_question_of_pubmedqa_is_asked_with_its_passages(given: dict[str, Any]) -> None:
+    row = row_of_record({**given, "final_decision": "yes", "long_answer": ANSWERED}, 1, 0, {}, "refuse")
+    assert isinstance(row, Found) and row.messages == (
+        ("user", f"{ASKED}\nOne.\nTwo."),
+        ("assistant", ANSWERED),
+    )
+
+
+def test_a_dialogue_between_usr_and_sys_is_read(tmp_path: Path) -> None:
+    turns = [{"content": ASKED, "role": "usr"}, {"content": ANSWERED, "role": "sys"}]
+    (row,) = read(tmp_path, "crosswoz.json", {"391": {"sys-usr": [43, 12], "goal": [], "messages": turns}})
+    assert isinstance(row, Found) and row.messages == (("user", ASKED), ("assistant", ANSWERED))

@@ -6,7 +6,13 @@ from functools import lru_cache
 
 from qwen_pipeline.text.formats.multiple_choice import OPTIONS, TITLES_OF_CHOICES
 
-PASSAGES = ("context", "passage", "context_text", "article")  # what a question, or several, are about
+PASSAGES = (
+    "context",
+    "passage",
+    "context_text",
+    "article",
+    "contexts",
+)  # what a question, or several, are about
 # By role, the most usual name first.
 ROLE_FIELDS: Mapping[str, tuple[str, ...]] = {
     "messages": ("messages", "conversations", "conversation", "dialogue", "dialog", "chat", "turns", "contents", "对话"),
@@ -25,7 +31,7 @@ ROLE_FIELDS: Mapping[str, tuple[str, ...]] = {
         "回复内容", "解决方案", "解决办法", "处理方案", "antwort", "ответ",
         "respuesta", "resposta", "risposta", "réponse", "reponse", "cevap", "yanıt", "trả_lời", "câu_trả_lời", "คำตอบ", "الجواب",
         "الإجابة", "جواب", "उत्तर", "agent_response", "reference_answer",
-        "bot_response", "答复意见", "回复意见", "答句",
+        "bot_response", "答复意见", "回复意见", "答句", "long_answer",
     ),
     "input": ("input", *PASSAGES, "输入", "补充"),
     "system": ("system", "system_prompt", "system_message", "system_instruction", "systeminstruction", "系统提示", "系统"),

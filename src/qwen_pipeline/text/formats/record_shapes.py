@@ -55,12 +55,14 @@ _LEAST_QUESTIONS = 0.8  # of an object's keys, for it to be a list of questions 
 def plain_record(record: Record) -> Record:
     """The record with its conversation under ``messages``, or with its options in the question.
 
-    Knows the trees of ChatGPT and Open Assistant, judged replies, HotpotQA's passages, MOSS's turns, pairs of preference
+    Knows questions of schema.org, the trees of ChatGPT and Open Assistant, judged replies, HotpotQA's passages, MOSS's turns, pairs of preference
     (what was chosen is trained) that hold whole conversations or the answers to one, transcripts in one text field, and
     multiple choice. Any other record is returned as it is.
     """
     if record.keys() == {"id", "data"} and are_texts(record["data"]):
         return {"messages": record["data"]}  # UltraChat
+    if asked := _pair_of_schema_org(record):
+        return asked
     record = with_open_question(record)
     if _TELLING.isdisjoint(record):
         return record
@@ -87,6 +89,16 @@ def plain_record(record: Record) -> Record:
     return with_options(record)
 
 
+def _pair_of_schema_org(record: Record) -> Record | None:
+    """Question and answers of a ``Question`` of schema.org, the accepted answers first; None where the record is none."""
+    if record.get("@type") != "Question" or not isinstance(record.get("name"), str):
+        return None
+    given = (record.get("acceptedAnswer"), record.get("suggestedAnswer"))
+    answers = [one for each in given for one in (each if isinstance(each, list) else [each])]
+    texts = [one["text"] for one in answers if isinstance(one, Mapping) and isinstance(one.get("text"), str)]
+    return {"question": record["name"], "input": record.get("text"), "answer": texts or None}
+
+
 def _with_chosen(record: Record) -> list[Any] | None:
     """The turns that lead to a pair of preference, with the chosen answer behind them; None where there are none."""
     asked = next((record[name] for name in _TURNS if isinstance(record.get(name), list)), None)
@@ -109,8 +121,10 @@ def _opened_transcript(record: Record) -> list[dict[str, str]] | None:
 
 
 def _passages(context: Any) -> str:
-    """HotpotQA's titles with their sentences as one text; empty where a context is something else."""
+    """HotpotQA's titles with their sentences, or PubMedQA's passages, as one text; empty where a context is something else."""
     if isinstance(context, Mapping):
+        if are_texts(context.get("contexts")):
+            return "\n".join(context["contexts"])
         titles, sentences = context.get("title"), context.get("sentences")
         if not isinstance(titles, list) or not isinstance(sentences, list):
             return ""
