@@ -95,3 +95,12 @@ def test_passages_with_titles_go_with_the_question(context: object) -> None:
 
 def test_a_conversation_s_name_beside_question_and_answer_holds_no_turns() -> None:
     assert texts_of({"conversation": "c-17", "question": "Q?", "answer": "A."}) == ["Q?", "A."]
+
+
+@pytest.mark.parametrize("error", ["#N/A", "#REF!", " #div/0! "])
+def test_an_answer_that_is_only_the_error_of_a_spreadsheet_is_refused(error: str) -> None:
+    row = row_of_record({"question": "What?", "answer": error}, 7, 0, {}, "refuse")
+    assert isinstance(row, Refused) and (row.line, row.reason.value) == (7, "missing_answer")
+    assert error.strip() in row.detail
+    told = row_of_record({"question": "What?", "answer": f"It shows {error}"}, 7, 0, {}, "refuse")
+    assert isinstance(told, Found)

@@ -20,6 +20,10 @@ from qwen_pipeline.text.formats.turns import (
 )
 from qwen_pipeline.text.schema import RejectReason
 
+_ERRORS_OF_CELLS = frozenset(
+    ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!")
+)
+
 
 def row_of_record(
     record: Mapping[str, Any],
@@ -127,8 +131,12 @@ def _pair(record: Mapping[str, Any], roles: Mapping[str, str]) -> list[Message]:
         asked = f"{asked}\n{more}" if asked.strip() else more
     thought = text_of(record[roles["reasoning"]]) if "reasoning" in roles else ""
     answer = record[roles["answer"]]
-    first = next(iter(alternatives(answer)), answer)
-    return [("user", asked), ("assistant", answer_with_reasoning(text_of(first), thought))]
+    answered = text_of(next(iter(alternatives(answer)), answer))
+    if answered.strip().upper() in _ERRORS_OF_CELLS:
+        raise RecordError(
+            RejectReason.MISSING_ANSWER, f"the answer is {answered.strip()}, a spreadsheet's error"
+        )
+    return [("user", asked), ("assistant", answer_with_reasoning(answered, thought))]
 
 
 def _preview(record: Mapping[str, Any]) -> str:
