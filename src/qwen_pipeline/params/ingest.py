@@ -28,7 +28,7 @@ class IngestParameters(StageParameters):
     )
     column_map: dict[str, str] = Field(
         default_factory=dict,
-        description="Which of your columns is question, answer, input, system, history, reasoning or messages; "
+        description="Which of your columns is question, answer, input, system, history, reasoning, explanation or messages; "
         "of rows that are single turns: conversation_id, speaker, content or order.",
     )
     speakers: dict[str, Literal["user", "assistant", "system"]] = Field(

@@ -140,3 +140,21 @@ def test_letters_of_some_options_alone_are_their_text() -> None:
     record = {"question": "Which?", "options": ["A. Einstein", "Bohr"], "answer": "B"}
     row = row_of_record(record, 1, 0, {}, "refuse")
     assert isinstance(row, Found) and row.messages[0] == ("user", "Which?\nA. A. Einstein\nB. Bohr")
+
+
+@pytest.mark.parametrize(
+    ("fields", "answer"),
+    [
+        ({"答案": "B", "解析": "乙对。"}, "B\n解析：乙对。"),
+        ({"答案": "A,B", "答案解析": "【解析】都对。"}, "A,B\n【解析】都对。"),
+        ({"answer": "B", "explanation": "Two is even."}, "B\nExplanation: Two is even."),
+        ({"answer": "B", "explanation": float("nan")}, "B"),
+        ({"answer": "B", "explanation": ""}, "B"),
+        ({"answer": "正确", "解析": "宪法第一条。"}, "正确\n解析：宪法第一条。"),
+        ({"answer": "Because two is even.", "explanation": "See above."}, "Because two is even."),
+        ({"answer": "Bad", "explanation": "See above."}, "Bad"),
+    ],
+)
+def test_why_a_letter_is_right_stands_under_it_as_in_documents(fields: dict[str, Any], answer: str) -> None:
+    row = row_of_record({"question": "Which?", "A": "one", "B": "two", **fields}, 1, 0, {}, "refuse")
+    assert isinstance(row, Found) and row.messages[-1] == ("assistant", answer)

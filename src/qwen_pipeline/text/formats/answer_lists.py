@@ -15,7 +15,7 @@ _TEXTS_OF_ANSWERS = ("answer_text", "answer")  # of the objects in a list of ans
 _CHOSEN = ("is_accepted", "accepted", "selected")
 _SCORES = ("score", "pm_score")
 _PLAIN = frozenset(("answer", "messages", "conversations"))  # beside these there is nothing to choose
-_ROLES_IN_LISTS = ("question", "answer", "input", "reasoning")
+_ROLES_IN_LISTS = ("question", "answer", "input", "reasoning", "explanation")
 _TEXTS = ("body_markdown", "body", "text")
 
 

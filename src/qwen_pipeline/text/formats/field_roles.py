@@ -36,6 +36,9 @@ ROLE_FIELDS: Mapping[str, tuple[str, ...]] = {
     "input": ("input", *PASSAGES, "输入", "补充"),
     "system": ("system", "system_prompt", "system_message", "system_instruction", "systeminstruction", "系统提示", "系统"),
     "history": ("history", "历史"),
+    "explanation": (
+        "解析", "答案解析", "试题解析", "题目解析", "详解", "答案详解", "解题思路", "explanation", "analysis", "rationale", "exp",
+    ),
     "conversation_id": (
         "conversation_id", "session_id", "dialog_id", "dialogue_id", "chat_id", "thread_id", "ticket_id", "message_tree_id",
         "conversationid", "sessionid", "dialogid", "chatid", "conv_id", "会话id", "对话id", "会话编号", "对话编号", "会话号", "会话标识", "工单号",

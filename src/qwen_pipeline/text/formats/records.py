@@ -1,5 +1,6 @@
 """One record (a JSON object, a table's row) into a conversation."""
 
+import re
 from collections.abc import Mapping
 from itertools import chain
 from typing import Any
@@ -23,6 +24,12 @@ from qwen_pipeline.text.schema import RejectReason
 _ERRORS_OF_CELLS = frozenset(
     ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!")
 )
+# The letters of options, or whether a statement is true: an answer that says which, and not why.
+_VERDICT = re.compile(
+    r"\s*[(（]?[A-J](?:[ \t,，、;；]*[A-J])*[)）]?[.．。]?\s*|\s*(?:正确|错误|对|错|是|否|√|×|(?i:true|false|yes|no))[.．。]?\s*"
+)
+_EXPLAINS = re.compile(r"[【\[]?(?:答案)?(?:解析|详解|解答|Explanation)", re.IGNORECASE)
+_IDEOGRAPH = re.compile("[\u4e00-\u9fff]")
 
 
 def row_of_record(
@@ -136,7 +143,18 @@ def _pair(record: Mapping[str, Any], roles: Mapping[str, str]) -> list[Message]:
         raise RecordError(
             RejectReason.MISSING_ANSWER, f"the answer is {answered.strip()}, a spreadsheet's error"
         )
+    if "explanation" in roles and _VERDICT.fullmatch(answered):
+        answered = _explained(answered, record[roles["explanation"]])
     return [("user", asked), ("assistant", answer_with_reasoning(answered, thought))]
+
+
+def _explained(verdict: str, explanation: Any) -> str:
+    """A choice's letters with why they are right under them, as documents write it."""
+    why = explanation.strip() if isinstance(explanation, str) else ""
+    if not why or why == verdict.strip():
+        return verdict
+    label = "" if _EXPLAINS.match(why) else "解析：" if _IDEOGRAPH.search(why) else "Explanation: "
+    return f"{verdict.strip()}\n{label}{why}"
 
 
 def _preview(record: Mapping[str, Any]) -> str:
