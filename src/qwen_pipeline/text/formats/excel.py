@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from qwen_pipeline.text.formats.content import Content
+from qwen_pipeline.text.formats.field_roles import map_fields
+from qwen_pipeline.text.formats.merged_cells import Cell, fill_merged, join_answers
 from qwen_pipeline.text.formats.records import row_of_record
 from qwen_pipeline.text.formats.registry import adapter
 from qwen_pipeline.text.formats.row import Row, refuse
@@ -77,21 +79,22 @@ def _read(content: Content) -> Iterator[Row]:
         with content.open() as stream:
             workbook = CalamineWorkbook.from_filelike(io.BytesIO(stream.read()))
         sheets = [
-            workbook.get_sheet_by_name(name).to_python(skip_empty_area=False) for name in workbook.sheet_names
+            (sheet.to_python(skip_empty_area=False), sheet.merged_cell_ranges or [])
+            for sheet in map(workbook.get_sheet_by_name, workbook.sheet_names)
         ]
     except CalamineError as error:
         yield refuse(1, RejectReason.UNREADABLE_FILE, f"no readable workbook: {str(error)[:120]}")
         return
     rows = 0
-    for sheet in sheets:
-        for row in _read_sheet(sheet, content):
+    for cells, merged in sheets:
+        for row in _read_sheet(cells, merged, content):
             rows += 1
             yield row
     if not rows:
         yield refuse(1, RejectReason.EMPTY_FILE, "the workbook has no rows")
 
 
-def _read_sheet(sheet: list[list[Any]], content: Content) -> Iterator[Row]:
+def _read_sheet(sheet: list[list[Any]], merged: list[tuple[Cell, Cell]], content: Content) -> Iterator[Row]:
     filled = [
         (number, cells) for number, cells in enumerate(sheet, 1) if any(str(cell).strip() for cell in cells)
     ]
@@ -106,7 +109,12 @@ def _read_sheet(sheet: list[list[Any]], content: Content) -> Iterator[Row]:
         start = start or 0
         header = texts[start][: _width(texts[start])]
         names, notes = name_columns([name or f"column {at + 1}" for at, name in enumerate(header)])
-    for number, cells in filled[start + 1 :]:
+    roles = map_fields(names, content.column_map)
+    below = filled[start + 1 :]
+    spread = fill_merged(below, merged)
+    for number, cells in join_answers(
+        below, spread, {role: names.index(name) for role, name in roles.items()}
+    ):
         # a sheet is as wide as its widest row: what is missing is an empty cell
         if fault := fault_of_width(max(_width(cells), len(names)), len(names)):
             yield refuse(number, RejectReason.MALFORMED_ROW, fault, "; ".join(map(str, cells)))
