@@ -5,9 +5,10 @@ first (`registry`): parquet (10), excel (11), json_lines (20), delimited (50), y
 come first, since any text is a document.
 
 Values (JSON, YAML): `value_rows` finds the rows in one, `record_shapes` brings other shapes into the plain one, `field_roles`
-tells which field is what, `records` makes the row; `single_turns` joins rows that are single turns. Tables: `table_header` finds the header, then `records`.
+tells which field is what, `records` makes the row; `single_turns` joins rows that are single turns. Tables: `table_header` finds
+the header, then `records`.
 
-Documents (`markdown`), on the beginning of the text:
+Documents (`markdown`), on the beginning of the text; `templated_lines` reads one that begins with a chat template's mark as it stands:
 
 1. `page_lines` leaves out page numbers and running titles.
 2. The first of these gives lines the marks ``Q:`` and ``A:``: `numbered_marks` (``1、问：``), `bracket_marks` (pairs on one line, callouts, ``1、…？答：…``,

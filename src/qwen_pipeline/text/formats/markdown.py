@@ -47,6 +47,7 @@ from qwen_pipeline.text.formats.question_lines import (
 )
 from qwen_pipeline.text.formats.registry import adapter
 from qwen_pipeline.text.formats.row import Found, Row, refuse
+from qwen_pipeline.text.formats.templated_lines import are_templated, read_templated
 from qwen_pipeline.text.schema import RejectReason
 from qwen_pipeline.text.unreadable import looks_binary
 
@@ -80,6 +81,9 @@ def _read(content: Content) -> Iterator[Row]:
 def _rows(given: Iterable[Line], content: Content) -> Iterator[Row]:
     lines = mark_lines(split_separators(given))
     head = _head(lines, content)
+    if are_templated(head):
+        yield from read_templated(chain(head, lines), head, content.tool_turns)
+        return
     leave_out = without_pages(head)
     if leave_out is not None:
         lines, head = leave_out(lines), list(leave_out(head))

@@ -12,6 +12,9 @@ _SPEAKER = re.compile(
     r"\s*[:：]|\n(Human|User|Assistant|用户|助手)\s*[:：]",
     re.IGNORECASE,
 )
+_VICUNA = re.compile(r"(?:^|(?<=\s)|(?<=<s>)|(?<=</s>))(USER|ASSISTANT):")
+INLINE_ASSISTANT = re.compile(r"(?:^|[\s>])USER:[^\n]*[ \t]ASSISTANT:")
+_SENTENCE_MARK = re.compile(r"\A<s>|</?s>\s*\Z")
 _ROLES = SPEAKERS | {
     "instruction": "user", "input": "user", "question": "user", "问题": "user", "指令": "user", "输入": "user",
     "response": "assistant", "output": "assistant", "answer": "assistant", "回答": "assistant",
@@ -23,7 +26,7 @@ def turns_of_transcript(text: str) -> list[dict[str, str]] | None:
 
     Text before the first speaker (``Below is an instruction …``) is the system's.
     """
-    turns = _of_chatml(text) or _of_instructions(text) or _of_speakers(text)
+    turns = _of_chatml(text) or _of_instructions(text) or _of_vicuna(text) or _of_speakers(text)
     roles = {turn["role"] for turn in turns}
     return turns if {"user", "assistant"} <= roles else None
 
@@ -50,16 +53,30 @@ def _of_instructions(text: str) -> list[dict[str, str]]:
     return turns
 
 
+def _of_vicuna(text: str) -> list[dict[str, str]]:
+    """Turns that share a line, as ``USER: … ASSISTANT: …</s>USER: …``; none where each begins a line of its own."""
+    if not INLINE_ASSISTANT.search(text):
+        return []
+    marks = list(_VICUNA.finditer(text))
+    turns = _between(text, marks, [_ROLES[mark[1].lower()] for mark in marks])
+    return [{**turn, "content": _SENTENCE_MARK.sub("", turn["content"]).strip()} for turn in turns]
+
+
 def _of_speakers(text: str) -> list[dict[str, str]]:
     padded = "\n" + text.replace("\r\n", "\n")
     marks = list(_SPEAKER.finditer(padded))
+    return _between(padded, marks, [_ROLES[(mark[1] or mark[2]).lower()] for mark in marks])
+
+
+def _between(text: str, marks: list[re.Match[str]], roles: list[str]) -> list[dict[str, str]]:
+    """The turns that begin with these marks; what stands before the first is the system's."""
     if not marks:
         return []
-    opening = padded[: marks[0].start()].strip()
+    opening = text[: marks[0].start()].strip()
     turns = [{"role": "system", "content": opening}] if opening else []
-    ends = [*(mark.start() for mark in marks[1:]), len(padded)]
-    for mark, end in zip(marks, ends, strict=True):
-        content, role = padded[mark.end() : end].strip(), _ROLES[(mark[1] or mark[2]).lower()]
+    ends = [*(mark.start() for mark in marks[1:]), len(text)]
+    for mark, end, role in zip(marks, ends, roles, strict=True):
+        content = text[mark.end() : end].strip()
         if turns and turns[-1]["role"] == role:  # an instruction and its input are one question
             turns[-1]["content"] += f"\n{content}" if content else ""
         else:
