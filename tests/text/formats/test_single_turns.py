@@ -162,6 +162,12 @@ def test_of_a_flat_tree_the_best_replies_are_read(tmp_path: Path) -> None:
         assert isinstance(refused, Refused) and (refused.line, refused.reason.value) == (7, "missing_answer")
 
 
+def test_replies_in_a_circle_are_refused(tmp_path: Path) -> None:
+    rows = [message("q1", "a1", "Q?"), message("a1", "q1", "A.")]
+    (row,) = read(tmp_path, "t.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    assert isinstance(row, Refused) and (row.line, row.reason.value) == (1, "malformed_row")
+
+
 def test_what_is_held_is_bounded_and_the_conversation_silent_longest_is_closed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -82,8 +82,13 @@ def _size(turn: Turn) -> int:
 def _conversations(turns: list[Turn], known: Mapping[str, str], tool_turns: str) -> Iterator[Result]:
     """The conversation of some turns, or one for each tree in them: there the best replies are read."""
     is_tree = any("parent_id" in turn.said for turn in turns)
-    for path in _paths(turns) if is_tree else [_in_order(turns)]:
+    paths = list(_paths(turns)) if is_tree else [_in_order(turns)]
+    for path in paths:
         yield _row(path, known, tool_turns)
+    if not paths:
+        yield refuse(
+            turns[0].line, RejectReason.MALFORMED_ROW, "each turn replies to another, and none comes first"
+        )
 
 
 def _paths(turns: list[Turn]) -> Iterator[list[Turn]]:
