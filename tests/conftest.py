@@ -7,9 +7,11 @@ import gc
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 # before torch is imported, and for every process that a test starts
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -65,13 +67,17 @@ def tracking_store(empty_store: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     return Path(shutil.copy(empty_store, tmp_path))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one file, and those of the finished project, stay in one process: what they share is made once."""
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        group = "finished_project" if "finished_project" in getattr(item, "fixturenames", ()) else file
-        item.add_marker(pytest.mark.xdist_group(group))
+class OneProcessPerFile(LoadScopeScheduling):
+    """Tests of one file, and all that use a finished project, stay in one process: what they share is made once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "end_to_end" if "end_to_end/" in file else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessPerFile:
+    """Read by pytest-xdist, which gives the tests to its processes."""
+    return OneProcessPerFile(config, log)
 
 
 def pytest_collection_finish() -> None:
