@@ -24,6 +24,12 @@ def test_a_heading_in_an_answer_stays_if_it_is_deeper_or_stands_at_a_line_above_
     assert pairs_in(tmp_path, "text.md", text) == [("How is it built?", answer), ("Why?", "So.")]
 
 
+def test_comments_of_a_shell_that_nobody_fenced_stay_in_the_answer(tmp_path: Path) -> None:
+    answer = "In a shell:\n\n# install it\npip install tool\n\n# check it\ntool --version"
+    text = f"# FAQ\n\nQ: How is it installed?\nA: {answer}\n\nQ: Why?\nA: So.\n\n# Notes\n\nMore.\n"
+    assert pairs_in(tmp_path, "text.md", text) == [("How is it installed?", answer), ("Why?", "So.")]
+
+
 def test_answers_under_a_heading_of_their_own_are_not_lost(tmp_path: Path) -> None:
     text = "## Questions\n\nQ1: What?\n\nQ2: Why?\n\n## Second part\n\nA1: This.\n\nA2: So.\n"
     assert [answer for _, answer in pairs_in(tmp_path, "text.md", text)] == ["This.", "So."]

@@ -39,8 +39,8 @@ def read_marked(lines: Iterable[MarkedLine], head: list[MarkedLine], has_answer_
         return
     pair: _Pair | None = None
     unanswered: dict[str, _Pair] = {}  # by number: all answers may stand after all questions
-    section, is_apart = 0, True  # the level of the heading that the questions stand under
-    for line in lines:
+    section = 0  # the level of the heading that the questions stand under
+    for line, is_apart in _apart(lines):
         mark = find_mark(line)
         if mark is None:
             if line.level and _begins_section(pair, line, section, is_apart):
@@ -74,10 +74,21 @@ def read_marked(lines: Iterable[MarkedLine], head: list[MarkedLine], has_answer_
                 line.number, RejectReason.MISSING_QUESTION, "an answer without a question", line.text
             )
             pair = None
-        is_apart = line.blank
     if pair is not None:
         yield _finish(pair)
     yield from map(_finish, unanswered.values())
+
+
+def _apart(lines: Iterable[MarkedLine]) -> Iterator[tuple[MarkedLine, bool]]:
+    """Each line, and whether it stands apart: behind a blank line, and before one too where ``# …`` may be a comment of a shell."""
+    held, is_behind_blank = None, True
+    for line in lines:
+        if held is not None:
+            yield held, is_behind_blank and (line.blank or held.level != 1)
+            is_behind_blank = held.blank
+        held = line
+    if held is not None:
+        yield held, is_behind_blank
 
 
 def _begins_section(pair: _Pair | None, heading: MarkedLine, section: int, is_apart: bool) -> bool:
