@@ -68,7 +68,10 @@ def tracking_store(empty_store: Path, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 class OneProcessPerFile(LoadScopeScheduling):
-    """Tests of one file, and all that use a finished project, stay in one process: what they share is made once."""
+    """Tests of one file, and all that use a finished project, stay in one process: what they share is made once.
+
+    ``--dist loadgroup`` would do it by marks, and groups nothing with pytest 9.2 and pytest-xdist 3.8.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
