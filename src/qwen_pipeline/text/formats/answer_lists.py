@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from qwen_pipeline.text.formats.field_roles import map_fields
+from qwen_pipeline.text.formats.multiple_choice import LETTERS
 from qwen_pipeline.text.formats.turns import RecordError
 from qwen_pipeline.text.schema import RejectReason
 
@@ -75,7 +76,7 @@ def alternatives(answer: Any) -> list[Any]:
 
 def _are_chosen(answer: list[str]) -> bool:
     """Whether texts are the letters of several options that are right together, not one answer in several spellings."""
-    return all(one in tuple("ABCDEFGHIJ") for one in answer) and sorted(set(answer)) == answer
+    return all(one in tuple(LETTERS) for one in answer) and sorted(set(answer)) == answer
 
 
 def _holds_text(value: Any, name: str) -> bool:

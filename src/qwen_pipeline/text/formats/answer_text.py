@@ -75,11 +75,12 @@ def tidy_answer(start: str, lines: list[MarkedLine]) -> str:
     return _FIRST_BREAKS.sub("", unfolded.strip(EDGES + "\n\r"))
 
 
-def unless_options(text: str) -> str:
-    """The text; nothing where it is the options of a choice and no more, which answer nothing."""
-    lines = [line for line in text.split("\n") if line.strip(EDGES)]
+def unmarked_answer(start: str, lines: list[MarkedLine]) -> str:
+    """An answer as `tidy_answer` leaves it; nothing where it is the options of a choice, which no mark says to be the answer."""
+    text = tidy_answer(start, lines)
+    said = [line for line in text.split("\n") if line.strip(EDGES)]
     letters = "".join(found[1] for found in _OPTION.finditer(text))
-    are_options = len(letters) > 1 and _LETTERS.startswith(letters) and all(map(_OPTION.match, lines))
+    are_options = len(letters) > 1 and _LETTERS.startswith(letters) and all(map(_OPTION.match, said))
     return "" if are_options else text
 
 

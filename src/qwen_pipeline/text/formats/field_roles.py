@@ -6,13 +6,8 @@ from functools import lru_cache
 
 from qwen_pipeline.text.formats.multiple_choice import OPTIONS, TITLES_OF_CHOICES
 
-PASSAGES = (
-    "context",
-    "passage",
-    "context_text",
-    "article",
-    "contexts",
-)  # what a question, or several, are about
+# What a question, or several, are about.
+PASSAGES = ("context", "passage", "context_text", "article", "contexts")
 # By role, the most usual name first.
 ROLE_FIELDS: Mapping[str, tuple[str, ...]] = {
     "messages": ("messages", "conversations", "conversation", "dialogue", "dialog", "chat", "turns", "contents", "对话"),
@@ -126,10 +121,14 @@ def _role_of(name: str) -> tuple[str, int]:
 def is_record(names: list[str], column_map: Mapping[str, str]) -> bool:
     """Whether fields of these names make a conversation."""
     roles = map_fields(names, column_map)
-    return "messages" in roles or {"question", "answer"} <= roles.keys() or is_single_turn(roles)
+    return _is_whole(roles) or is_single_turn(roles)
 
 
 def is_single_turn(roles: Mapping[str, str]) -> bool:
     """Whether fields of these roles hold one turn of a conversation that other rows go on with."""
-    is_whole = "messages" in roles or {"question", "answer"} <= roles.keys()
-    return not is_whole and {"conversation_id", "speaker", "content"} <= roles.keys()
+    return not _is_whole(roles) and {"conversation_id", "speaker", "content"} <= roles.keys()
+
+
+def _is_whole(roles: Mapping[str, str]) -> bool:
+    """Whether fields of these roles hold a conversation by themselves."""
+    return "messages" in roles or {"question", "answer"} <= roles.keys()

@@ -7,10 +7,9 @@ from qwen_pipeline.text.formats.answer_text import (
     ANSWER_MARK,
     DETAILS,
     QUESTION_MARK,
-    tidy_answer,
     tidy_question,
     unfold,
-    unless_options,
+    unmarked_answer,
     without_furniture,
 )
 from qwen_pipeline.text.formats.conversation import row_of_pair
@@ -132,5 +131,5 @@ def _row(heading: MarkedLine, lines: list[MarkedLine]) -> Row:
     title = QUESTION_MARK.sub("", heading.title[number.end() :]) if number else heading.title
     at = _folded_answer(lines)
     question = tidy_question("\n".join([title, *(line.text for line in lines[:at])]))
-    answer = ANSWER_MARK.sub("", unless_options(tidy_answer("", lines[at:])), count=1)
+    answer = ANSWER_MARK.sub("", unmarked_answer("", lines[at:]), count=1)
     return row_of_pair(heading, question, answer, lines, "an empty heading", "a heading without an answer")

@@ -6,11 +6,8 @@ from typing import Any
 
 Record = Mapping[str, Any]
 _QUESTIONS = ("question", "问题", "题目", "题干", "query", "problem", "questions")
-TITLES_OF_CHOICES = (
-    "stem",
-    "title",
-    "content",
-)  # a question's names in banks of them; elsewhere they are other things
+# A question's names in banks of them; elsewhere they are other things.
+TITLES_OF_CHOICES = ("stem", "title", "content")
 OPTIONS = ("options", "choices", "option", "选项", "選項")
 _ANSWERS_OF_OPTIONS = ("answer", "答案", "正确答案", "correct_answer", "answerKey", "answer_key")
 LETTERS = "ABCDEFGHIJ"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
-from qwen_pipeline.text.formats.answer_text import tidy_answer, tidy_question, unless_options
+from qwen_pipeline.text.formats.answer_text import tidy_question, unmarked_answer
 from qwen_pipeline.text.formats.conversation import row_of_pair
 from qwen_pipeline.text.formats.headings import names_questions
 from qwen_pipeline.text.formats.marked_lines import EDGES, MarkedLine
@@ -28,9 +28,8 @@ def read_paragraph_pairs(lines: Iterable[MarkedLine]) -> Iterator[Row]:
     """A row for every paragraph that begins with a question; other paragraphs are reported."""
     for first, *rest in _paragraphs(lines):
         question = tidy_question(first.text) if _asks(first) else ""
-        yield row_of_pair(
-            first, question, unless_options(tidy_answer("", rest)), rest, "a paragraph without a question"
-        )
+        answer = unmarked_answer("", rest)
+        yield row_of_pair(first, question, answer, rest, "a paragraph without a question")
 
 
 def are_paragraphs_in_turn(lines: Iterable[MarkedLine]) -> bool:
@@ -58,14 +57,14 @@ def read_paragraphs_in_turn(lines: Iterable[MarkedLine]) -> Iterator[Row]:
             answer += [*between, *paragraph]
             continue
         if question is not None:
-            yield row_of_pair(
-                question, tidy_question(question.text), unless_options(tidy_answer("", answer)), answer
-            )
+            yield _row(question, answer)
         question, answer = paragraph[0], []
     if question is not None:
-        yield row_of_pair(
-            question, tidy_question(question.text), unless_options(tidy_answer("", answer)), answer
-        )
+        yield _row(question, answer)
+
+
+def _row(question: MarkedLine, answer: list[MarkedLine]) -> Row:
+    return row_of_pair(question, tidy_question(question.text), unmarked_answer("", answer), answer)
 
 
 def _spaced(lines: Iterable[MarkedLine]) -> Iterator[tuple[list[MarkedLine], list[MarkedLine]]]:

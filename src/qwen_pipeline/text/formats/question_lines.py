@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from itertools import pairwise, takewhile
 
-from qwen_pipeline.text.formats.answer_text import ANSWER_MARK, tidy_answer, tidy_question, unless_options
+from qwen_pipeline.text.formats.answer_text import ANSWER_MARK, tidy_question, unmarked_answer
 from qwen_pipeline.text.formats.conversation import row_of_pair
 from qwen_pipeline.text.formats.headings import looks_like_question
 from qwen_pipeline.text.formats.marked_lines import EDGES, INVISIBLE, MarkedLine
@@ -63,11 +63,9 @@ def lines_before_questions(lines: Iterable[MarkedLine], style: re.Pattern[str]) 
 def _are_answered_inside(lines: list[MarkedLine]) -> bool:
     """Whether the items that ask are answered in what is indented under them."""
     said = [line for line in lines if not line.blank]
-    under = (
-        [below.text for line, below in pairwise([*said, said[-1]]) if _find(line, _ITEM_THAT_ASKS)]
-        if said
-        else []
-    )
+    if not said:
+        return False
+    under = [below.text for line, below in pairwise([*said, said[-1]]) if _find(line, _ITEM_THAT_ASKS)]
     return len(under) >= _LEAST_QUESTIONS and all(text[0] in EDGES for text in under)
 
 
@@ -148,5 +146,5 @@ def _bold_number(line: MarkedLine) -> tuple[int, re.Match[str]] | None:
 
 
 def _row(question: str, at: MarkedLine, start: str, lines: list[MarkedLine]) -> Row:
-    answer = ANSWER_MARK.sub("", unless_options(tidy_answer(start, lines)), count=1)
+    answer = ANSWER_MARK.sub("", unmarked_answer(start, lines), count=1)
     return row_of_pair(at, tidy_question(question), answer, lines)

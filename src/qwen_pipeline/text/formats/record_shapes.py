@@ -24,19 +24,9 @@ _TELLING = frozenset(
     ("mapping", "chat", "answers", "context", *_PROMPTS, *_TRANSCRIPTS, *OPTIONS, *FIRST_OPTIONS)
 )
 # Beside one of these a field ``text`` is the same pair once more, in a prompt's wording, or one turn.
-_PAIR_FIELDS = frozenset(
-    (
-        "question",
-        "instruction",
-        "answer",
-        "output",
-        "response",
-        "completion",
-        "messages",
-        "conversations",
-        "role",
-    )
-)
+_PAIR_FIELDS = frozenset((
+    "question", "instruction", "answer", "output", "response", "completion", "messages", "conversations", "role",
+))  # fmt: skip
 _QUESTION_MARK = re.compile(r"[?？]\s*$|[吗么呢]\s*$")
 _OPEN_END = re.compile(
     r"(?:^|\n)[ \t]*(?:Assistant|助手)\s*[:：]\s*\Z|<\|im_start\|>assistant\s*\Z|\[/INST\]\s*\Z",

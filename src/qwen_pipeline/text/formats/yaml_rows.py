@@ -50,7 +50,7 @@ def read_yaml(content: Content) -> Iterator[Row] | None:
     if not named and not _BLOCK_SCALAR.search(content.first_text[:20_000]):
         return None
     beginning = islice(_chunks(content.lines()), _LOOKED_AT)
-    if not any(not isinstance(row, Refused) for chunk in beginning for row in _rows(chunk, content)):
+    if all(isinstance(row, Refused) for chunk in beginning for row in _rows(chunk, content)):
         return None
     return (row for chunk in _chunks(content.lines()) for row in _rows(chunk, content))
 
