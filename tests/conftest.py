@@ -6,6 +6,7 @@ The models of the tests are tiny: two threads that spin while they wait are up t
 import gc
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,12 @@ PROJECT = Path(__file__).resolve().parents[1]
 def project_dir() -> Path:
     """The root of this project."""
     return PROJECT
+
+
+@pytest.fixture(autouse=True, scope="session")
+def hears_ctrl_c() -> None:
+    """A shell lets what it starts in the background ignore SIGINT; the tests, and what they start, are to hear it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

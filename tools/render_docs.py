@@ -7,9 +7,10 @@ page is no longer current.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel
@@ -152,27 +153,36 @@ def _value(value: Any) -> str:
 
 def _values(field: FieldInfo) -> str:
     """Type and limits, as a person writes them."""
-    kind = str(field.annotation).removeprefix("typing.").replace("typing.", "")
-    kind = field.annotation.__name__ if isinstance(field.annotation, type) else kind
-    if kind.startswith("Literal"):
-        kind = ", ".join(f"`{one.strip()}`" for one in kind[8:-1].replace("'", "").split(","))
-    kind = re.sub(r"Union\[(.*)\]", r"\1", kind)
-    kind = re.sub(
-        r"Annotated\[str.*?pattern='\^\((.*?)\)\$'.*?\]", lambda found: _alternatives(found[1]), kind
-    )
-    kind = re.sub(r"Annotated\[int.*?Ge\(ge=(\d+)\), Le\(le=(\d+)\)\]\)\]", r"int ≥ \1, ≤ \2", kind)
-    kind = re.sub(r"Literal\['(\w+)'\]", r"`\1`", kind)
-    limits = [
+    return _cell(" ".join([_kind(field.annotation), _limits(field.metadata)]).strip())
+
+
+def _kind(annotation: Any) -> str:
+    """A type's name, its parts or its values; printed by Python it would differ between versions."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin in (Union, UnionType):
+        return " | ".join(map(_kind, parts))
+    if origin is Literal:
+        return ", ".join(f"`{value}`" for value in parts)
+    if origin is Annotated:
+        pattern = getattr(parts[1], "pattern", None)
+        limits = _limits(getattr(parts[1], "metadata", ()))
+        return _alternatives(pattern) if pattern else f"{_kind(parts[0])} {limits}".strip()
+    if annotation is type(None):
+        return "None"
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
+
+
+def _limits(rules: Sequence[Any]) -> str:
+    return ", ".join(
         f"{sign} {getattr(rule, name)}"
-        for rule in field.metadata
+        for rule in rules
         for name, sign in (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
         if getattr(rule, name, None) is not None
-    ]
-    return _cell(" ".join([kind, ", ".join(limits)]).strip())
+    )
 
 
 def _alternatives(pattern: str) -> str:
-    return ", ".join(f"`{re.sub(_DIGITS, 'N', one)}`" for one in pattern.split("|"))
+    return ", ".join(f"`{re.sub(_DIGITS, 'N', one)}`" for one in pattern.strip("^$()").split("|"))
 
 
 def _cell(text: str) -> str:

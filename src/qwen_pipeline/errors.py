@@ -22,7 +22,7 @@ class NoExamplesError(DataError):
 
 
 class WorkerError(PipelineError):
-    """A process that worked on the data ended before its work was done."""
+    """A process that shared a stage's work ended before it was done."""
 
 
 class ModelSourceError(PipelineError):

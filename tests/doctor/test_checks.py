@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,13 @@ def test_an_old_driver_is_an_error_with_the_version_that_is_needed() -> None:
     assert finding.state is State.ERROR
     assert "580" in finding.fact
     assert "nvidia-driver-580" in finding.remedy
+
+
+def test_several_cards_are_told_with_the_parameter_that_uses_them() -> None:
+    finding = cuda.judge(CUDA_BUILD, replace(driver(), cards=2), "Linux")
+    assert finding.state is State.OK
+    assert "num_processes=2 trains on all 2 cards" in finding.fact
+    assert "num_processes" not in cuda.judge(CUDA_BUILD, driver(), "Linux").fact
 
 
 def test_a_cpu_build_beside_a_card_is_told() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qwen_pipeline.doctor.machine import find_first_card
+from qwen_pipeline.doctor.machine import count_like, find_first_card
 
 
 class TwoCards:
@@ -43,3 +43,11 @@ def test_the_card_is_the_one_that_trains(monkeypatch, visible, order, card):
         if value is not None:
             monkeypatch.setenv(name, value)
     assert find_first_card(TwoCards()) == card
+
+
+@pytest.mark.parametrize(("visible", "count"), [(None, 1), ("0,1", 2), ("1", 1)])
+def test_cards_of_another_generation_share_no_training_unless_they_are_named(monkeypatch, visible, count):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert count_like("new", TwoCards()) == count

@@ -28,15 +28,15 @@ def test_the_time_that_is_told_is_not_that_of_a_first_time(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trainer, rows = make_trainer(tiny, tmp_path), make_rows(4)
-    real, taken = trainer.stepper.accumulate, iter([5.0, 0.5])
+    real, taken = step_module.micro_step, iter([5.0, 0.5])
     now = [0.0]
 
-    def accumulate(rows: Any, step: int = 0) -> Any:
+    def slow_at_first(*given: Any, **named: Any) -> Any:
         now[0] += next(taken)
-        return real(rows, step)
+        return real(*given, **named)
 
     monkeypatch.setattr(step_module.time, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(trainer.stepper, "accumulate", accumulate)
+    monkeypatch.setattr(step_module, "micro_step", slow_at_first)
     tokens = sum(len(row["input_ids"]) for row in rows[: trainer.stepper.max_rows])
     assert trainer.stepper.time_micro_batch(rows) == pytest.approx(0.5 / tokens)
 

@@ -25,13 +25,14 @@ class TorchBuild:
 
 @dataclass(frozen=True)
 class NvidiaDriver:
-    """What NVML says of the card that trains; memory in bytes."""
+    """What NVML says of the card that trains; memory in bytes, ``cards`` the number of visible ones like it."""
 
     version: str
     card: str
     capability: tuple[int, int] | None
     total_bytes: int
     free_bytes: int
+    cards: int = 1
 
     @property
     def major(self) -> int:
@@ -74,6 +75,7 @@ def read_driver() -> NvidiaDriver | None:
             capability=tuple(pynvml.nvmlDeviceGetCudaComputeCapability(handle)),
             total_bytes=int(memory.total),
             free_bytes=int(memory.free),
+            cards=count_like(handle, pynvml),
         )
     except pynvml.NVMLError:
         return None
@@ -97,6 +99,15 @@ def find_first_card(nvml: Any) -> Any:
     if chosen.startswith(("GPU-", "MIG-")):
         return nvml.nvmlDeviceGetHandleByUUID(chosen)
     return handles[int(chosen)] if chosen.isdigit() and int(chosen) < count else None
+
+
+def count_like(card: Any, nvml: Any) -> int:
+    """Visible cards of the generation of ``card``, with it: those that can share a training."""
+    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return len(visible.split(","))
+    handles = map(nvml.nvmlDeviceGetHandleByIndex, range(nvml.nvmlDeviceGetCount()))
+    generation = nvml.nvmlDeviceGetCudaComputeCapability(card)
+    return sum(nvml.nvmlDeviceGetCudaComputeCapability(handle) == generation for handle in handles)
 
 
 def free_disk_bytes(path: Path) -> int:

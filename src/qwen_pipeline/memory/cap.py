@@ -89,12 +89,13 @@ def _usual_context_gib(device_type: str) -> float:
     return CONTEXT_GIB if device_type == "cuda" else host_memory_bytes()[0] / GIB + CPU_KERNELS_GIB
 
 
-def apply_memory_cap(max_memory_gb: float, meter: MemoryMeter) -> MemoryCap:
+def apply_memory_cap(max_memory_gb: float, meter: MemoryMeter, sharers: int = 1) -> MemoryCap:
     """Make the allocator keep to the cap; call it before anything large is loaded. What an earlier stage left is let go.
 
     Args:
         max_memory_gb: The cap, GiB.
         meter: Reads the device that trains; nothing is limited on a CPU.
+        sharers: Processes that start now and share the host's memory on a CPU; each has a card of its own elsewhere.
 
     Returns:
         The division: the cap, or what is free where that is less, with the context as measured where the driver says.
@@ -104,7 +105,7 @@ def apply_memory_cap(max_memory_gb: float, meter: MemoryMeter) -> MemoryCap:
     """
     release_memory()
     if meter.device.type != "cuda":
-        return _host_cap(max_memory_gb)
+        return _host_cap(max_memory_gb, sharers)
     use_expandable_segments()
     context_gib = measure_context_gib(meter)
     cap = planned_cap(max_memory_gb, "cuda", context_gib)
@@ -117,14 +118,14 @@ def apply_memory_cap(max_memory_gb: float, meter: MemoryMeter) -> MemoryCap:
     return MemoryCap(limit_gib, cap.context_gib, limit_gib < max_memory_gb)
 
 
-def _host_cap(max_memory_gb: float) -> MemoryCap:
+def _host_cap(max_memory_gb: float, sharers: int) -> MemoryCap:
     """The cap, or what this process has and may still take of the machine's or the container's memory.
 
     Raises:
         MemoryPlanError: The libraries and their kernels alone take all that is allowed or left.
     """
     cap = planned_cap(max_memory_gb, "cpu")
-    left_gib = available_memory_bytes() / GIB
+    left_gib = available_memory_bytes() / GIB / sharers
     limit_gib = host_memory_bytes()[0] / GIB + HOST_SHARE * left_gib
     if limit_gib <= cap.context_gib:
         raise MemoryPlanError(

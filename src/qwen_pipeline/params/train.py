@@ -109,6 +109,9 @@ class TrainParameters(StageParameters):
     )
 
     max_memory_gb: float = run_time(8.0, gt=0, description="Hard cap of the process's GPU memory, in GiB.")
+    num_processes: int = run_time(
+        1, ge=1, le=64, description="Processes of this machine that share the rows of a step, one a card."
+    )
     dataloader_num_workers: int = run_time(0, ge=0, le=64, description="Number of processes that load rows.")
     dataloader_pin_memory: bool = run_time(True, description="Pin loaded rows in host memory (CUDA only).")
     dataloader_prefetch_factor: int | None = run_time(
@@ -150,6 +153,11 @@ class TrainParameters(StageParameters):
         if self.init_lora_weights not in (True, "gaussian"):
             raise ValueError(_why_no_such_start(self.init_lora_weights))
         require_scheduler_options(self.lr_scheduler_type, self.lr_scheduler_kwargs)
+        if self.num_processes > self.examples_per_step:
+            raise ValueError(
+                f"num_processes={self.num_processes} needs as many rows in a step, and a step has {self.examples_per_step}; set "
+                f"num_processes={self.examples_per_step} or a larger gradient_accumulation_steps"
+            )
         if self.dataloader_prefetch_factor is not None and not self.dataloader_num_workers:
             raise ValueError("dataloader_prefetch_factor needs dataloader_num_workers of 1 or more")
         if self.eval_strategy == "no":

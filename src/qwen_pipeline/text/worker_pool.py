@@ -143,9 +143,7 @@ def serve() -> None:
     """Answer tasks from standard input until it ends."""
     gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS, 20, 100)
     sys.meta_path.insert(0, _WithoutPandas())
-    answers: BinaryIO = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    # a print of some library must not end up among the answers
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    answers = private_stdout()
     while True:
         try:
             function, task = pickle.load(sys.stdin.buffer)
@@ -154,16 +152,22 @@ def serve() -> None:
         try:
             answer = pickle.dumps((function(task), None))
         except Exception as error:
-            answer = _pickled(error)
+            answer = pickle.dumps((None, portable_error(error)))
         answers.write(answer)
         answers.flush()
 
 
-def _pickled(error: Exception) -> bytes:
-    """An answer that says what failed; an error that does not survive the way is told by name and message."""
+def private_stdout() -> BinaryIO:
+    """Standard output for this process's answers alone: a print of some library goes to standard error from now on."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return answers
+
+
+def portable_error(error: Exception) -> Exception:
+    """The error as another process can be told of it: one that does not survive the way is told by name and message."""
     try:
-        answer = pickle.dumps((None, error))
-        pickle.loads(answer)
+        pickle.loads(pickle.dumps(error))
     except Exception:
-        return pickle.dumps((None, RuntimeError(f"{type(error).__name__}: {error}")))
-    return answer
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error

@@ -167,6 +167,27 @@ class Checkpoints:
                 shutil.rmtree(path, ignore_errors=True)
 
 
+class FollowedCheckpoints(Checkpoints):
+    """Those that the first of several processes writes, for the others: read, and never changed."""
+
+    def require_space(self, model: PeftModel, saves: int) -> int:
+        """Nothing is written here."""
+        return 0
+
+    def save(self, step: int, model: PeftModel, state: dict[str, Any]) -> Path:
+        """Where the first process writes it."""
+        return self.folder / f"checkpoint-{step}"
+
+    def save_best(self, model: PeftModel) -> None:
+        """The first process does."""
+
+    def drop_after(self, step: int) -> None:
+        """The first process does."""
+
+    def clear_leftovers(self) -> None:
+        """The first process does."""
+
+
 def adapter_weights(model: PeftModel) -> dict[str, torch.Tensor]:
     """A copy of the adapters by name, on the host."""
     weights = get_peft_model_state_dict(model, save_embedding_layers=False)

@@ -3,7 +3,7 @@
 import signal
 import threading
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -37,3 +37,23 @@ class Interrupt:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
+
+
+class PassedOn(Interrupt):
+    """In one of several processes, which hear no signals: the request as the run passes it on."""
+
+    request: ClassVar[str | None] = None
+
+    def __init__(self) -> None:
+        """Nothing is watched here."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    @property
+    def asked(self) -> str | None:  # type: ignore[override]
+        """The signal's name, ``None`` while nobody asked."""
+        return self.request

@@ -25,20 +25,21 @@ from qwen_pipeline.model.device import compute_device
 from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.tracking.reporter import Reporter
 from qwen_pipeline.training.cadence import Cadence
-from qwen_pipeline.training.checkpoint import Checkpoints
+from qwen_pipeline.training.checkpoint import Checkpoints, FollowedCheckpoints
 from qwen_pipeline.training.continuation import Continuation
 from qwen_pipeline.training.endings import diverged, interrupted, out_of_memory
 from qwen_pipeline.training.fetch import fetch_steps, require_rows, row_lengths, select_columns
 from qwen_pipeline.training.forecast import announce, tokens_left
 from qwen_pipeline.training.guards import LossGuard
-from qwen_pipeline.training.interrupt import Interrupt
+from qwen_pipeline.training.interrupt import Interrupt, PassedOn
 from qwen_pipeline.training.optimisers import build_optimiser
 from qwen_pipeline.training.order import StepOrder
 from qwen_pipeline.training.planning import TrainingPlan
 from qwen_pipeline.training.precision import compute_dtype_for
 from qwen_pipeline.training.progress import TrainingProgress
+from qwen_pipeline.training.ranks import any_of_all, is_first, of_all, several
 from qwen_pipeline.training.recorder import Recorder
-from qwen_pipeline.training.report import build_report, memory_report
+from qwen_pipeline.training.report import build_report, memory_report, process_report
 from qwen_pipeline.training.schedule import RateSchedule
 from qwen_pipeline.training.snapshot import TrainedParts
 from qwen_pipeline.training.state import TrainingHistory
@@ -93,7 +94,7 @@ class Trainer:
             TrainingHistory(mlflow_run_id=reporter.run_id), parameters, reporter, MemoryMonitor(self.meter),
             self.guard, self.order.steps,
         )  # fmt: skip
-        self.checkpoints = Checkpoints(
+        self.checkpoints = (Checkpoints if is_first() else FollowedCheckpoints)(
             checkpoint_folder, total_limit=parameters.save_total_limit, only_model=parameters.save_only_model
         )
         apply_activation_policy(model, plan.policy)
@@ -105,6 +106,7 @@ class Trainer:
         )  # fmt: skip
         self.continuation = Continuation(self.parts, self.stepper, self.checkpoints, parameters.max_memory_gb)
         self._rolled_back = False
+        self._earlier_events = 0
 
     @property
     def history(self) -> TrainingHistory:
@@ -115,7 +117,7 @@ class Trainer:
         """Train to the end; the newest checkpoint stays one to go on from, see `Checkpoints.finish`.
 
         Returns:
-            The report.
+            The report; empty in all but the first of several processes.
 
         Raises:
             TrainingInterruptedError: SIGINT or SIGTERM came; a checkpoint is saved.
@@ -125,6 +127,7 @@ class Trainer:
         """
         torch.manual_seed(self.parameters.seed)
         self.recorder.history = self.continuation.resume(self.history)
+        self._earlier_events = len(self.history.events)
         try:
             self._train()
         except OutOfMemoryError as failure:
@@ -140,7 +143,8 @@ class Trainer:
         self.meter.reset_peak()
         if self._owes_validation():
             self._validate_and_save()
-        with Interrupt() as interrupt, TrainingProgress(self.order.steps) as progress:
+        watch, is_watched = (PassedOn(), False) if several() else (Interrupt(), None)
+        with watch as interrupt, TrainingProgress(self.order.steps, is_watched) as progress:
             while self.history.step < self.order.steps and not self._is_patient_out():
                 with closing(self._fetch()) as steps:
                     self._train_steps(steps, interrupt, progress)
@@ -152,8 +156,8 @@ class Trainer:
         for rows in steps:
             self._train_step(rows)
             progress.show(self.history)
-            if interrupt.asked:
-                raise interrupted(interrupt.asked, self.history.step, self.order.steps, self._save())
+            if any_of_all(is_first() and interrupt.asked is not None):
+                raise interrupted(str(interrupt.asked), self.history.step, self.order.steps, self._save())
             if self._rolled_back or self._is_patient_out():
                 break
 
@@ -162,11 +166,12 @@ class Trainer:
         done = self.history.step
         saves = self.cadence.most_saves(done)
         disk_bytes = self.checkpoints.require_space(self.model, saves) if saves else 0
-        if done >= self.order.steps:
+        if done >= self.order.steps or not is_first():
             return
         first = [self.rows[number] for number in self.order.rows_of(done + 1)]
         tokens = tokens_left(self.order, done, row_lengths(self.rows))
-        announce(self.order.steps - done, tokens, self.stepper.time_micro_batch(first), disk_bytes)
+        seconds_per_token = self.stepper.time_micro_batch(first) / self.parameters.num_processes
+        announce(self.order.steps - done, tokens, seconds_per_token, disk_bytes)
 
     def _fetch(self) -> Generator[list[Row], None, None]:
         self._rolled_back = False
@@ -247,10 +252,14 @@ class Trainer:
             raise out_of_memory(failure, self.history.step, self.order.steps, self._save()) from failure
 
     def _finish(self) -> dict[str, Any]:
+        reading = self.meter.read()
+        others = of_all(process_report(reading, self.history.events[self._earlier_events :]))[1:]
+        if not is_first():
+            return {}
         if self.parameters.load_best_model_at_end and self.checkpoints.load_best(self.model):
             self.history.event("best_model_loaded", best_step=self.history.best_step)
         if self._is_patient_out() and self.history.step < self.order.steps:
             self.history.event("early_stop")
         self.recorder.finished()
-        memory = memory_report(self.plan.memory, self.meter.read(), self.recorder.monitor.history())
+        memory = memory_report(self.plan.memory, reading, self.recorder.monitor.history(), others)
         return build_report(self.history, self.parameters, self.plan, self.compute_dtype, self.order, memory)

@@ -79,7 +79,7 @@ def plan_request(
             **parameters.lora_variant,
         ),
         row_lengths=lengths,
-        examples_per_step=parameters.examples_per_step,
+        examples_per_step=-(-parameters.examples_per_step // parameters.num_processes),
         cap=cap,
         batch_size=None if parameters.batch_size == "auto" else parameters.batch_size,
         policy=policy,

@@ -1,5 +1,6 @@
 """The train report: what was done, how fast, with how much memory, and what happened on the way."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -61,8 +62,22 @@ def build_report(
     return plain
 
 
+def process_report(reading: MemoryReading, events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What one of several processes alone knows: the memory of its card, and how often it ran out.
+
+    Args:
+        reading: Memory at the training's end, peaks included.
+        events: What has happened in it.
+    """
+    recoveries = [event for event in events if event["kind"] == "out_of_memory"]
+    return {"measured": _measured(reading), "out_of_memory": recoveries}
+
+
 def memory_report(
-    plan: MemoryPlan | None, reading: MemoryReading, over_time: list[dict[str, float]]
+    plan: MemoryPlan | None,
+    reading: MemoryReading,
+    over_time: list[dict[str, float]],
+    others: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """Memory as measured, as planned, and one beside the other.
 
@@ -70,6 +85,7 @@ def memory_report(
         plan: ``None`` where none was made.
         reading: Memory at the training's end, peaks included.
         over_time: Memory over its steps.
+        others: What `process_report` gave in each process but the first.
     """
     planned = comparison = None
     if plan:
@@ -80,5 +96,14 @@ def memory_report(
             reading.gpu_peak_reserved_gib,
             reading.host_peak_gib if reading.gpu_allocated_gib is None else reading.gpu_process_gib,
         )
-    measured = {name: round(value, 4) for name, value in reading.as_metrics("").items()}
-    return {"measured": measured, "planned": planned, "comparison": comparison, "over_time": over_time}
+    return {
+        "measured": _measured(reading),
+        "planned": planned,
+        "comparison": comparison,
+        "over_time": over_time,
+        "other_processes": others,
+    }
+
+
+def _measured(reading: MemoryReading) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in reading.as_metrics("").items()}

@@ -19,7 +19,7 @@ from qwen_pipeline.model.dropout import without_dropout
 from qwen_pipeline.training.flat_parameters import FlatParameters, flatten_parameters
 from qwen_pipeline.training.micro_step import micro_step, score_micro_batch
 from qwen_pipeline.training.noise import row_seeds
-from qwen_pipeline.training.ranks import own_share, sum_gradients, sum_over_ranks
+from qwen_pipeline.training.ranks import fail_together, own_share, seed_step, sum_gradients, sum_over_ranks
 from qwen_pipeline.training.state import random_states, restore_random_states
 
 OnEvent = Callable[[OutOfMemoryEvent], None]
@@ -93,9 +93,33 @@ class Stepper:
             step: Number of the optimiser step, which the noise depends on.
         """
         trained_tokens = count_trained_tokens(rows)
+        seed_step(self.seed, step)
+        flat, own_loss = fail_together(
+            lambda: self._accumulate_own(own_share(rows), trained_tokens, step), OutOfMemoryError
+        )
+        sum_gradients(flat)
+        self.scaler.unscale_(self.optimiser)
+        norm = torch.nn.utils.clip_grad_norm_(flat, self.max_grad_norm)
+        total = sum_over_ranks(own_loss)
+        # one wait for the device
+        figures = torch.stack([total / max(trained_tokens, 1), norm.float()]).tolist()
+        return StepResult(
+            figures[0], figures[1], trained_tokens, count_tokens(rows), self._overflows(*figures)
+        )
+
+    def _accumulate_own(
+        self, rows: Sequence[Row], trained_tokens: int, step: int = 0
+    ) -> tuple[list[Tensor], Tensor]:
+        """Forward and backward of the rows of this process: the flat weights with their gradients, and the summed loss.
+
+        Args:
+            rows: Its share of the step.
+            trained_tokens: Of the whole step.
+            step: Its number.
+        """
         self._forget_gradients()
         losses = [torch.zeros((), device=self.device)]
-        for part in split_rows(own_share(rows), self.max_rows, self.max_tokens):
+        for part in split_rows(rows, self.max_rows, self.max_tokens):
             losses += run_or_split(
                 part,
                 run=lambda piece: self._micro_step(piece, trained_tokens, step),
@@ -106,27 +130,19 @@ class Stepper:
                 on_event=self.on_event,
             )
         flat = run_or_retry(self._gather_gradients, transaction=Transaction(), on_event=self.on_event)
-        sum_gradients(flat)
-        self.scaler.unscale_(self.optimiser)
-        norm = torch.nn.utils.clip_grad_norm_(flat, self.max_grad_norm)
-        total = sum_over_ranks(torch.stack(losses).sum())
-        # one wait for the device
-        figures = torch.stack([total / max(trained_tokens, 1), norm.float()]).tolist()
-        return StepResult(
-            figures[0], figures[1], trained_tokens, count_tokens(rows), self._overflows(*figures)
-        )
+        return flat, torch.stack(losses).sum()
 
     def _overflows(self, loss: float, norm: float) -> bool:
         """Whether a gradient is not finite because of the loss scale, as far as one can tell."""
         return math.isfinite(loss) and not math.isfinite(norm) and self.scaler.get_scale() > LOWEST_SCALE
 
     def time_micro_batch(self, rows: Sequence[Row]) -> float:
-        """Seconds a token that the first micro-batch of ``rows`` takes; leaves no gradient and no trace.
+        """Seconds a token that the first micro-batch of ``rows`` takes in this process; leaves no gradient and no trace.
 
         Nobody is told of running out of memory: if it does so again, it will be in the step.
         """
         part = next(split_rows(rows, self.max_rows, self.max_tokens))
-        scaling, on_event = self.scaler.state_dict(), self.on_event
+        on_event = self.on_event
         self.on_event = lambda event: None
         try:
             with self.undone_on_failure():
@@ -136,16 +152,15 @@ class Stepper:
                     seconds = self._time(part)
         finally:
             self.on_event = on_event
-        self.scaler.load_state_dict(scaling)
         restore_random_states(states)
         return seconds / count_tokens(part)
 
     def _time(self, rows: Sequence[Row]) -> float:
         start = time.perf_counter()
-        self.accumulate(rows)
+        _, loss = self._accumulate_own(rows, count_trained_tokens(rows))
+        loss.item()  # waits for the device
         seconds = time.perf_counter() - start
         self._forget_gradients()
-        self.scaler.update()  # forgets that the gradient was unscaled
         return seconds
 
     @contextmanager
@@ -166,7 +181,9 @@ class Stepper:
         """Let the optimiser take the accumulated gradient, and forget it."""
         transaction = OptimizerTransaction(self.optimiser)
         run_or_retry(
-            lambda: self.scaler.step(self.optimiser), transaction=transaction, on_event=self.on_event
+            lambda: fail_together(lambda: self.scaler.step(self.optimiser), torch.OutOfMemoryError),
+            transaction=transaction,
+            on_event=self.on_event,
         )
         self.scaler.update()
         self._forget_gradients()
@@ -197,15 +214,21 @@ class Stepper:
         The model stays in train mode, see `without_dropout`.
         """
         with without_dropout(self.model):
-            parts = [
-                result
-                for part in split_rows(rows, self.max_rows, self.max_tokens)
-                for result in run_or_split(
-                    part, run=self._score, split=halves, size_of=count_tokens,
-                    on_event=lambda event: self.on_event(replace(event, work="validation")),
-                )
-            ]  # fmt: skip
-        return sum(loss for loss, _ in parts) / max(sum(count for _, count in parts), 1)
+            parts = fail_together(lambda: self._validate_own(own_share(rows)), OutOfMemoryError)
+        own = [sum(loss for loss, _ in parts), sum(count for _, count in parts)]
+        total = sum_over_ranks(torch.tensor(own, dtype=torch.float64, device=self.device))
+        return float(total[0]) / max(float(total[1]), 1.0)
+
+    def _validate_own(self, rows: Sequence[Row]) -> list[tuple[float, int]]:
+        """Summed loss and trained tokens of each micro-batch of the rows of this process."""
+        return [
+            result
+            for part in split_rows(rows, self.max_rows, self.max_tokens)
+            for result in run_or_split(
+                part, run=self._score, split=halves, size_of=count_tokens,
+                on_event=lambda event: self.on_event(replace(event, work="validation")),
+            )
+        ]  # fmt: skip
 
     def _score(self, rows: list[Row]) -> tuple[float, int]:
         scores = score_micro_batch(self.model, pack(rows, self.device), self.device, self.compute_dtype)

@@ -57,4 +57,5 @@ def judge(build: TorchBuild | None, driver: NvidiaDriver | None, system: str) ->
         return error(
             "cuda", f"{card}: compute capability {driver.capability} is below 7.5", "use a newer card"
         )
-    return ok("cuda", f"{card}, torch {build.version} for CUDA {build.cuda[0]}.{build.cuda[1]}")
+    several = f"; num_processes={driver.cards} trains on all {driver.cards} cards" if driver.cards > 1 else ""
+    return ok("cuda", f"{card}, torch {build.version} for CUDA {build.cuda[0]}.{build.cuda[1]}{several}")
