@@ -26,6 +26,7 @@ from qwen_pipeline.training.member import SIZE_BYTES, Job
 
 GRACE_SECONDS = 10.0  # for the others to end by themselves where one has failed
 POLL_SECONDS = 0.1
+logger = logging.getLogger(__name__)
 _COMMAND = (
     "import signal; [signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)]; "
     "from qwen_pipeline.training.member import serve; serve()"
@@ -48,6 +49,7 @@ def run_in_processes(count: int, work: Callable[..., Any], *arguments: Any) -> A
         WorkerError: One of them ended without a word.
     """
     release_memory()
+    logger.info("Training in %d processes.", count)
     call = pickle.dumps((work, arguments))
     level = logging.getLogger("qwen_pipeline").getEffectiveLevel()
     with tempfile.TemporaryDirectory(prefix="qwen-pipeline-") as folder, ExitStack() as stack:
