@@ -209,7 +209,7 @@ CURES = (
     Cure(r"no space left on device|database or disk is full|disk quota exceeded", DiskSpaceError,
          "A disk is full ({line}); df -h shows which. Make room and run again, what was saved before stays: "
          "kedro prune --keep 1 removes old versions; save_total_limit=1 and export_formats=adapter write less."),
-    Cure(r"cuda out of memory|cuda error: out of memory|cublas_status_alloc_failed|cudnn_status_alloc_failed", OutOfMemoryError,
+    Cure(r"cuda out of memory|cuda error: out of memory|cublas_status_(alloc_failed|not_initialized)|cudnn_status_alloc_failed", OutOfMemoryError,
          "The GPU ran out of memory outside of a training step ({line}). See with nvidia-smi whether another program "
          "holds it; else lower max_sequence_length, set batch_size=auto, or see kedro memory-plan."),
     Cure(r"unable to allocate .* for an array|defaultcpuallocator|cannot allocate memory|failed to map segment", OutOfMemoryError, HOST_MEMORY),

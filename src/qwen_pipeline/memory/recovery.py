@@ -27,6 +27,7 @@ _MESSAGES = (
     "defaultcpuallocator: can't allocate memory",
     "defaultcpuallocator: not enough memory",
     "cublas_status_alloc_failed",
+    "cublas_status_not_initialized",  # no room for the handle of another thread, as backward's; the first is made before loading
     "cudnn_status_alloc_failed",
     "cudaerrormemoryallocation",
     "cannot allocate memory",
