@@ -3,7 +3,7 @@
 import signal
 import threading
 from types import FrameType, TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -40,20 +40,15 @@ class Interrupt:
 
 
 class PassedOn(Interrupt):
-    """In one of several processes, which hear no signals: the request as the run passes it on."""
+    """In one of several processes, which hear no signals: the request as the run passes it on to all of them."""
 
-    request: ClassVar[str | None] = None
+    asked: str | None = None
 
     def __init__(self) -> None:
-        """Nothing is watched here."""
+        """Nothing is watched here; who hears the request sets the class's ``asked``."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         pass
-
-    @property
-    def asked(self) -> str | None:  # type: ignore[override]
-        """The signal's name, ``None`` while nobody asked."""
-        return self.request

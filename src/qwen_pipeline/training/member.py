@@ -94,7 +94,7 @@ def _say_what_the_run_would(job: Job, say: Callable[[str, Any], None]) -> None:
 def _hear() -> None:
     """Note a request to stop; where standard input ends, the run that started this process is gone."""
     while asked := os.read(sys.stdin.fileno(), 64):
-        PassedOn.request = asked.decode()
+        PassedOn.asked = asked.decode()
     os._exit(1)
 
 
