@@ -6,6 +6,7 @@ the same decisions, since these follow from sums that all of them have; the firs
 """
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from hashlib import blake2b
@@ -69,7 +70,7 @@ def join_ranks(rank: int, count: int, meeting: Path) -> None:
     own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}
     os.environ.update({name: str(value) for name, value in own.items()})
     for library in ("GLOO", "NCCL"):  # all are on this machine, and a container may have no other network
-        os.environ.setdefault(f"{library}_SOCKET_IFNAME", "lo")
+        os.environ.setdefault(f"{library}_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
     on_cpu = not torch.cuda.is_available()
     if on_cpu:
         threads = max(1, usable_cores() // count)
