@@ -211,8 +211,23 @@ def test_an_answer_is_cut_no_further_than_it_has_to_be(tokenizer: Tokenizer) -> 
     needed = len(only(encode(tokenizer, [short, long])).input_ids)
     for limit in range(needed - 20, needed):
         row = only(encode(tokenizer, [short, long], max_sequence_length=limit, answer_overflow="cut"))
-        assert row.answer_cut
+        assert (row.answer_cut, row.question_cut) == (True, False)
         assert limit - 1 <= len(row.input_ids) <= limit
+
+
+def test_an_answer_is_cut_down_to_its_last_token_and_refused_where_that_does_not_fit(
+    tokenizer: Tokenizer,
+) -> None:
+    short, long = user("1"), assistant("a b c d e f g " * 9)
+    lengths = []
+    for limit in range(1, 60):
+        (turn,) = encode(tokenizer, [short, long], max_sequence_length=limit, answer_overflow="cut")
+        if isinstance(turn, EncodedTurn):
+            lengths.append(len(turn.input_ids))
+        else:
+            assert (turn.reason, lengths) == (Unusable.ANSWER_TOO_LONG, [])
+    one_token = only(encode(tokenizer, [short, assistant("a")]))
+    assert lengths[0] == len(one_token.input_ids)
 
 
 def test_a_system_message_alone_asks_no_question(tokenizer: Tokenizer) -> None:

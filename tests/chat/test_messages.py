@@ -10,6 +10,11 @@ def test_one_leading_block_is_reasoning_and_the_rest_is_text() -> None:
     assert (answer.reasoning, answer.text) == ("first\n\nsecond", "Yes.")
 
 
+def test_line_breaks_around_an_answer_are_no_part_of_it() -> None:
+    assert split_answer("\n\nYes.\n") == split_answer("Yes.")
+    assert split_answer("<think>\n\n</think>\n\n\nYes.") == split_answer("Yes.")
+
+
 def test_a_block_that_does_not_lead_or_does_not_close_is_text() -> None:
     for content in ("Yes. <think>no</think>", "<think> never closed", "</think> stray"):
         answer = split_answer(content)

@@ -1,5 +1,7 @@
 """Rows end to end: what is packed can be taken apart again, and nothing is trained that was not."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from qwen_pipeline.chat.packing import (
     CPU_MULTIPLE,
     IGNORE_INDEX,
     PackedBatch,
+    count_tokens,
     count_trained_tokens,
     pack,
     split_rows,
@@ -94,4 +97,6 @@ def test_micro_batches_hold_every_row_once_in_order_and_keep_both_limits(
     assert [row for part in parts for row in part] == rows
     for part in parts:
         assert len(part) <= max_rows
-        assert len(part) == 1 or sum(len(row["input_ids"]) for row in part) <= max_tokens
+        assert len(part) == 1 or count_tokens(part) <= max_tokens
+    for part, following in pairwise(parts):
+        assert len(part) == max_rows or count_tokens([*part, following[0]]) > max_tokens

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import datasets
 from chat.conversation import assistant, user
 from model.tiny_model import write_tiny_model
+from qwen_pipeline.chat import tokenize_part
 from qwen_pipeline.chat.labels import LabelRules
 from qwen_pipeline.chat.tokenize_table import tokenize_table
 from qwen_pipeline.errors import NoExamplesError
@@ -46,12 +48,17 @@ TWO_TURNS = [*SHORT, *SHORT]
 
 
 def tokenize(
-    source: TokenizerSource, examples: pa.Table, folder: Path, limit: int = 128, workers: int = 1
+    source: TokenizerSource,
+    examples: pa.Table,
+    folder: Path,
+    limit: int = 128,
+    workers: int = 1,
+    group: int = 1,
 ) -> dict[str, Any]:
-    """One row group an example."""
+    """Row groups of one example, or of as many as asked for."""
     folder.mkdir(exist_ok=True)
     clean = folder.with_suffix(".parquet")
-    pq.write_table(examples, clean, row_group_size=1)
+    pq.write_table(examples, clean, row_group_size=group)
     return tokenize_table(row_groups(pads.dataset(clean)), source, LabelRules(limit), folder, workers)
 
 
@@ -65,6 +72,41 @@ def test_every_example_is_in_a_split_or_in_the_rejects(source: TokenizerSource, 
     assert rejects.schema.equals(REJECT_SCHEMA)
     assert rejects["source_line"].to_pylist() == [1, 4]
     assert set(rejects["stage"].to_pylist()) == {"tokenize"}
+
+
+def test_a_reject_says_where_it_was_and_what_is_wrong_with_it(
+    source: TokenizerSource, tmp_path: Path
+) -> None:
+    examples = table(("train", SHORT), ("train", LONG), ("train", [user("Anyone?")]), ("train", []))
+    report = tokenize(source, examples, tmp_path, limit=60)
+    assert report["total"]["rejected"] == {"answer_too_long": 1, "no_trained_token": 2}
+    long, unanswered, empty = pq.read_table(tmp_path / "tokenize_rejects.parquet").to_pylist()
+    assert (long["source_file"], long["reason"]) == ("faq.md", "answer_too_long")
+    assert re.fullmatch(r"needs \d+ tokens, max_sequence_length is 60", long["detail"])
+    assert long["excerpt"].startswith("word word")
+    assert (unanswered["reason"], unanswered["excerpt"]) == ("no_trained_token", "Anyone?")
+    assert (empty["reason"], empty["excerpt"]) == ("no_trained_token", "")
+
+
+def test_rows_and_rejects_are_the_same_however_they_are_batched(
+    source: TokenizerSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples = table(*[("train", SHORT), ("test", TWO_TURNS), ("train", LONG), ("train", TWO_TURNS)] * 3)
+    tokenize(source, examples, tmp_path / "whole", group=len(examples))
+    monkeypatch.setattr(tokenize_part, "TOKENS_PER_BATCH", 40)
+    monkeypatch.setattr(tokenize_part, "ROWS_PER_BATCH", 5)
+    tokenize(source, examples, tmp_path / "batched", group=len(examples))
+    for split, rows in (("train", 9), ("test", 6), ("validation", 0)):
+        whole, batched = (
+            datasets.load_from_disk(str(tmp_path / name / split)) for name in ("whole", "batched")
+        )
+        assert len(whole) == rows
+        assert whole.to_list() == batched.to_list()
+    lines = [
+        pq.read_table(tmp_path / name / "tokenize_rejects.parquet")["source_line"].to_pylist()
+        for name in ("whole", "batched")
+    ]
+    assert lines == [[2, 6, 10]] * 2
 
 
 def test_the_directories_open_with_datasets(source: TokenizerSource, tmp_path: Path) -> None:

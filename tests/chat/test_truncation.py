@@ -38,14 +38,14 @@ def test_the_oldest_text_goes_first_and_system_and_answers_stay(tokenizer: Token
         {"role": "system", "content": "Be brief."},
         user("old " * 100),
         assistant("Fine."),
-        user("a b c d e f g?"),
+        user("a b c d e f g?\n"),
         ANSWER,
     ]
     row = encode(tokenizer, messages, max_sequence_length=150)
     text = tokenizer.decode(row.input_ids)
     assert "Be brief." in text
     assert "Fine." in text
-    assert "a b c d e f g?" in text
+    assert "a b c d e f g?\n<|im_end|>" in text
     assert row.question_cut
     assert len(row.input_ids) <= 150
 
@@ -63,6 +63,15 @@ def test_no_question_is_left_empty(tokenizer: Tokenizer, side: str) -> None:
             questions = [part.partition("<|im_end|>")[0] for part in text.split("<|im_start|>user\n")[1:]]
             assert ["old" in questions[0], "new" in questions[1]] == [True, True]
     assert fitting
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_white_space_around_a_text_goes_before_its_words(tokenizer: Tokenizer, side: str) -> None:
+    spaces = " \n" * 200
+    row = encode(
+        tokenizer, [user(f"{spaces}begin end?{spaces}"), ANSWER], max_sequence_length=60, truncation_side=side
+    )
+    assert "user\nbegin end?<|im_end|>" in tokenizer.decode(row.input_ids)
 
 
 @settings(max_examples=60)
