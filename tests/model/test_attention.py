@@ -83,3 +83,14 @@ def test_the_cuda_kernel_is_given_rows_heads_and_scale_as_it_wants_them(
 def test_the_kernel_is_not_asked_for_on_a_cpu_nor_in_float32() -> None:
     assert not has_varlen_kernel(torch.device("cpu"), torch.bfloat16)
     assert not has_varlen_kernel(torch.device("cuda"), torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("capability", "runs"), [((7, 5), False), ((8, 0), True), ((8, 6), True), ((12, 0), True)]
+)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_cards_before_ampere_go_row_by_row(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], runs: bool, dtype: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert has_varlen_kernel(torch.device("cuda", 0), dtype) is runs

@@ -38,6 +38,20 @@ def test_output_and_gradients_are_those_of_the_plain_attention(
         assert float((one.detach().float() - other.detach()).norm()) <= tolerance * largest
 
 
+def test_the_gradients_of_keys_and_values_lose_nothing_by_being_summed_over_many_blocks() -> None:
+    inputs = tensors(16 * BLOCK_QUERIES, 4, 1, torch.bfloat16)
+    _, *found = results(causal_row_attention(*inputs, scaling=0.3), inputs)
+    exact = [tensor.detach().float().requires_grad_() for tensor in inputs]
+    plain = scaled_dot_product_attention(
+        *(tensor[None] for tensor in exact), is_causal=True, scale=0.3, enable_gqa=True
+    )
+    _, *wanted = results(plain[0], exact)
+    of_queries, *of_keys_and_values = (
+        float((one.float() - other).norm() / other.norm()) for one, other in zip(found, wanted, strict=True)
+    )
+    assert all(error < 1.1 * of_queries for error in of_keys_and_values)
+
+
 def test_a_token_does_not_see_what_comes_after_it() -> None:
     query, key, value = (tensor.detach() for tensor in tensors(300, 2, 1, torch.float32))
     before = causal_row_attention(query, key, value, 0.3)

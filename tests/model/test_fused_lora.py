@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from peft import PeftModel
+from bitsandbytes.functional import dequantize_4bit
+from peft import LoraConfig, PeftModel
 from peft.tuners.lora.bnb import Linear4bit
 from peft.tuners.lora.dora import DoraLinearLayer
 from torch import Tensor
@@ -70,6 +71,16 @@ def test_magnitudes_begin_with_the_norms_of_the_base_and_change_nothing(tiny_mod
     torch.testing.assert_close(adapted(ids).logits, base)
 
 
+def test_in_16_bits_magnitudes_begin_with_norms_in_float32(tiny_model: Path) -> None:
+    model = attach_lora(load_quantized_model(ModelSource(str(tiny_model))), r=4, alpha=8, use_dora=True)
+    layer = next(module for module in model.modules() if isinstance(module, FusedLora4bit))
+    weight = layer.base_layer.weight
+    norms = dequantize_4bit(weight.data, weight.quant_state).float().norm(dim=1)
+    torch.testing.assert_close(
+        layer.lora_magnitude_vector["default"].weight.detach(), norms, rtol=1e-5, atol=0
+    )
+
+
 def test_a_dora_adapter_answers_alike_in_plain_peft(tiny_model: Path, tmp_path: Path) -> None:
     source = ModelSource(str(tiny_model))
     model = attach_lora(
@@ -115,12 +126,24 @@ def test_the_ordinary_case_is_fused(
     assert layer(torch.randn(3, layer.in_features)).shape == (3, layer.out_features)
 
 
-@pytest.mark.parametrize("case", ["dropout", "disabled", "bfloat16 without autocast"])
+@pytest.mark.parametrize(
+    "case", ["dropout", "disabled", "bfloat16 without autocast", "bias", "lora_bias", "several", "elsewhere"]
+)
 def test_all_else_goes_pefts_own_way(tiny_model: Path, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
     dtype = torch.bfloat16 if case.startswith("bfloat16") else torch.float32
-    layer = adapted_layer(tiny_model, dtype, dropout=0.5 if case == "dropout" else 0.0)
+    options = {"dropout": 0.5 if case == "dropout" else 0.0, "lora_bias": case == "lora_bias"}
+    layer = adapted_layer(tiny_model, dtype, **options)
     if case == "disabled":
         layer.enable_adapters(False)
+    elif case == "bias":  # as Qwen2 has on queries, keys and values
+        layer.base_layer.bias = torch.nn.Parameter(torch.ones(layer.out_features))
+    elif case == "lora_bias":
+        torch.nn.init.ones_(layer.lora_B["default"].bias)
+    elif case == "several":
+        layer.update_layer("other", r=2, lora_alpha=4, config=LoraConfig())
+        layer.set_adapter(["default", "other"])
+    elif case == "elsewhere":  # the active adapter changes other layers alone
+        layer._active_adapter = ["other"]
     monkeypatch.setattr(fused_lora, "project", None)
     x = torch.randn(3, layer.in_features).to(dtype)
     torch.manual_seed(0)

@@ -175,7 +175,8 @@ def test_a_recomputed_layer_leaves_its_last_product_out_and_has_the_gradients_of
     model = adapted_model(tiny_model, torch.float32, monkeypatch, lean=True, **variant).train()
     layers = len(decoder_layers(model))
     ids = torch.arange(12)[None]
-    gradients, products = [], []
+    torch.manual_seed(1)
+    gradients, products, answer = [], [], model(ids).logits
     for policy in (ActivationPolicy(None), ActivationPolicy(0)):
         made.clear()
         model.zero_grad()
@@ -187,6 +188,8 @@ def test_a_recomputed_layer_leaves_its_last_product_out_and_has_the_gradients_of
     assert all(torch.equal(*pair) for pair in zip(*gradients, strict=True))
     kept, recomputed = products
     assert recomputed == 2 * kept - left_out * layers
+    torch.manual_seed(1)
+    assert torch.equal(model(ids).logits, answer)  # outside of backward the product is made
 
 
 @pytest.mark.parametrize(
@@ -221,13 +224,20 @@ def test_other_supported_models_get_them_too_and_answer_alike(config_class: Any,
     assert torch.equal(ours(ids).logits, theirs(ids).logits)
 
 
-def test_a_feed_forward_layer_with_another_activation_stays_as_it_is() -> None:
-    config = LlamaConfig(
-        hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=2, hidden_act="gelu"
-    )
-    model = LlamaForCausalLM(config)
-    use_lean_layers(model)
-    assert not any(isinstance(module, LeanFeedForward) for module in model.modules())
+@pytest.mark.parametrize(("config_class", "model_class"), [(LlamaConfig, LlamaForCausalLM), (Qwen3Config, Qwen3ForCausalLM)])  # fmt: skip
+def test_a_feed_forward_layer_with_another_activation_stays_as_it_is(
+    config_class: Any, model_class: Any
+) -> None:
+    config = config_class(
+        hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=1,
+        head_dim=16, vocab_size=64, hidden_act="gelu",
+    )  # fmt: skip
+    theirs = model_class(config).requires_grad_(False)
+    ours = copy.deepcopy(theirs)
+    use_lean_layers(ours)
+    assert not any(isinstance(module, LeanFeedForward) for module in ours.modules())
+    ids = torch.arange(10)[None]
+    assert torch.equal(ours(ids).logits, theirs(ids).logits)
 
 
 @DTYPES

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from model.tiny_model import load_plain_model, write_tiny_model
 from qwen_pipeline.errors import CheckpointError, ParameterError
@@ -49,10 +50,17 @@ def test_a_misspelt_target_is_named_with_the_nearest(source: ModelSource) -> Non
         attach_lora(load_plain_model(source), r=4, alpha=8, target_modules=["q_prj"])
 
 
+@pytest.mark.parametrize("name", ["mlp", "q_norm", "lm_head"])
+def test_a_target_that_is_no_linear_layer_of_the_blocks_is_refused(source: ModelSource, name: str) -> None:
+    with pytest.raises(ParameterError, match=f"target_modules={name}: the model has no such linear layer"):
+        attach_lora(load_plain_model(source), r=4, alpha=8, target_modules=["q_proj", name])
+
+
+@pytest.mark.parametrize("variant", [{}, {"use_dora": True}], ids=str)
 def test_a_saved_adapter_answers_like_the_live_one_and_is_written_in_one_way(
-    source: ModelSource, tmp_path: Path
+    source: ModelSource, tmp_path: Path, variant: dict[str, bool]
 ) -> None:
-    model = attach_lora(load_quantized_model(source, compute_dtype=torch.float32), r=4, alpha=8)
+    model = attach_lora(load_quantized_model(source, compute_dtype=torch.float32), r=4, alpha=8, **variant)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "lora_B" in name:
@@ -65,6 +73,8 @@ def test_a_saved_adapter_answers_like_the_live_one_and_is_written_in_one_way(
     assert config["base_model_name_or_path"] == "Qwen/Qwen3-4B"
     for file in (tmp_path / "one").iterdir():
         assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
+    names = {name.rpartition("proj.")[2] for name in load_file(tmp_path / "one/adapter_model.safetensors")}
+    assert names == {"lora_A.weight", "lora_B.weight", *(["lora_magnitude_vector"] if variant else [])}
     again = load_adapter(load_quantized_model(source, compute_dtype=torch.float32), tmp_path / "one")
     assert torch.equal(again(IDS).logits, live)
     assert not any(p.requires_grad for p in again.parameters())
@@ -102,3 +112,9 @@ def test_an_adapter_of_another_base_of_the_same_shape_is_refused_and_one_that_wa
     require_base(tmp_path / "hubs", ModelSource("somebody/Qwen3-4B"))
     with pytest.raises(CheckpointError, match="model_name=Qwen/Qwen3-4B"):
         require_base(tmp_path / "hubs", ModelSource("Qwen/Qwen3-8B"))
+    save_adapter(
+        attach_lora(load_plain_model(source), r=4, alpha=8), tmp_path / "gone", "/elsewhere/our-model"
+    )
+    require_base(
+        tmp_path / "gone", ModelSource("Qwen/Qwen3-8B")
+    )  # what lay in a folder that is gone nobody knows

@@ -1,6 +1,7 @@
 import json
+import math
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -25,10 +26,10 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("foundation", ["16-bit", "4-bit"])
-@pytest.mark.parametrize("variant", [{}, {"use_rslora": True}, {"use_dora": True}])
+@pytest.mark.parametrize("variant", [{}, {"use_rslora": True, "r": 6}, {"use_dora": True}])
 @torch.no_grad()
 def test_a_float32_merge_answers_like_the_adapter_on_its_foundation(
-    foundation: Literal["16-bit", "4-bit"], variant: dict[str, bool], base: Path, tmp_path: Path
+    foundation: Literal["16-bit", "4-bit"], variant: dict[str, Any], base: Path, tmp_path: Path
 ) -> None:
     adapter = write_tiny_adapter(base, tmp_path / "adapter", **variant)
     source = ModelSource(str(base))
@@ -52,13 +53,22 @@ def test_shards_stay_below_the_limit_and_hold_every_tensor_once(base: Path, tmp_
     merged = MergedWeights(base, AdapterWeights(write_tiny_adapter(base, tmp_path / "adapter")), "16-bit")
     files = write_merged(merged, tmp_path / "m", torch.bfloat16, shard_bytes=60_000)
     assert len(files) > 2
-    index = json.loads((tmp_path / "m/model.safetensors.index.json").read_text())["weight_map"]
+    content = json.loads((tmp_path / "m/model.safetensors.index.json").read_text())
+    index = content["weight_map"]
     assert set(index) == set(merged.shapes)
+    assert content["metadata"]["total_size"] == 2 * merged.numbers
     for file in files:
         with safe_open(file, framework="pt") as opened:
             sizes = [opened.get_tensor(name).nbytes for name in opened.keys()]  # noqa: SIM118
             assert sum(sizes) <= 60_000 or len(sizes) == 1
+            assert opened.metadata() == {"format": "pt"}  # older transformers open no other
             assert all(index[name] == file.name for name in opened.keys())  # noqa: SIM118
+    filled: dict[str, int] = {}
+    for name, shape in merged.shapes.items():
+        size = 2 * math.prod(shape)
+        if filled and index[name] not in filled:  # a file ends where the next tensor would not have fitted
+            assert filled[list(filled)[-1]] + size > 60_000
+        filled[index[name]] = filled.get(index[name], 0) + size
 
 
 def test_an_adapter_of_another_shape_is_refused_with_both_shapes(base: Path, tmp_path: Path) -> None:
@@ -71,9 +81,22 @@ def test_an_adapter_of_another_shape_is_refused_with_both_shapes(base: Path, tmp
         MergedWeights(base, AdapterWeights(folder), "16-bit")
 
 
-def test_a_variant_that_adding_does_not_reproduce_is_refused(base: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("variant", "told"),
+    [
+        ({"lora_bias": True}, "lora_bias"),
+        ({"fan_in_fan_out": True}, "fan_in_fan_out"),
+        ({"modules_to_save": ["lm_head"]}, "modules_to_save"),
+        ({"trainable_token_indices": [1]}, "trainable_token_indices"),
+        ({"rank_pattern": {"q_proj": 2}}, "rank_pattern"),
+        ({"alpha_pattern": {"q_proj": 2}}, "rank_pattern"),
+    ],
+)
+def test_a_variant_that_adding_does_not_reproduce_is_refused(
+    base: Path, tmp_path: Path, variant: dict[str, Any], told: str
+) -> None:
     folder = write_tiny_adapter(base, tmp_path / "adapter")
     config = json.loads((folder / "adapter_config.json").read_text())
-    (folder / "adapter_config.json").write_text(json.dumps({**config, "lora_bias": True}))
-    with pytest.raises(ExportError, match=r"lora_bias.*export_formats=adapter"):
+    (folder / "adapter_config.json").write_text(json.dumps({**config, **variant}))
+    with pytest.raises(ExportError, match=f"{told}.*export_formats=adapter"):
         AdapterWeights(folder)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from qwen_pipeline.errors import ModelSourceError, UnsupportedModelError
+from qwen_pipeline.model.local_files import directory_fingerprint
 from qwen_pipeline.model.source import ModelSource
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 8000000000\n"
@@ -77,6 +78,21 @@ def test_a_half_copied_weight_file_is_found_by_its_header(copy: Path) -> None:
         ModelSource(str(copy)).directory()
 
 
+def test_weights_of_the_older_format_pass_and_are_those_that_count(copy: Path) -> None:
+    (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
+    source = ModelSource(str(copy))
+    assert source.directory() == copy
+    before = source.fingerprint()
+    (copy / "pytorch_model.bin").write_bytes(b"others")
+    assert source.fingerprint() != before
+
+
+def test_a_folder_without_a_tokenizer_is_told(copy: Path) -> None:
+    (copy / "tokenizer.json").unlink()
+    with pytest.raises(ModelSourceError, match="no tokenizer"):
+        ModelSource(str(copy)).directory(weights=False)
+
+
 def test_a_missing_shard_is_named(copy: Path) -> None:
     split_into_shards(copy)
     with pytest.raises(ModelSourceError, match=r"1 of 2 weight files are missing \(model-00002-of-00002"):
@@ -140,6 +156,29 @@ def test_other_weights_or_another_template_change_the_fingerprint(copy: Path) ->
     assert {key for key in before if before[key] != other_weights[key]} == {"model.safetensors"}
     (copy / "chat_template.jinja").write_text("{{ messages }}")
     assert source.fingerprint()["chat_template.jinja"] != before["chat_template.jinja"]
+
+
+@pytest.mark.parametrize("name", ["config.json", "chat_template.jinja", "merges.txt", "tokenizer.model"])
+def test_every_small_file_that_decides_what_the_model_is_counts(copy: Path, name: str) -> None:
+    (copy / name).write_text("one")
+    before = directory_fingerprint(copy)
+    (copy / name).write_text("two")
+    (copy / "picture.png").write_bytes(b"of no weight")
+    after = directory_fingerprint(copy)
+    assert {key for key in after if after[key] != before.get(key)} == {name}
+
+
+def test_of_a_large_weight_file_the_whole_header_and_its_end_count(copy: Path) -> None:
+    header = b'{"__metadata__":{"note":"' + b"a" * 300_000 + b'"}}'
+    content = bytearray(len(header).to_bytes(8, "little") + header + bytes(4_000_000))
+    places = [None, 8 + 200_000, len(content) - 1]
+    found = set()
+    for place in places:
+        if place is not None:
+            content[place] += 1
+        (copy / "model.safetensors").write_bytes(content)
+        found.add(directory_fingerprint(copy)["model.safetensors"])
+    assert len(found) == len(places)
 
 
 def test_a_folder_is_referred_to_by_an_absolute_path_and_a_hub_model_by_its_id(

@@ -35,11 +35,23 @@ def test_the_pad_token_is_never_the_one_that_ends_a_turn(copy: Path, pad: str | 
     assert len(tokenizer) <= 384
 
 
+def test_where_every_candidate_ends_a_text_or_a_turn_the_users_own_is_asked_for(copy: Path) -> None:
+    edit_tokenizer(copy, pad_token=None, eos_token="<|endoftext|>")
+    with pytest.raises(ModelSourceError, match=r"no pad token, and no special token but .* tokenizer_kwargs"):
+        load_tokenizer(ModelSource(str(copy)))
+    assert load_tokenizer(ModelSource(str(copy)), pad_token="<|im_start|>").pad_token == "<|im_start|>"
+
+
 @pytest.mark.parametrize("content", ["", "garbage", '{"version": "1.0"}'])
 def test_a_broken_file_is_told_with_its_folder(copy: Path, content: str) -> None:
     (copy / "tokenizer.json").write_text(content)
     with pytest.raises(ModelSourceError, match=r"tokenizer in .*model cannot be read"):
         load_tokenizer(ModelSource(str(copy)))
+
+
+def test_a_tokenizer_is_loaded_without_weights(copy: Path) -> None:
+    (copy / "model.safetensors").unlink()
+    assert load_tokenizer(ModelSource(str(copy))).chat_template
 
 
 def test_a_model_without_a_template_is_refused(copy: Path) -> None:

@@ -16,7 +16,9 @@ from qwen_pipeline.model.tokenizer import load_tokenizer
 def write_tiny_adapter(base: Path, target: Path, seed: int = 1, **variant: Any) -> Path:
     """An adapter as training leaves it, with random weights that move the answers."""
     source = ModelSource(str(base))
-    model = attach_lora(load_quantized_model(source, compute_dtype=torch.float32), r=4, alpha=8, **variant)
+    model = attach_lora(
+        load_quantized_model(source, compute_dtype=torch.float32), **{"r": 4, "alpha": 8, **variant}
+    )
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         for name, parameter in model.named_parameters():

@@ -115,10 +115,9 @@ def project_together(
     return [layer(seen) for layer in layers]
 
 
-def use_fused_lora(config: LoraConfig) -> LoraConfig:
+def use_fused_lora(config: LoraConfig) -> None:
     """Let peft make this layer where it would make its own for 4-bit weights; the saved configuration stays the same."""
     config._register_custom_module({bnb.nn.Linear4bit: FusedLora4bit})
-    return config
 
 
 def _outputs(
