@@ -1,10 +1,12 @@
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -18,12 +20,15 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class StandInHub(ThreadingHTTPServer):
-    """Answers as a model hub does, from a folder; may break the first transfers of weights."""
+    """Answers as a model hub does, from a folder; may break the first transfers of weights, or send to another server for them."""
 
     def __init__(self, folder: Path, breaks: int = 0) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.folder, self.breaks = folder, breaks
+        self.elsewhere = ""
         self.ranges: list[str] = []
+        self.tokens: list[str | None] = []  # that came with a request for weights
+        self.paths: list[str] = []
         self.requests = 0
 
     @property
@@ -40,6 +45,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
         self.server.requests += 1
+        self.server.paths.append(path)
         if path.startswith("/api/models/"):
             return self._listing(path)
         file = self.server.folder / path.rpartition("/")[2]
@@ -63,8 +69,17 @@ class _Handler(BaseHTTPRequestHandler):
     def _file(self, file: Path) -> None:
         content = file.read_bytes()
         headers = {"ETag": f'"{_etag(file)}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
+        if file.suffix == ".safetensors":
+            self.server.tokens.append(self.headers.get("Authorization"))
+            if self.server.elsewhere:
+                linked = {"X-Linked-ETag": headers["ETag"], "X-Linked-Size": str(len(content))}
+                return self._send(
+                    302, b"", {**headers, **linked, "Location": f"{self.server.elsewhere}/{file.name}"}
+                )
         wanted = self.headers.get("Range")
         start = int(wanted.removeprefix("bytes=").partition("-")[0]) if wanted else 0
+        if start >= len(content):
+            return self._send(416, b"", {"Content-Range": f"bytes */{len(content)}"})
         if wanted and file.suffix == ".safetensors":
             self.server.ranges.append(wanted)
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
@@ -107,14 +122,20 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.fixture
-def stand_in(tiny_model: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInHub]:
-    server = StandInHub(tiny_model)
+@contextmanager
+def serving(folder: Path) -> Iterator[StandInHub]:
+    server = StandInHub(folder)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
     yield server
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def stand_in(tiny_model: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInHub]:
+    with serving(tiny_model) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
+        yield server
 
 
 def test_a_hub_model_comes_from_the_mirror_and_then_from_the_cache(stand_in: StandInHub) -> None:
@@ -179,23 +200,58 @@ def test_a_killed_download_goes_on_where_it_stopped(
     assert not list(cache.glob("**/*.partial*"))
 
 
-def test_bytes_of_another_file_are_not_gone_on_with(
+def test_the_token_is_for_the_hub_and_not_for_the_store_that_the_weights_come_from(
+    stand_in: StandInHub, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resumable, "_WORTH_RESUMING", 1)
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    with serving(tiny_model) as store:
+        stand_in.elsewhere = store.endpoint
+        folder = ModelSource("owner/tiny").directory()
+    assert (folder / "model.safetensors").read_bytes() == (tiny_model / "model.safetensors").read_bytes()
+    assert set(stand_in.tokens) == {"Bearer hf_secret"}
+    assert store.tokens == [None]
+
+
+def test_weights_come_from_the_revision_that_was_asked_for(
+    stand_in: StandInHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resumable, "_WORTH_RESUMING", 1)
+    ModelSource("owner/tiny", revision="v1").directory()
+    assert not [path for path in stand_in.paths if "/main" in path]
+
+
+def test_a_download_that_was_killed_when_all_was_there_asks_for_nothing_more(
     stand_in: StandInHub, cache: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resumable, "_WORTH_RESUMING", 1)
     weights = tiny_model / "model.safetensors"
     blobs = cache / "models--owner--tiny/blobs"
     blobs.mkdir(parents=True)
-    (blobs / f"{_etag(weights)}.partial").write_bytes(b"x" * 100)
+    shutil.copy(weights, blobs / f"{_etag(weights)}.partial")
     folder = ModelSource("owner/tiny").directory()
+    assert (folder / "model.safetensors").read_bytes() == weights.read_bytes()
+    assert stand_in.ranges == []
+
+
+@pytest.mark.parametrize(("size", "asked"), [(100, ["bytes=100-"]), (10**7, [])])
+def test_bytes_of_another_file_are_not_gone_on_with(
+    stand_in: StandInHub, cache: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch,
+    size: int, asked: list[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(resumable, "_WORTH_RESUMING", 1)
+    weights = tiny_model / "model.safetensors"
+    blobs = cache / "models--owner--tiny/blobs"
+    blobs.mkdir(parents=True)
+    (blobs / f"{_etag(weights)}.partial").write_bytes(b"x" * size)
+    folder = ModelSource("owner/tiny").directory()
+    assert stand_in.ranges == asked
     assert (folder / "model.safetensors").read_bytes() == weights.read_bytes()
 
 
 def test_the_architecture_is_refused_before_any_weight_is_fetched(
     stand_in: StandInHub, tmp_path: Path, tiny_model: Path, cache: Path
 ) -> None:
-    import shutil
-
     stand_in.folder = shutil.copytree(tiny_model, tmp_path / "other")
     config = (stand_in.folder / "config.json").read_text().replace("Qwen3ForCausalLM", "GemmaForCausalLM")
     (stand_in.folder / "config.json").write_text(config)

@@ -1,6 +1,8 @@
 import importlib
+import re
 import shutil
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from bitsandbytes.nn import Linear4bit
 from model.tiny_model import load_plain_model
 from qwen_pipeline.errors import ModelSourceError, QuantizationError
 from qwen_pipeline.model.load import load_quantized_model
+from qwen_pipeline.model.quantization import install_line
 from qwen_pipeline.model.source import ModelSource
 
 
@@ -45,16 +48,55 @@ def test_the_quantised_model_answers_nearly_like_the_plain_one(tiny_model: Path)
     assert 0 < (quantized - exact).norm() / exact.norm() < 0.3
 
 
+@pytest.mark.parametrize("missing", ["accelerate", "bitsandbytes"])
 def test_a_missing_library_is_found_before_loading_with_the_install_line(
-    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
-    def fail(name: str) -> None:
-        raise ImportError(f"No module named {name!r}")
+    real = importlib.import_module
+
+    def fail(name: str) -> ModuleType:
+        if name == missing:
+            raise ImportError(f"No module named {name!r}")
+        return real(name)
 
     monkeypatch.setattr(importlib, "import_module", fail)
     monkeypatch.setattr(ModelSource, "directory", lambda *_: pytest.fail("loaded"))
-    with pytest.raises(QuantizationError, match=r"pip install .*bitsandbytes>="):
+    with pytest.raises(
+        QuantizationError, match=rf"No module named '{missing}'; .*pip install .*bitsandbytes>="
+    ):
         load_quantized_model(ModelSource(str(tiny_model)))
+
+
+def test_a_library_that_fails_on_this_device_is_found(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import bitsandbytes
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("no kernel image is available")
+
+    monkeypatch.setattr(bitsandbytes.functional, "quantize_4bit", fail)
+    with pytest.raises(QuantizationError, match=r"cannot quantise on cpu \(no kernel image.*pip install"):
+        load_quantized_model(ModelSource(str(tiny_model)))
+
+
+@pytest.mark.parametrize(
+    ("device", "system", "machine", "told"),
+    [
+        ("cuda", "Linux", "x86_64", r" \(built against CUDA 13\.0\)\."),
+        ("cpu", "Linux", "x86_64", r"\."),
+        ("cpu", "Darwin", "arm64", r"\."),
+        ("cpu", "Darwin", "x86_64", "; .*there is no build, so use Linux."),
+    ],
+)
+def test_the_install_line_is_that_of_the_platform(
+    monkeypatch: pytest.MonkeyPatch, device: str, system: str, machine: str, told: str
+) -> None:
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr("platform.system", lambda: system)
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    line = install_line(torch.device(device))
+    assert re.fullmatch(rf'install it with: .* -m pip install .*accelerate "bitsandbytes>=.*"{told}', line)
 
 
 def test_a_library_that_quantises_wrongly_is_found(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

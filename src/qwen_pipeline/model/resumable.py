@@ -76,7 +76,8 @@ def _go_on(partial: Path, location: str, url: str, size: int, file: str) -> None
         headers.pop("authorization", None)
     with partial.open("ab") as target:
         if target.tell() > size:
-            target.truncate(0)
+            target.seek(0)
+            target.truncate()
         http_get(
             location,
             target,
