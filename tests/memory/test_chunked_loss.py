@@ -178,6 +178,7 @@ def test_scores_are_those_of_each_token():
     logits = (hidden_TD @ head_VD.t())[kept]
     wanted = torch.nn.functional.cross_entropy(logits, labels_T[kept], reduction="none")
     torch.testing.assert_close(scores.loss, wanted.detach(), rtol=1e-5, atol=1e-6)
+    assert scores.correct.dtype == torch.bool
     assert torch.equal(scores.correct, logits.argmax(-1) == labels_T[kept])
     assert not scores.loss.requires_grad
 
@@ -199,10 +200,16 @@ def test_a_head_that_wants_a_gradient_is_refused():
         linear_cross_entropy(hidden_TD, head_VD.requires_grad_(), labels_T)
 
 
-def test_shapes_that_do_not_agree_are_refused():
+@pytest.mark.parametrize("compute", [linear_cross_entropy, score_tokens])
+def test_shapes_that_do_not_agree_are_refused(compute):
     hidden_TD, head_VD, labels_T = make_inputs()
-    with pytest.raises(ValueError, match="do not agree"):
-        linear_cross_entropy(hidden_TD, head_VD, labels_T[:-1])
+    for inputs in (
+        (hidden_TD, head_VD, labels_T[:-1]),
+        (hidden_TD, head_VD[:, :-1], labels_T),
+        (hidden_TD[None], head_VD, labels_T[:1]),
+    ):
+        with pytest.raises(ValueError, match="do not agree"):
+            compute(*inputs)
 
 
 def test_a_plan_for_a_card_cuts_the_vocabulary_as_the_card_does(small_blocks, monkeypatch):

@@ -7,6 +7,7 @@ from itertools import chain
 
 import pytest
 import torch
+from bitsandbytes.optim import AdamW8bit
 
 from qwen_pipeline.errors import OutOfMemoryError, PipelineError
 from qwen_pipeline.memory import recovery
@@ -58,10 +59,10 @@ def test_other_errors_are_not_taken_for_it(error):
 class Work:
     """A small model whose forward, or backward half way through, runs out of memory when told to."""
 
-    def __init__(self, limit=10_000, fail_in="forward", dropout=0.0):
+    def __init__(self, limit=10_000, fail_in="forward", dropout=0.0, width=16):
         torch.manual_seed(0)
         self.model = torch.nn.Sequential(
-            torch.nn.Linear(8, 16), torch.nn.Dropout(dropout), torch.nn.Tanh(), torch.nn.Linear(16, 4)
+            torch.nn.Linear(8, width), torch.nn.Dropout(dropout), torch.nn.Tanh(), torch.nn.Linear(width, 4)
         )
         self.rows = torch.randn(12, 8)
         self.limit, self.fail_in, self.calls = limit, fail_in, []
@@ -186,8 +187,12 @@ def test_a_row_that_cannot_be_split_goes_the_frugal_way_before_giving_up():
         yield
         work.limit = 0
 
-    recover(work, [work.rows[:2]], frugal=frugal)
+    events = []
+    recover(work, [work.rows[:2]], frugal=frugal, on_event=events.append)
     assert work.calls == [2, 1, 1, 1, 1] and entered == [2, 4]
+    told = [(event.action, event.first) for event in events]
+    assert told == [("split", True), ("frugal", False), ("frugal", False)]
+    assert {event.work for event in events} == {"training"}
 
 
 def test_a_row_that_never_fits_ends_in_one_message_with_the_remedy():
@@ -223,11 +228,12 @@ def test_other_errors_pass_through_and_leave_the_gradient_as_it_was():
     assert all(map(torch.equal, work.gradients(), before))
 
 
+@pytest.mark.parametrize("optimizer_class", [torch.optim.AdamW, AdamW8bit])
 @pytest.mark.parametrize("steps_before", [0, 2])
-def test_an_optimiser_step_that_fails_half_way_is_undone_and_repeated(steps_before):
+def test_an_optimiser_step_that_fails_half_way_is_undone_and_repeated(optimizer_class, steps_before):
     def train(fail_at_step):
-        work = Work()
-        optimizer = torch.optim.AdamW(work.model.parameters(), lr=0.1)
+        work = Work(width=1024)  # enough for a state in 8 bits
+        optimizer = optimizer_class(work.model.parameters(), lr=0.1)
         for step in range(steps_before + 1):
             work.run(work.rows)
             attempts = []
@@ -237,8 +243,10 @@ def test_an_optimiser_step_that_fails_half_way_is_undone_and_repeated(steps_befo
                 optimizer.step()
                 if step == fail_at_step and len(attempts) == 1:
                     raise OOM
+                return f"step {step}"
 
-            run_or_retry(take_step, transaction=OptimizerTransaction(optimizer))
+            taken = run_or_retry(take_step, transaction=OptimizerTransaction(optimizer))
+            assert taken == f"step {step}"
             optimizer.zero_grad()
         return [parameter.detach() for parameter in work.model.parameters()]
 

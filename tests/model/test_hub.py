@@ -83,7 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
         if wanted and file.suffix == ".safetensors":
             self.server.ranges.append(wanted)
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-        self._send(206 if start else 200, content[start:], headers, file.suffix == ".safetensors")
+        return self._send(206 if start else 200, content[start:], headers, file.suffix == ".safetensors")
 
     def _send(self, status: int, body: bytes, headers: dict[str, str], weights: bool = False) -> None:
         self.send_response(status)

@@ -39,7 +39,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether ``error`` means that memory ran out, on the device or on the host."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    if isinstance(error, OutOfMemoryError) or not isinstance(error, RuntimeError | OSError):
+    if not isinstance(error, RuntimeError | OSError):
         return False
     return any(message in str(error).lower() for message in _MESSAGES)
 
