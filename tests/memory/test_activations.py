@@ -84,6 +84,14 @@ def test_a_temporary_policy_is_put_back(model):
     assert not any(layer.gradient_checkpointing for layer in decoder_layers(model))
 
 
+def test_after_a_temporary_policy_that_ends_in_an_error_layers_recompute_as_before(model):
+    apply_activation_policy(model, ActivationPolicy(0))
+    with pytest.raises(MemoryError), temporary_policy(model, ActivationPolicy(0, offload=True)):
+        assert all(layer._gradient_checkpointing_func.offload for layer in decoder_layers(model))
+        raise MemoryError
+    assert not any(layer._gradient_checkpointing_func.offload for layer in decoder_layers(model))
+
+
 @pytest.mark.parametrize("text", ["keep", "recompute", "keep:12", "offload"])
 def test_policies_read_as_they_are_written(text):
     assert str(ActivationPolicy.parse(text)) == text

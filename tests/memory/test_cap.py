@@ -80,6 +80,7 @@ def test_the_allocator_gets_what_the_measured_context_and_later_kernels_leave(ca
     assert cap.context_gib == pytest.approx(0.4 + LATER_KERNELS_GIB)
     assert card.fractions == [pytest.approx((8 - 0.4 - LATER_KERNELS_GIB) / 24)]
     assert cap.usable_gib == pytest.approx(8 - 0.4 - LATER_KERNELS_GIB)
+    assert str(cap) == "max_memory_gb=8.0"
 
 
 def test_where_the_driver_does_not_tell_the_usual_context_is_taken(card):
@@ -170,7 +171,7 @@ def host(monkeypatch):
     """A machine or a container of which `available_gib` are left, and a process of half a GiB."""
     host = SimpleNamespace(available_gib=12.0)
     monkeypatch.setattr("qwen_pipeline.memory.cap.available_memory_bytes", lambda: host.available_gib * GIB)
-    monkeypatch.setattr("qwen_pipeline.memory.cap.host_memory_bytes", lambda: (GIB // 2, GIB // 2))
+    monkeypatch.setattr("qwen_pipeline.memory.cap.host_memory_bytes", lambda: (GIB // 2, 3 * GIB))
     return host
 
 
@@ -185,6 +186,11 @@ def test_on_a_cpu_the_plan_keeps_to_what_the_container_leaves(host, caplog):
         "The machine or its container has 3.0 GiB of memory left, less than max_memory_gb=8 allows; the plan keeps to it."
     ]
     assert str(cap) == "the free memory of 3.2 GiB"
+
+
+def test_processes_that_start_together_share_what_the_container_leaves(host):
+    cap = apply_memory_cap(8.0, MemoryMeter("cpu"), sharers=3)
+    assert cap.limit_gib == pytest.approx(0.5 + HOST_SHARE * 12.0 / 3)
 
 
 def test_a_container_that_not_even_the_kernels_fit_into_is_refused_with_what_to_do(host):

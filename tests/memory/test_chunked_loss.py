@@ -184,11 +184,11 @@ def test_scores_are_those_of_each_token():
 
 
 def test_scores_add_up_by_example_also_where_one_has_no_label():
-    hidden_TD, head_VD, labels_T = make_inputs(tokens=12, labelled=1.0)
-    labels_T[4:7] = IGNORE_INDEX
+    hidden_TD, head_VD, labels_T = make_inputs(tokens=14, labelled=1.0)
+    labels_T[4:7] = labels_T[12:] = IGNORE_INDEX  # the last one as the filler of a CPU
     scores = score_tokens(hidden_TD, head_VD, labels_T)
-    loss, right, tokens = scores.sum_by_example(torch.tensor([0, 4, 7, 12], dtype=torch.int32))
-    assert tokens.tolist() == [4, 0, 5]
+    loss, right, tokens = scores.sum_by_example(torch.tensor([0, 4, 7, 12, 14], dtype=torch.int32))
+    assert tokens.tolist() == [4, 0, 5, 0]
     assert loss[0].item() == pytest.approx(scores.loss[:4].sum().item(), rel=1e-6)
     assert math.isclose(loss.sum().item(), scores.loss.sum().item(), rel_tol=1e-6)
     assert int(right.sum()) == int(scores.correct.sum()) and loss[1] == 0

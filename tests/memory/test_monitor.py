@@ -20,6 +20,18 @@ class ScriptedMeter(MemoryMeter):
         return MemoryReading(self.mib_at(self.step) / 1024, 10.0)
 
 
+class ScriptedCard(MemoryMeter):
+    """Reads the card's and the host's memory off a function of the step each."""
+
+    def __init__(self, card_mib_at, host_mib_at):
+        super().__init__("cpu")
+        self.card_mib_at, self.host_mib_at, self.step = card_mib_at, host_mib_at, 0
+
+    def read(self):
+        self.step += 1
+        return MemoryReading(self.host_mib_at(self.step) / 1024, 10.0, self.card_mib_at(self.step) / 1024)
+
+
 def watch(mib_at, steps=200):
     monitor = MemoryMonitor(ScriptedMeter(mib_at))
     for step in range(1, steps + 1):
@@ -56,6 +68,21 @@ def test_a_leak_is_named_with_its_slope(slope):
 )
 def test_other_shapes_are_no_leak(mib_at):
     assert watch(mib_at).leaks() == []
+
+
+def test_a_card_has_no_caches_that_fill_up_for_long_and_leaks_with_less_than_a_host():
+    def leaking(slope_of_card, slope_of_host):
+        monitor = MemoryMonitor(
+            ScriptedCard(lambda step: 900 + slope_of_card * step, lambda step: 900 + slope_of_host * step)
+        )
+        for step in range(1, 201):
+            monitor.sample(step)
+        return [leak.series for leak in monitor.leaks()]
+
+    assert leaking(0.05, 0.05) == []
+    assert leaking(0.2, 0.2) == ["GPU memory"]
+    assert leaking(0.0, 0.4) == []
+    assert leaking(0.4, 0.6) == ["GPU memory", "host memory"]
 
 
 def test_a_few_steps_are_too_few_to_judge():

@@ -1,10 +1,11 @@
 """A fast card with a slow processor: the plan prefers micro-batches that are full."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
-from transformers import LlamaConfig, Qwen3Config
+from transformers import Qwen2Config, Qwen3Config
 
 from qwen_pipeline.memory import pace
 from qwen_pipeline.memory.cap import planned_cap
@@ -21,7 +22,7 @@ SHAPE = {
 def test_the_linear_weights_of_a_layer_are_counted() -> None:
     assert pace.linear_elements_a_layer(Qwen3Config(**SHAPE)) == 64 * (12 * 16 + 3 * 192)
     without = {name: value for name, value in SHAPE.items() if name != "head_dim"}
-    assert pace.linear_elements_a_layer(LlamaConfig(**without)) == 64 * (12 * 16 + 3 * 192)
+    assert pace.linear_elements_a_layer(Qwen2Config(**without)) == 64 * (12 * 16 + 3 * 192)
 
 
 def test_without_a_card_nothing_is_measured() -> None:
@@ -35,6 +36,12 @@ def test_tokens_are_a_power_of_two(monkeypatch: pytest.MonkeyPatch, rate: float,
     monkeypatch.setattr(pace, "matrix_rate", lambda device: rate)
     config = Qwen3Config(**{**SHAPE, "hidden_size": 256, "intermediate_size": 18_000})
     assert pace.measure_host_tokens(config, torch.device("cuda", 0)) == tokens
+
+
+def test_the_rate_is_that_of_the_fastest_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 2.0, 10.0, 10.5, 20.0, 21.0])
+    monkeypatch.setattr(pace, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    assert pace.matrix_rate(torch.device("cpu"), side=8, repeats=3) == 2 * 8**3 / 0.5
 
 
 def test_a_card_that_waits_for_the_host_gets_fewer_and_fuller_micro_batches() -> None:

@@ -49,8 +49,8 @@ def test_a_model_that_fits_nowhere_has_no_place(
     machine.host_gib = 8.0
     assert place_for(int(7.5 * GIB), CARD, "The merged model") is None
     assert place_for(int(7.5 * GIB), HOST, "The merged model") is None
-    assert not caplog.records
     assert place_for(int(6 * GIB), HOST, "The merged model") == HOST
+    assert not caplog.records
 
 
 def test_the_cap_is_for_cards(monkeypatch: pytest.MonkeyPatch) -> None:

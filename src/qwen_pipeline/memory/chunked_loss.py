@@ -181,8 +181,6 @@ def _blocks(head_VD: Tensor) -> tuple[Tensor, ...]:
 def _rows(labels_T: Tensor, known_N: Tensor | None) -> Tensor:
     if known_N is not None:
         return known_N
-    if is_fake(labels_T):  # In a memory plan labels have no values: every row may have one.
-        return torch.arange(labels_T.numel(), device=labels_T.device)
     return (labels_T != IGNORE_INDEX).nonzero().squeeze(1)
 
 
