@@ -61,6 +61,16 @@ def test_autocast_dropout_and_a_frozen_input_give_the_bits_of_a_kept_layer(
     assert float(kept[1].abs().sum()) > 0
 
 
+def test_where_no_gradient_is_wanted_a_recomputed_layer_just_runs() -> None:
+    model = make_model()
+    answers = []
+    for policy in ("keep", "recompute"):
+        apply_activation_policy(model, ActivationPolicy.parse(policy))
+        with torch.no_grad():
+            answers.append(model.model(input_ids=TEXT, use_cache=False).last_hidden_state)
+    assert torch.equal(*answers)
+
+
 def test_dropout_after_a_recomputed_step_draws_what_it_would_have_drawn() -> None:
     model = make_model(dropout=True)
     take_step(model, "keep")
