@@ -17,7 +17,7 @@ from qwen_pipeline.memory.cap import MemoryCap
 from qwen_pipeline.memory.choice import make_plan
 from qwen_pipeline.memory.live_bytes import LiveBytes
 from qwen_pipeline.memory.measure import GIB
-from qwen_pipeline.memory.parts import optimiser_bytes
+from qwen_pipeline.memory.parts import CUBLAS_WORKSPACE, FRAGMENTATION, optimiser_bytes
 from qwen_pipeline.memory.plan import PlanRequest
 from qwen_pipeline.memory.plan_table import compare_with_measured, describe_settings, plan_report, plan_table
 from qwen_pipeline.memory.planned_attention import planned_attention
@@ -108,16 +108,20 @@ def test_a_batch_size_only_bounds_the_rows_where_fewer_tokens_are_faster(config,
     assert roomy.max_tokens == 1024 and roomy.policy == ActivationPolicy(None)
 
 
-def test_a_batch_size_that_does_not_fit_names_the_one_that_does(config, recipe):
-    usable = needs_mib(config, recipe, 512, "recompute") * 1.02
+@pytest.mark.parametrize("fitting", [1, 2])
+def test_a_batch_size_that_does_not_fit_names_the_one_that_does(config, recipe, fitting):
+    usable = needs_mib(config, recipe, 256 * fitting, "recompute") * 1.02
     with pytest.raises(MemoryPlanError) as caught:
         make_plan(request(config, recipe, usable, rows=[256] * 8, batch_size=8, examples_per_step=8))
     assert str(caught.value).startswith("batch_size=8 needs ")
-    assert str(caught.value).endswith("Set batch_size=2, or leave it to the plan with batch_size=auto.")
+    assert str(caught.value).endswith(
+        f"Set batch_size={fitting}, or leave it to the plan with batch_size=auto."
+    )
 
 
-def test_a_row_that_never_fits_names_a_length_that_does(config, recipe):
-    usable = needs_mib(config, recipe, 1024, "recompute") * 0.7
+@pytest.mark.parametrize("share", [0.7, 0.25])
+def test_a_row_that_never_fits_names_a_length_that_does(config, recipe, share):
+    usable = needs_mib(config, recipe, 1024, "recompute") * share
     tight = request(config, recipe, usable, rows=[1024], examples_per_step=1)
     with pytest.raises(MemoryPlanError, match=r"A row of 1024 tokens needs .* even alone") as caught:
         make_plan(tight)
@@ -137,6 +141,17 @@ def test_where_less_is_free_than_allowed_no_higher_cap_is_proposed(config, recip
         told,
     )
     assert "max_memory_gb" not in told
+
+
+@pytest.mark.parametrize(
+    ("is_shortage", "told"), [(False, r"Set max_memory_gb=[\d.]+"), (True, r"Make [\d.]+ GiB free")]
+)
+def test_where_not_even_a_short_row_fits_a_smaller_model_is_proposed_and_no_length(
+    config, recipe, is_shortage, told
+):
+    tight = request(config, recipe, 2, rows=[1024], examples_per_step=1)
+    with pytest.raises(MemoryPlanError, match=rf"allows 0\.0\. {told}, or use a smaller model\.$"):
+        make_plan(replace(tight, cap=replace(tight.cap, is_shortage=is_shortage)))
 
 
 def test_a_policy_that_the_user_has_fixed_stays(config, recipe):
@@ -248,6 +263,23 @@ def test_short_rows_cost_the_varlen_kernel_memory_of_their_own(config, recipe):
         return memory.peak
 
     assert peak(64) - peak(1) == 63 * 128 * 4 * (4 * 16 + 4)  # the kernel's accumulators and normalisers
+
+
+def test_on_a_card_libraries_and_what_the_allocator_cannot_use_are_planned_and_the_context_is_not_reserved(
+    config, recipe
+):
+    def parts(on_gpu):
+        asked = request(config, recipe, 1, rows=(4,) * 4, optim="paged_adamw_8bit", on_gpu=on_gpu)
+        asked = replace(asked, cap=MemoryCap(1.0, 0.5))
+        return Planner(asked).plan(4, ActivationPolicy(0), 1).parts
+
+    host, card = parts(False), parts(True)
+    assert host.libraries == host.fragmentation == 0
+    assert card.libraries == CUBLAS_WORKSPACE
+    assert card.fragmentation == pytest.approx(FRAGMENTATION * (card.allocated + card.optimiser_paged), abs=1)
+    for each in (host, card):
+        assert each.process - each.reserved == each.context == GIB // 2
+        assert min(vars(each).values()) >= 0
 
 
 def test_the_optimisers_step_is_planned_where_it_takes_most(config, recipe):

@@ -8,6 +8,7 @@ from qwen_pipeline.memory.planner import Planner, TracedSteps
 from qwen_pipeline.memory.trace import settled_heap
 
 LARGEST_MICRO_BATCH = 32_768  # Beyond, more tokens save less than 1 %.
+SHORTEST_ROW = 64  # A shorter one is not proposed, nor a length between its multiples.
 
 
 @settled_heap()
@@ -83,14 +84,32 @@ def _nothing_fits(planner: Planner) -> str:
     """What a single row needs, and the length that would fit."""
     request = planner.request
     plan = planner.plan(request.longest, _frugal(request), 1)
-    short = planner.plan(max(1, request.longest // 2), _frugal(request), 1)
-    per_token = (plan.needs_gib - short.needs_gib) / max(1, request.longest - short.max_tokens)
-    fixed = plan.needs_gib - per_token * request.longest
-    length = int((request.cap.usable_gib - fixed) / per_token) // 64 * 64 if per_token > 0 else 0
+    length = _fitting_length(planner, plan)
     return (
         f"A row of {request.longest} tokens needs {plan.needs_gib:.1f} GiB even alone; "
         f"{request.cap} allows {request.cap.usable_gib:.1f}. {_ways_out(request, length, plan.parts.process / GIB)}"
     )
+
+
+def _fitting_length(planner: Planner, plan: MemoryPlan) -> int:
+    """Tokens of a row that would fit, a multiple of 64; 0 if not even 64 do.
+
+    The line between a length that fits and one that does not lies above the peaks (`Planner.promising_budgets`); a line
+    drawn on from two that do not would lie below them.
+
+    Args:
+        planner: Makes the plans.
+        plan: Of a row that does not fit.
+    """
+    request = planner.request
+    while plan.max_tokens > SHORTEST_ROW:
+        short = planner.plan(max(SHORTEST_ROW, plan.max_tokens // 2), _frugal(request), 1)
+        if short.fits:
+            per_token = (plan.needs_gib - short.needs_gib) / (plan.max_tokens - short.max_tokens)
+            length = short.max_tokens + int((request.cap.usable_gib - short.needs_gib) / per_token)
+            return length // SHORTEST_ROW * SHORTEST_ROW
+        plan = short
+    return 0
 
 
 def _ways_out(request: PlanRequest, length: int, needs_gib: float) -> str:
@@ -98,15 +117,15 @@ def _ways_out(request: PlanRequest, length: int, needs_gib: float) -> str:
 
     Args:
         request: What was to be planned.
-        length: Tokens of a row that would fit.
+        length: Tokens of a row that would fit; 0 if none does.
         needs_gib: The whole process with the longest row.
     """
     enough = f"{needs_gib + 0.05:.1f}"  # rounded up
     values = ["gradient_checkpointing=auto"] if request.policy is not None else []
-    values += [f"max_sequence_length={length}"] if length >= 64 else []
+    values += [f"max_sequence_length={length}"] if length else []
     values += [] if request.cap.is_shortage else [f"max_memory_gb={enough}"]
     ways = [f"set {' or '.join(values)}"] if values else []
     ways += [f"make {enough} GiB free"] if request.cap.is_shortage else []
-    ways += [] if length >= 64 else ["use a smaller model"]
+    ways += [] if length else ["use a smaller model"]
     told = ", or ".join(ways)
     return f"{told[0].upper()}{told[1:]}."
