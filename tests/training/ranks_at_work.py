@@ -10,31 +10,41 @@ from typing import Any
 
 import torch
 
-from qwen_pipeline.training import step as step_module
-from qwen_pipeline.training.loop import Trainer
 from qwen_pipeline.training.ranks import is_first, leave_ranks, of_all
-from training.tiny_training import adapter_bytes, make_rows, make_trainer
+
+Trainer = Any  # of `qwen_pipeline.training.loop`, which takes seconds to import: not for those that only fail
 
 SETTINGS: dict[str, Any] = {
     "save_strategy": "steps", "save_steps": 2, "eval_strategy": "epoch", "num_processes": 2, "lora_dropout": 0.1,
 }  # fmt: skip
-ROWS, VALIDATION = make_rows(23), make_rows(5, seed=9)
 
 
 def train(model: Path, folder: Path, event: str = "nothing", **settings: Any) -> dict[str, Any]:
     """Train in this process's part; the report, with the adapter and whether all processes have the same."""
-    trainer = make_trainer(model, folder, ROWS, VALIDATION, **SETTINGS | settings)
+    from training.tiny_training import adapter_bytes
+
+    trainer = make(model, folder, **settings)
+    gradient = first_gradient(trainer)
     EVENTS[event](trainer)
     report = trainer.run()
     adapters = of_all(sha256(adapter_bytes(trainer)).hexdigest())
     leave_ranks()
-    return {**report, "adapter": adapter_bytes(trainer), "adapters": set(adapters)}
+    return {**report, "adapter": adapter_bytes(trainer), "adapters": set(adapters), "gradient": gradient}
 
 
-def wait_forever(pids: Path) -> None:
-    """Tell this process's number and stay."""
-    (pids / str(os.getpid())).touch()
-    time.sleep(600)
+def make(model: Path, folder: Path, **settings: Any) -> Trainer:
+    """The training that all of them do: 23 rows, 5 for validation, 12 steps."""
+    from training.tiny_training import make_rows, make_trainer
+
+    return make_trainer(model, folder, make_rows(23), make_rows(5, seed=9), **SETTINGS | settings)
+
+
+def first_gradient(trainer: Trainer) -> torch.Tensor:
+    """Of a step of five rows, which is not taken."""
+    trainer.stepper.accumulate([trainer.rows[number] for number in range(5)])
+    gradient = torch.cat([part.grad.flatten() for part in trainer.stepper.trained])
+    trainer.stepper.discard()
+    return gradient
 
 
 def raise_in_the_second() -> None:
@@ -67,11 +77,13 @@ def _ask_to_stop(trainer: Trainer) -> None:
 
 
 def _kill_the_second(trainer: Trainer) -> None:
-    _at_step(trainer, 4, lambda: is_first() or os.kill(os.getpid(), signal.SIGKILL))
+    _at_step(trainer, 6, lambda: is_first() or os.kill(os.getpid(), signal.SIGKILL))
 
 
-def _fill_memory(trainer: Trainer, failures: int) -> None:
-    """From the third step on the second process's micro-batches do not fit, ``failures`` times."""
+def _fill_memory(trainer: Trainer, step: int, failures: int) -> None:
+    """From that step on the second process's micro-batches do not fit, ``failures`` times."""
+    from qwen_pipeline.training import step as step_module
+
     real, left = step_module.micro_step, [0]
 
     def micro_step(*given: Any, **named: Any) -> Any:
@@ -81,7 +93,7 @@ def _fill_memory(trainer: Trainer, failures: int) -> None:
         return real(*given, **named)
 
     step_module.micro_step = micro_step
-    _at_step(trainer, 3, lambda: left.__setitem__(0, 0 if is_first() else failures))
+    _at_step(trainer, step, lambda: left.__setitem__(0, 0 if is_first() else failures))
 
 
 def _fail_one_update(trainer: Trainer) -> None:
@@ -98,11 +110,15 @@ def _fail_one_update(trainer: Trainer) -> None:
     optimiser.step = step
 
 
+def _recover_twice(trainer: Trainer) -> None:
+    _fill_memory(trainer, step=2, failures=1)
+    _fail_one_update(trainer)
+
+
 EVENTS: dict[str, Callable[[Trainer], None]] = {
     "nothing": lambda trainer: None,
     "asked": _ask_to_stop,
     "killed": _kill_the_second,
-    "full": lambda trainer: _fill_memory(trainer, 1_000),
-    "full once": lambda trainer: _fill_memory(trainer, 1),
-    "full in the update": _fail_one_update,
+    "full": lambda trainer: _fill_memory(trainer, step=8, failures=1_000),
+    "full twice": _recover_twice,
 }

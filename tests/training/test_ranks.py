@@ -1,9 +1,5 @@
-"""A step over two processes is the step of one."""
+"""The shares of a step's rows, and what several processes may not be."""
 
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,24 +13,6 @@ from qwen_pipeline.model.source import ModelSource
 from qwen_pipeline.params.train import TrainParameters
 from qwen_pipeline.training.ranks import deal, require_own_launch
 from qwen_pipeline.training.session import train_tracked
-
-SCRIPT = Path(__file__).with_name("rank_of_a_step.py")
-
-
-def run_ranks(count: int, model: Path, folder: Path) -> list[Path]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    started = []
-    for rank in range(count):
-        ranks = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)} if count > 1 else {}
-        environment = {**os.environ, **ranks, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        command = [sys.executable, str(SCRIPT), str(model), str(folder / "checkpoints"), str(folder)]
-        started.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
-    for process in started:
-        errors = process.communicate(timeout=240)[1]
-        assert process.returncode == 0, errors
-    return [folder / f"{rank}-of-{count}.pt" for rank in range(count)]
 
 
 @pytest.mark.parametrize(
@@ -78,16 +56,3 @@ def test_shares_hold_every_row_once_and_are_even(lengths: list[int], shares: int
     tokens = [count_tokens(share) for share in dealt]
     assert max(tokens) - min(tokens) <= max(lengths, default=0)
     assert dealt == deal(rows, shares)
-
-
-@pytest.mark.slow
-def test_two_processes_take_the_step_of_one(tiny: Path, tmp_path: Path) -> None:
-    single, *ranks = (
-        torch.load(path, weights_only=False)
-        for path in (*run_ranks(1, tiny, tmp_path), *run_ranks(2, tiny, tmp_path))
-    )
-    for result, gradient in ranks:
-        assert result.loss == pytest.approx(single[0].loss, rel=1e-5)
-        assert result.norm == pytest.approx(single[0].norm, rel=1e-5)
-        assert (result.trained_tokens, result.tokens) == (single[0].trained_tokens, single[0].tokens)
-        assert float((gradient - single[1]).norm() / single[1].norm()) <= 1e-5
