@@ -40,15 +40,15 @@ def test_two_processes_train_what_one_does_although_memory_runs_out_in_one(
     assert (two["tokens"], two["trained_tokens"]) == (one["tokens"], one["trained_tokens"])
     (other,) = two["memory"]["other_processes"]
     assert other["measured"]["host_resident_gib"] > 0
-    assert [found["action"] for found in other["out_of_memory"]] == ["split", "retry"]
+    assert [found["action"] for found in other["out_of_memory"]] == ["frugal", "retry"]
     assert one["memory"]["other_processes"] == []
 
 
 def test_one_that_was_stopped_in_every_way_goes_on_to_the_same_bytes(tiny: Path, tmp_path: Path) -> None:
     stops: list[tuple[str, type[PipelineError], str]] = [
-        ("asked", TrainingInterruptedError, "SIGTERM after step 3 of 12; checkpoint-3 is saved"),
+        ("asked", TrainingInterruptedError, "SIGTERM after step 3 of 10; checkpoint-3 is saved"),
         ("killed", WorkerError, "Process 2 of 2 of the training ended by SIGKILL"),
-        ("full", OutOfMemoryError, "checkpoint-7 is saved, after step 7 of 12"),
+        ("full", OutOfMemoryError, "checkpoint-7 is saved, after step 7 of 10"),
     ]
     for event, error, told in stops:
         with pytest.raises(error, match=told):
