@@ -113,11 +113,7 @@ class _Workers:
         return result  # type: ignore[no-any-return]
 
     def _start(self) -> subprocess.Popen[bytes]:
-        environment = {
-            **_KEEPS_MEMORY,
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        }
+        environment = {**_KEEPS_MEMORY, **os.environ, **import_path()}
         worker = subprocess.Popen(
             [sys.executable, "-c", _COMMAND],
             stdin=subprocess.PIPE,
@@ -155,6 +151,11 @@ def serve() -> None:
             answer = pickle.dumps((None, portable_error(error)))
         answers.write(answer)
         answers.flush()
+
+
+def import_path() -> dict[str, str]:
+    """What an interpreter has to find in its environment to import what this one can."""
+    return {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
 def private_stdout() -> BinaryIO:

@@ -1,6 +1,5 @@
 """Rows of the coming optimiser steps, fetched by a PyTorch data loader, in the order of the steps."""
 
-import signal
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from qwen_pipeline.chat.packing import Row
 from qwen_pipeline.errors import NoExamplesError
 from qwen_pipeline.params.schedulers import VALIDATION_SCHEDULERS
 from qwen_pipeline.params.train import TrainParameters
-from qwen_pipeline.training.interrupt import SIGNALS
+from qwen_pipeline.training.interrupt import leave_signals_to_the_run
 from qwen_pipeline.training.order import StepOrder
 from qwen_pipeline.training.step_rows import RowTable, StepRows
 
@@ -115,9 +114,8 @@ def _as_is(step: StepRows) -> StepRows:
 
 
 def _leave_signals_to_the_run(worker: int) -> None:
-    """A signal to the whole group (Ctrl-C, a batch system) ends no worker: the run finishes its step, saves and ends them.
+    """The run finishes its step, saves and ends the workers.
 
     So whoever fetches must close the steps: what Python ends by a signal at its exit would be waited for without end.
     """
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+    leave_signals_to_the_run()

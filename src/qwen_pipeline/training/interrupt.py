@@ -52,3 +52,9 @@ class PassedOn(Interrupt):
 
     def __exit__(self, *_: object) -> None:
         pass
+
+
+def leave_signals_to_the_run() -> None:
+    """A signal to the whole group (Ctrl-C, a batch system) ends no process that works for a run: the run hears it and ends them."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

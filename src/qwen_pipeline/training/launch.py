@@ -21,6 +21,7 @@ from typing import Any, Self
 
 from qwen_pipeline.errors import PipelineError, WorkerError
 from qwen_pipeline.memory.recovery import release_memory
+from qwen_pipeline.text.worker_pool import import_path
 from qwen_pipeline.training.interrupt import Interrupt
 from qwen_pipeline.training.member import SIZE_BYTES, Job
 
@@ -28,7 +29,7 @@ GRACE_SECONDS = 10.0  # for the others to end by themselves where one has failed
 POLL_SECONDS = 0.1
 logger = logging.getLogger(__name__)
 _COMMAND = (
-    "import signal; [signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)]; "
+    "from qwen_pipeline.training.interrupt import leave_signals_to_the_run; leave_signals_to_the_run(); "
     "from qwen_pipeline.training.member import serve; serve()"
 )
 
@@ -79,10 +80,9 @@ class _Member:
         self.failed_at = float("inf")
 
     def __enter__(self) -> Self:
-        path = os.pathsep.join(path for path in sys.path if path)
         self._process = subprocess.Popen(
             [sys.executable, "-c", _COMMAND],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, **import_path()},
         )  # fmt: skip
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()

@@ -8,13 +8,13 @@ depends on the step and the row alone, so that it is the same whatever the micro
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from hashlib import blake2b
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from qwen_pipeline.chat.packing import Row
+from qwen_pipeline.training.state import seed_of
 
 
 def row_seeds(seed: int, step: int, rows: Sequence[Row]) -> list[int]:
@@ -22,8 +22,7 @@ def row_seeds(seed: int, step: int, rows: Sequence[Row]) -> list[int]:
 
     Nothing is drawn for it, so that dropout, which draws as often as there are micro-batches, does not change it.
     """
-    names = [f"{seed} {step} {row['example_id']}".encode() for row in rows]
-    return [int.from_bytes(blake2b(name, digest_size=8).digest()) for name in names]
+    return [seed_of(seed, step, row["example_id"]) for row in rows]
 
 
 @contextmanager

@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +20,7 @@ from qwen_pipeline.chat.packing import Row
 from qwen_pipeline.container import usable_cores
 from qwen_pipeline.errors import EnvironmentProblemError
 from qwen_pipeline.memory.recovery import is_out_of_memory
+from qwen_pipeline.training.state import seed_of
 
 Result = TypeVar("Result")
 
@@ -131,8 +131,7 @@ def deal(rows: Sequence[Row], shares: int) -> list[list[Row]]:
 def seed_step(seed: int, step: int) -> None:
     """Begin the random numbers of this process's share of a step anew: what a checkpoint keeps are the first process's alone."""
     if several():
-        name = f"{seed} {step} {PartialState().process_index}".encode()
-        torch.manual_seed(int.from_bytes(blake2b(name, digest_size=7).digest()))
+        torch.manual_seed(seed_of(seed, step, PartialState().process_index))
 
 
 def sum_over_ranks(figure: Tensor) -> Tensor:

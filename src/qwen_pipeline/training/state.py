@@ -4,6 +4,7 @@ import math
 import random
 import time
 from dataclasses import asdict, dataclass, field
+from hashlib import blake2b
 from typing import Any, Self
 
 import torch
@@ -75,6 +76,12 @@ class TrainingHistory:
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Back from plain data."""
         return cls(**data)
+
+
+def seed_of(*parts: object) -> int:
+    """A seed that depends on these parts alone, and on no generator."""
+    name = " ".join(map(str, parts)).encode()
+    return int.from_bytes(blake2b(name, digest_size=8).digest())
 
 
 def random_states() -> dict[str, Any]:
